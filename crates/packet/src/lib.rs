@@ -1,0 +1,19 @@
+//! RTP, RTCP, header extensions and payload descriptors as views, patches and builders over byte slices.
+//!
+//! A core: it knows no clock, no chance, no socket. Packets live in a [`pool`] owned by one worker; everything else
+//! here reads or writes bytes in place and allocates nothing.
+
+pub mod extension;
+pub mod meta;
+pub mod pool;
+pub mod rewrite;
+
+pub use extension::ExtensionKind;
+pub use meta::{ExtensionSpan, RtpMeta};
+pub use pool::{PacketMut, PacketPool, PacketRef};
+pub use rewrite::{OutgoingStreamId, Priority, Rewrite};
+
+/// Largest datagram accepted from or sent to a peer, in bytes.
+///
+/// An Ethernet payload. Longer datagrams are counted and dropped (no RTP, STUN or DTLS sender needs more).
+pub const DATAGRAM_BYTES_MAX: usize = 1500;

@@ -1,0 +1,17 @@
+//! What a router asks of the world around it.
+
+use millrace_packet::{PacketRef, Rewrite};
+
+/// Index of an RTP session (the SSRC space of one transport, RFC 3550 §3) within its router.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SessionId(pub u32);
+
+/// Receives what a router wants sent or said. Calls come in order, on the router's thread, inside a router call.
+pub trait Output {
+    /// Sends `packet` to the peer of `session` with the numbers of `rewrite`. The receiver seals it straight from
+    /// the shared plaintext, or clones `packet` (one count) when it must wait.
+    fn send_rtp(&mut self, session: SessionId, packet: &PacketRef, rewrite: &Rewrite);
+
+    /// Sends one compound RTCP packet, at most [`millrace_packet::DATAGRAM_BYTES_MAX`] less the SRTCP trailer.
+    fn send_rtcp(&mut self, session: SessionId, compound: &[u8]);
+}

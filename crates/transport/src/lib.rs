@@ -1,0 +1,7 @@
+//! WebRTC transports as state machines: ICE, DTLS, SRTP and the outgoing queue.
+//!
+//! A core: it is told the time, takes bytes, and returns bytes, events and a deadline.
+
+pub mod tuple;
+
+pub use tuple::{Protocol, SocketId, Transmit, Tuple};
