@@ -2,6 +2,8 @@
 //!
 //! A core: it is told the time, takes bytes, and returns bytes, events and a deadline.
 
+pub mod srtp;
 pub mod tuple;
 
+pub use srtp::SrtpProfile;
 pub use tuple::{Protocol, SocketId, Transmit, Tuple};
