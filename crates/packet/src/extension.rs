@@ -1,5 +1,7 @@
 //! The RTP header extensions that a router understands (RFC 8285 carries them, their own documents define them).
 
+use std::fmt;
+
 /// A header extension by meaning; the number it has on the wire differs from peer to peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
@@ -73,5 +75,70 @@ impl ExtensionKind {
     /// The kind that `uri` names, if it is one of ours.
     pub fn from_uri(uri: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.uri() == uri)
+    }
+}
+
+/// Which header extension has which number on one peer's wire (RFC 8285 §5, `a=extmap`).
+///
+/// A table of 256 bytes, so that parsing costs one load an element.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ExtensionIds {
+    /// 0 for unknown numbers, else the kind's index plus one.
+    kinds: [u8; 256],
+}
+
+impl ExtensionIds {
+    /// Makes the table from pairs of wire number and kind.
+    ///
+    /// Number 0 is padding on the wire and is left out. Of two kinds with one number the later pair counts.
+    pub fn new(pairs: impl IntoIterator<Item = (u8, ExtensionKind)>) -> Self {
+        let mut kinds = [0; 256];
+        for (id, kind) in pairs {
+            kinds[usize::from(id)] = kind as u8 + 1;
+        }
+        kinds[0] = 0;
+        Self { kinds }
+    }
+
+    /// The kind that has the number `id`, if there is one.
+    pub fn kind(&self, id: u8) -> Option<ExtensionKind> {
+        let index = usize::from(self.kinds[usize::from(id)]).checked_sub(1)?;
+        ExtensionKind::ALL.get(index).copied()
+    }
+}
+
+impl Default for ExtensionIds {
+    fn default() -> Self {
+        Self::new([])
+    }
+}
+
+impl fmt::Debug for ExtensionIds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let known = (0..=255).filter_map(|id| self.kind(id).map(|kind| (id, kind)));
+        f.debug_map().entries(known).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_is_found_by_its_uri_and_stands_at_its_own_index() {
+        for (index, kind) in ExtensionKind::ALL.into_iter().enumerate() {
+            assert_eq!(ExtensionKind::from_uri(kind.uri()), Some(kind));
+            assert_eq!(kind as usize, index);
+        }
+        assert_eq!(ExtensionKind::from_uri("urn:none"), None);
+    }
+
+    #[test]
+    fn numbers_map_to_kinds_and_zero_to_none() {
+        let ids = ExtensionIds::new([(0, ExtensionKind::Mid), (1, ExtensionKind::Mid), (255, ExtensionKind::PacketId)]);
+        assert_eq!(ids.kind(0), None);
+        assert_eq!(ids.kind(1), Some(ExtensionKind::Mid));
+        assert_eq!(ids.kind(255), Some(ExtensionKind::PacketId));
+        assert_eq!(ids.kind(2), None);
     }
 }

@@ -3,15 +3,19 @@
 //! A core: it knows no clock, no chance, no socket. Packets live in a [`pool`] owned by one worker; everything else
 //! here reads or writes bytes in place and allocates nothing.
 
+mod big_endian;
 pub mod extension;
+pub mod fuzz;
 pub mod meta;
 pub mod pool;
 pub mod rewrite;
+pub mod rtp;
 
-pub use extension::ExtensionKind;
+pub use extension::{ExtensionIds, ExtensionKind};
 pub use meta::{ExtensionSpan, RtpMeta};
 pub use pool::{PacketMut, PacketPool, PacketRef};
 pub use rewrite::{OutgoingStreamId, Priority, Rewrite};
+pub use rtp::{Muxed, RtpError, RtpPeek, is_rtp_or_rtcp};
 
 /// Largest datagram accepted from or sent to a peer, in bytes.
 ///
