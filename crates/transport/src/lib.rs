@@ -2,8 +2,12 @@
 //!
 //! A core: it is told the time, takes bytes, and returns bytes, events and a deadline.
 
+pub mod demux;
+pub mod fuzz;
 pub mod srtp;
+pub mod stun;
 pub mod tuple;
 
+pub use demux::DatagramKind;
 pub use srtp::SrtpProfile;
 pub use tuple::{Protocol, SocketId, Transmit, Tuple};
