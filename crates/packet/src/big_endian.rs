@@ -1,6 +1,44 @@
-//! Reads of network-order integers that cannot go out of bounds.
+//! Reads and writes of network-order bytes that cannot go out of bounds.
 
 /// The 32-bit integer at `at`, if it lies within `bytes`.
 pub(crate) fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
     bytes.get(at..)?.first_chunk().map(|chunk| u32::from_be_bytes(*chunk))
+}
+
+/// Appends to a slice of fixed size; once something did not fit, nothing after it is written either.
+pub(crate) struct Cursor<'a> {
+    out: &'a mut [u8],
+    len: usize,
+}
+
+impl<'a> Cursor<'a> {
+    /// Starts at the first byte of `out`.
+    pub(crate) fn new(out: &'a mut [u8]) -> Self {
+        Self { out, len: 0 }
+    }
+
+    /// Number of bytes written so far.
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Appends `bytes`, or returns `None` when they do not fit.
+    pub(crate) fn put(&mut self, bytes: &[u8]) -> Option<()> {
+        let end = self.len + bytes.len();
+        self.out.get_mut(self.len..end)?.copy_from_slice(bytes);
+        self.len = end;
+        Some(())
+    }
+
+    /// Appends zeros until the length is a multiple of four.
+    pub(crate) fn pad_to_word(&mut self) -> Option<()> {
+        let missing = self.len.wrapping_neg() % 4;
+        self.put(&[0; 3][..missing])
+    }
+
+    /// Overwrites what was written at `at`; `None` when that part was not written yet.
+    pub(crate) fn patch(&mut self, at: usize, bytes: &[u8]) -> Option<()> {
+        self.out[..self.len].get_mut(at..at + bytes.len())?.copy_from_slice(bytes);
+        Some(())
+    }
 }

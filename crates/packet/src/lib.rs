@@ -6,12 +6,14 @@
 mod big_endian;
 pub mod extension;
 pub mod fuzz;
+pub mod header;
 pub mod meta;
 pub mod pool;
 pub mod rewrite;
 pub mod rtp;
 
 pub use extension::{ExtensionIds, ExtensionKind};
+pub use header::{ExtensionPlan, OutgoingHeader, Stamps, write_header};
 pub use meta::{ExtensionSpan, RtpMeta};
 pub use pool::{PacketMut, PacketPool, PacketRef};
 pub use rewrite::{OutgoingStreamId, Priority, Rewrite};
