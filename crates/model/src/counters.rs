@@ -47,4 +47,22 @@ counters! {
     datagrams_dropped_unknown,
     /// Datagrams dropped because their source was never validated by ICE.
     datagrams_dropped_unvalidated,
+    /// ICE checks answered with success.
+    stun_checks_answered,
+    /// Authenticated STUN requests answered with an error (400, 420, 487).
+    stun_requests_refused,
+    /// STUN datagrams dropped because they were malformed, lacked FINGERPRINT or had a wrong one.
+    stun_dropped_malformed,
+    /// STUN requests dropped because their user name names no transport.
+    stun_dropped_unknown_ufrag,
+    /// STUN requests dropped because MESSAGE-INTEGRITY was missing or wrong.
+    stun_dropped_wrong_integrity,
+    /// STUN indications, and responses to nothing that was asked, dropped.
+    stun_dropped_unexpected,
+    /// STUN requests dropped because the answer would have been longer than the request.
+    stun_dropped_amplifying,
+    /// ICE tuples forgotten because a transport had too many.
+    ice_tuples_evicted,
+    /// Times a peer lost consent because its ICE checks stopped (RFC 7675).
+    ice_consents_expired,
 }
