@@ -1,0 +1,63 @@
+/**
+ * The base of every error class of this package. Arguments of the wrong shape are the exception: they give the built-in
+ * `TypeError`, with the same `code` property.
+ */
+export class MillraceError extends Error {
+  override name = 'MillraceError';
+
+  /** What went wrong, for programs to compare: `ERR_…`. It never changes between versions; the message may. */
+  readonly code: string;
+
+  constructor(message: string, code = 'ERR_INTERNAL', options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+  }
+}
+
+/** What was asked for is not supported by this version, this platform or this peer. The message names it. */
+export class UnsupportedError extends MillraceError {
+  override name = 'UnsupportedError';
+
+  constructor(message: string, code = 'ERR_UNSUPPORTED', options?: ErrorOptions) {
+    super(message, code, options);
+  }
+}
+
+/** The object's state forbids the call: it is closed (`ERR_CLOSED`), connected already, and the like. */
+export class InvalidStateError extends MillraceError {
+  override name = 'InvalidStateError';
+
+  constructor(message: string, code = 'ERR_INVALID_STATE', options?: ErrorOptions) {
+    super(message, code, options);
+  }
+}
+
+/**
+ * The Worker is gone: it was closed before the call (`ERR_CLOSED`), or was closed or died while the call was under way
+ * (`ERR_WORKER_CLOSED`).
+ */
+export class WorkerClosedError extends InvalidStateError {
+  override name = 'WorkerClosedError';
+
+  constructor(message: string, code = 'ERR_WORKER_CLOSED', options?: ErrorOptions) {
+    super(message, code, options);
+  }
+}
+
+/** A referenced object does not exist, or no longer. */
+export class NotFoundError extends MillraceError {
+  override name = 'NotFoundError';
+
+  constructor(message: string, code = 'ERR_NOT_FOUND', options?: ErrorOptions) {
+    super(message, code, options);
+  }
+}
+
+/** A documented bound was hit; the message names it. Nothing was created or changed. */
+export class LimitError extends MillraceError {
+  override name = 'LimitError';
+
+  constructor(message: string, code = 'ERR_LIMIT_EXCEEDED', options?: ErrorOptions) {
+    super(message, code, options);
+  }
+}
