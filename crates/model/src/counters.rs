@@ -47,6 +47,26 @@ counters! {
     datagrams_dropped_unknown,
     /// Datagrams dropped because their source was never validated by ICE.
     datagrams_dropped_unvalidated,
+    /// SRTP and SRTCP packets dropped because they were shorter than their own lengths say, or not RTP version 2.
+    srtp_packets_dropped_malformed,
+    /// SRTP and SRTCP packets dropped because their authentication tag does not fit (RFC 3711 §3.3).
+    srtp_packets_dropped_unauthentic,
+    /// SRTP and SRTCP packets dropped because they came before, or are too old to tell (RFC 3711 §3.3.2).
+    srtp_packets_dropped_replayed,
+    /// SRTP and SRTCP packets dropped because their sender uses too many SSRCs.
+    srtp_packets_dropped_too_many_sources,
+    /// RTP packets that waited in the outgoing queue because a socket was full.
+    outgoing_packets_delayed,
+    /// Audio packets dropped because the outgoing queue was full.
+    outgoing_audio_dropped,
+    /// Retransmissions dropped because the outgoing queue was full.
+    outgoing_retransmissions_dropped,
+    /// Video packets dropped because the outgoing queue was full.
+    outgoing_video_dropped,
+    /// RTCP compound packets dropped because the outgoing queue was full.
+    outgoing_rtcp_dropped,
+    /// RTP and RTCP packets that could not be sealed: no keys, too long, or a number that was used before.
+    outgoing_packets_refused,
     /// ICE checks answered with success.
     stun_checks_answered,
     /// Authenticated STUN requests answered with an error (400, 420, 487).
@@ -65,4 +85,13 @@ counters! {
     ice_tuples_evicted,
     /// Times a peer lost consent because its ICE checks stopped (RFC 7675).
     ice_consents_expired,
+    /// DTLS records dropped because they were malformed or contradicted earlier ones.
+    dtls_records_dropped_malformed,
+    /// DTLS records and datagrams dropped because a bound of the handshake was reached.
+    dtls_records_dropped_limit,
+    /// DTLS records dropped because nothing vouches for them: alerts in the clear, data before the handshake's end,
+    /// hellos that do not belong to this handshake, plaintext after it.
+    dtls_records_dropped_unexpected,
+    /// DTLS flights sent again because the peer had not answered.
+    dtls_flights_repeated,
 }

@@ -1,5 +1,8 @@
 //! Entry points for fuzzing: each takes any bytes, runs one parser, and panics only where an invariant is broken.
 
+use millrace_packet::PacketPool;
+
+use crate::srtp::{SrtpInbound, SrtpKeys, SrtpOutbound, SrtpProfile};
 use crate::stun;
 
 /// Parses `data` as a STUN message and checks what a parsed message promises.
@@ -12,6 +15,30 @@ pub fn fuzz_stun(data: &[u8]) {
         assert!(message.class != stun::Class::Request || ufrag.is_some() == message.receiver_ufrag().is_some());
     }
     assert!(!message.verify(&key), "nobody signed with this key");
+}
+
+/// Opens `data` as SRTP and as SRTCP under every profile, then seals it and opens what came out.
+pub fn fuzz_srtp(data: &[u8]) {
+    for profile in SrtpProfile::ALL {
+        let material = vec![7; profile.keying_material_len()];
+        let keys = SrtpKeys::from_keying_material(profile, &material).expect("the material has the profile's length");
+        let mut inbound = SrtpInbound::new(&keys.client);
+        let mut packet = PacketPool::new(1).take().expect("the pool has one packet");
+        if !packet.fill(data) {
+            return;
+        }
+        assert!(inbound.open_rtp(&mut packet).is_err(), "nobody sealed with this key");
+        assert!(packet.fill(data) && inbound.open_rtcp(&mut packet).is_err(), "nobody sealed with this key");
+
+        let mut slot = [data, &[0; 64]].concat();
+        let sealed = SrtpOutbound::new(&keys.client).seal_rtcp(&mut slot, data.len());
+        assert_eq!(sealed.is_ok(), data.len() >= 8, "whatever has a header can be sealed");
+        let Ok(len) = sealed else { continue };
+        if packet.fill(&slot[..len]) && data[0] >> 6 == 2 {
+            assert_eq!(inbound.open_rtcp(&mut packet), Ok(()), "what we seal can be opened");
+            assert_eq!(packet.bytes(), data);
+        }
+    }
 }
 
 #[cfg(test)]
@@ -36,6 +63,13 @@ mod tests {
             .xor_mapped_address("[::1]:9".parse().unwrap())
             .finish_unsigned();
         mutate(&[request, response], fuzz_stun);
+    }
+
+    #[test]
+    fn srtp_survives_mutations() {
+        let rtp = [&[0x90, 96, 0, 1, 0, 0, 0, 1, 0, 0, 0, 7, 0xbe, 0xde, 0, 1, 0x10, 5, 0, 0][..], &[9; 30]].concat();
+        let rtcp = [&[0x81, 200, 0, 6, 0, 0, 0, 7][..], &[9; 34]].concat();
+        mutate(&[rtp, rtcp], fuzz_srtp);
     }
 
     /// Feeds `target` with seeds that had bytes flipped, cut off or added.
