@@ -1,11 +1,26 @@
 //! Reads and writes of network-order bytes that cannot go out of bounds.
 
+/// The 16-bit integer at `at`, if it lies within `bytes`.
+pub(crate) fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
+    bytes.get(at..)?.first_chunk().map(|chunk| u16::from_be_bytes(*chunk))
+}
+
+/// The 24-bit integer at `at`, if it lies within `bytes`.
+pub(crate) fn u24_at(bytes: &[u8], at: usize) -> Option<u32> {
+    bytes.get(at..)?.first_chunk().map(|[high, middle, low]| u32::from_be_bytes([0, *high, *middle, *low]))
+}
+
 /// The 32-bit integer at `at`, if it lies within `bytes`.
 pub(crate) fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
     bytes.get(at..)?.first_chunk().map(|chunk| u32::from_be_bytes(*chunk))
 }
 
-/// Appends to a slice of fixed size; once something did not fit, nothing after it is written either.
+/// The 64-bit integer at `at`, if it lies within `bytes`.
+pub(crate) fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
+    bytes.get(at..)?.first_chunk().map(|chunk| u64::from_be_bytes(*chunk))
+}
+
+/// Appends to a slice of fixed size.
 pub(crate) struct Cursor<'a> {
     out: &'a mut [u8],
     len: usize,
@@ -34,6 +49,11 @@ impl<'a> Cursor<'a> {
     pub(crate) fn pad_to_word(&mut self) -> Option<()> {
         let missing = self.len.wrapping_neg() % 4;
         self.put(&[0; 3][..missing])
+    }
+
+    /// Forgets everything after the first `len` bytes.
+    pub(crate) fn truncate(&mut self, len: usize) {
+        self.len = self.len.min(len);
     }
 
     /// Overwrites what was written at `at`; `None` when that part was not written yet.

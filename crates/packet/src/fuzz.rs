@@ -6,6 +6,10 @@ use crate::extension::{ExtensionIds, ExtensionKind};
 use crate::header::{ExtensionPlan, OutgoingHeader, Stamps, write_header};
 use crate::meta::RtpMeta;
 use crate::rewrite::{OutgoingStreamId, Priority, Rewrite};
+use crate::rtcp::compound::PACKETS_MAX;
+use crate::rtcp::feedback::NACK_SEQUENCES_MAX;
+use crate::rtcp::transport_feedback::TICKS_PER_REFERENCE;
+use crate::rtcp::{Arrival, Compound, CompoundWriter, FeedbackHeader, FeedbackSsrcs, RtcpPacket};
 use crate::rtp::{is_rtp_or_rtcp, peek};
 
 /// Parses `data` as RTP: lengths add up, values lie before the payload, and `peek` agrees with the full parse.
@@ -57,6 +61,66 @@ pub fn fuzz_header(data: &[u8]) {
     }
 }
 
+/// Parses `data` as an RTCP compound and reads everything in it: each packet of the check is there again, loops are
+/// bounded by the bytes or a named bound.
+pub fn fuzz_rtcp(data: &[u8]) {
+    let Ok(compound) = Compound::parse(data) else { return };
+    let packets = compound.packets().count();
+    assert!((1..=PACKETS_MAX).contains(&packets));
+    compound.packets().for_each(|packet| read_rtcp_packet(&packet, data.len()));
+}
+
+fn read_rtcp_packet(packet: &RtcpPacket, bytes: usize) {
+    match packet {
+        RtcpPacket::SenderReport(report) => assert!(report.blocks().count() <= 31),
+        RtcpPacket::ReceiverReport(report) => assert!(report.blocks().count() <= 31),
+        RtcpPacket::SourceDescription(sdes) => assert!(sdes.cnames().count() <= 31),
+        RtcpPacket::Goodbye(goodbye) => assert!(goodbye.sources().count() <= 31),
+        RtcpPacket::Nack(nack) => assert!((1..=NACK_SEQUENCES_MAX).contains(&nack.sequences().count())),
+        RtcpPacket::TransportFeedback(feedback) => {
+            let arrivals = feedback.arrivals().count();
+            assert!(arrivals <= bytes && arrivals <= usize::from(feedback.status_count));
+        }
+        RtcpPacket::FullIntraRequest(request) => assert!(request.entries().count() <= bytes / 8),
+        RtcpPacket::Remb(remb) => assert!(remb.streams().count() <= 255),
+        RtcpPacket::ExtendedReport(report) => {
+            let _ = report.reference_time();
+            assert!(report.delays().count() <= bytes / 12);
+        }
+        RtcpPacket::PictureLoss(_) | RtcpPacket::Other { .. } => {}
+    }
+}
+
+/// Takes `data` as the fates of packets, writes them as transport-wide feedback and reads the same arrivals back.
+pub fn fuzz_transport_feedback_writer(data: &[u8]) {
+    let statuses = data.as_chunks().0.iter().map(|pair| match i16::from_be_bytes(*pair) {
+        delta if delta & 3 == 0 => None,
+        delta if delta & 4 == 0 => Some(delta),
+        delta => Some(delta & 0x7f),
+    });
+    let ssrcs = FeedbackSsrcs { sender: 1, media: 2 };
+    let header = FeedbackHeader { ssrcs, base_sequence: 0xfff0, reference_time: -5, feedback_count: 9 };
+    let mut out = [0; 4096];
+    let mut writer = CompoundWriter::new(&mut out);
+    if writer.transport_feedback(&header, statuses.clone()).is_err() {
+        return;
+    }
+    let len = writer.len();
+    let compound = Compound::parse(&out[..len]).expect("what is written parses");
+    let Some(RtcpPacket::TransportFeedback(feedback)) = compound.packets().next() else {
+        panic!("feedback was written");
+    };
+    assert_eq!(usize::from(feedback.status_count), statuses.clone().count());
+    let mut ticks = i64::from(header.reference_time) * TICKS_PER_REFERENCE;
+    let mut arrivals = feedback.arrivals();
+    for (index, delta) in statuses.enumerate().filter_map(|(index, status)| Some((index, status?))) {
+        ticks += i64::from(delta);
+        let sequence = header.base_sequence.wrapping_add(index as u16);
+        assert_eq!(arrivals.next(), Some(Arrival { sequence, ticks }));
+    }
+    assert_eq!(arrivals.next(), None);
+}
+
 /// Extension numbers 1 to 12, which one-byte and two-byte elements can both have.
 fn every_kind() -> ExtensionIds {
     ExtensionIds::new((1..).zip(ExtensionKind::ALL))
@@ -65,6 +129,8 @@ fn every_kind() -> ExtensionIds {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rtcp::feedback::FullIntraEntry;
+    use crate::rtcp::{DelaySinceReference, ReportBlock, SenderInfo};
 
     /// Mutated inputs that each fuzz function gets per seed.
     const MUTATIONS: usize = 5_000;
@@ -80,6 +146,51 @@ mod tests {
             mutate(seed, fuzz_rtp);
             mutate(seed, fuzz_header);
         }
+    }
+
+    #[test]
+    fn mutated_rtcp_compounds_are_survived() {
+        mutate(&every_rtcp_packet(), fuzz_rtcp);
+        let bytes = every_rtcp_packet();
+        let compound = Compound::parse(&bytes).unwrap();
+        for packet in compound.packets() {
+            assert!(!matches!(packet, RtcpPacket::Other { .. }));
+        }
+        // Alone, so that mutations do not all end at the first packet.
+        let mut rest = &bytes[..];
+        while !rest.is_empty() {
+            let (packet, after) = rest.split_at(4 + 4 * usize::from(rest[3]));
+            mutate(packet, fuzz_rtcp);
+            rest = after;
+        }
+    }
+
+    #[test]
+    fn mutated_packet_fates_survive_feedback() {
+        mutate(&[0, 1, 0, 2, 0, 4, 0, 5, 0xff, 0xfd, 0, 0].repeat(3), fuzz_transport_feedback_writer);
+    }
+
+    fn every_rtcp_packet() -> Vec<u8> {
+        let mut out = vec![0; 1000];
+        let mut writer = CompoundWriter::new(&mut out);
+        let block = ReportBlock { ssrc: 3, ..ReportBlock::default() };
+        let ssrcs = FeedbackSsrcs { sender: 1, media: 2 };
+        let header = FeedbackHeader { ssrcs, base_sequence: 9, reference_time: 5, feedback_count: 1 };
+        let statuses = [Some(1), None, Some(-1), None, None, Some(300), Some(2), None, Some(3)];
+        writer.sender_report(1, &SenderInfo::default(), &[block, block]).unwrap();
+        writer.receiver_report(1, &[block]).unwrap();
+        writer.cname(1, "somebody").unwrap();
+        writer.nack(ssrcs, [1, 2, 3, 70]).unwrap();
+        writer.picture_loss(1, 2).unwrap();
+        writer.full_intra_request(1, FullIntraEntry { ssrc: 2, command: 1 }).unwrap();
+        writer.remb(1, 1_000_000, &[4, 5]).unwrap();
+        writer.transport_feedback(&header, statuses.into_iter()).unwrap();
+        writer.reference_time(1, 77).unwrap();
+        writer.delays_since_reference(1, &[DelaySinceReference::default(); 2]).unwrap();
+        writer.goodbye(&[1, 2]).unwrap();
+        let len = writer.len();
+        out.truncate(len);
+        out
     }
 
     /// Calls `target` with `seed` and with `MUTATIONS` variants of it: bytes changed, cut off, doubled.

@@ -10,6 +10,7 @@ pub mod header;
 pub mod meta;
 pub mod pool;
 pub mod rewrite;
+pub mod rtcp;
 pub mod rtp;
 
 pub use extension::{ExtensionIds, ExtensionKind};
