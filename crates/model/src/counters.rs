@@ -94,4 +94,44 @@ counters! {
     dtls_records_dropped_unexpected,
     /// DTLS flights sent again because the peer had not answered.
     dtls_flights_repeated,
+    /// RTP packets dropped because their header contradicts their length (RFC 3550 §5.1, RFC 8285).
+    rtp_packets_dropped_malformed,
+    /// RTP packets dropped because no producer declares their SSRC, MID or RID.
+    rtp_packets_dropped_unknown_ssrc,
+    /// RTP packets dropped because their producer does not declare their payload type.
+    rtp_packets_dropped_unknown_payload_type,
+    /// RTP packets dropped because they came before.
+    rtp_packets_dropped_duplicate,
+    /// RTP packets dropped because they were too far behind or ahead of their stream (RFC 3550 §A.1).
+    rtp_packets_dropped_out_of_range,
+    /// Retransmissions (RFC 4588) dropped because they were malformed or repaired nothing; most are padding or probes.
+    rtx_packets_dropped,
+    /// RTP streams whose sequence numbers began anew (RFC 3550 §A.1).
+    rtp_streams_restarted,
+    /// Lost RTP packets that a retransmission brought back.
+    rtp_packets_repaired,
+    /// Lost RTP packets that were given up.
+    rtp_packets_given_up,
+    /// NACK messages sent to publishers (RFC 4585 §6.2.1).
+    nacks_sent,
+    /// Packets that NACK messages from viewers asked for.
+    nack_packets_requested,
+    /// Retransmissions sent to viewers.
+    rtp_packets_retransmitted,
+    /// Requested packets not sent again because they were forgotten or never sent.
+    retransmissions_refused_unknown,
+    /// Requested packets not sent again because they had been within the last round trip.
+    retransmissions_refused_too_soon,
+    /// Requested packets not sent again because the viewer's budget of bytes was used up.
+    retransmissions_refused_budget,
+    /// Key-frame requests sent to publishers (PLI, FIR).
+    key_frame_requests_sent,
+    /// Wishes for a key frame that an earlier or later request serves.
+    key_frame_requests_merged,
+    /// RTCP compound packets dropped because a length in them contradicts their size.
+    rtcp_packets_dropped_malformed,
+    /// RTCP reports and feedback dropped because they name an SSRC that the peer does not send or receive.
+    rtcp_feedback_dropped_unknown_ssrc,
+    /// Transport-wide feedback packets sent to publishers.
+    transport_feedback_sent,
 }
