@@ -4,6 +4,7 @@
 
 pub mod demux;
 pub mod fuzz;
+pub mod ice;
 pub mod srtp;
 pub mod stun;
 pub mod tuple;

@@ -97,6 +97,12 @@ impl Writer {
         self.attribute(attribute::UNKNOWN_ATTRIBUTES, &value)
     }
 
+    /// Adds an attribute of any type without a value, to try what an agent does not know.
+    #[cfg(test)]
+    pub(crate) fn empty_attribute(self, kind: u16) -> Self {
+        self.attribute(kind, &[])
+    }
+
     /// Adds MESSAGE-INTEGRITY by `key` and FINGERPRINT, and returns the message.
     pub fn finish(self, key: &IntegrityKey) -> Vec<u8> {
         let tag = key.sign(&self.bytes);
