@@ -85,6 +85,12 @@ counters! {
     ice_tuples_evicted,
     /// Times a peer lost consent because its ICE checks stopped (RFC 7675).
     ice_consents_expired,
+    /// SRTP and SRTCP packets, or plain ones, dropped because the transport has no keys (RFC 8827 §6.5).
+    srtp_packets_dropped_without_keys,
+    /// DTLS datagrams dropped because signalling did not name the peer yet, or the association is over.
+    dtls_datagrams_dropped,
+    /// Application data over DTLS dropped because the transport has no data channels.
+    dtls_data_dropped,
     /// DTLS records dropped because they were malformed or contradicted earlier ones.
     dtls_records_dropped_malformed,
     /// DTLS records and datagrams dropped because a bound of the handshake was reached.
