@@ -3,7 +3,7 @@
 use millrace_packet::PacketPool;
 
 use crate::srtp::{SrtpInbound, SrtpKeys, SrtpOutbound, SrtpProfile};
-use crate::stun;
+use crate::{dtls, stun};
 
 /// Parses `data` as a STUN message and checks what a parsed message promises.
 pub fn fuzz_stun(data: &[u8]) {
@@ -41,6 +41,16 @@ pub fn fuzz_srtp(data: &[u8]) {
     }
 }
 
+/// Reads `data` as the body of a ClientHello.
+pub fn fuzz_dtls_client_hello(data: &[u8]) {
+    dtls::client_hello::fuzz(data);
+}
+
+/// Reads `data` as DTLS datagrams from a stranger.
+pub fn fuzz_dtls_records(data: &[u8]) {
+    dtls::record_filter::fuzz(data);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -71,6 +81,29 @@ mod tests {
         let rtcp = [&[0x81, 200, 0, 6, 0, 0, 0, 7][..], &[9; 34]].concat();
         mutate(&[rtp, rtcp], fuzz_srtp);
     }
+
+    #[test]
+    fn dtls_client_hello_survives_mutations() {
+        mutate(&[CLIENT_HELLO[25..].to_vec()], fuzz_dtls_client_hello);
+    }
+
+    #[test]
+    fn dtls_records_survive_mutations() {
+        let change_cipher_spec = [20, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 1, 0, 1, 1];
+        let finished = [22, 0xfe, 0xfd, 0, 1, 0, 0, 0, 0, 0, 0, 0, 4, 1, 2, 3, 4];
+        let flight = [&CLIENT_HELLO[..], &change_cipher_spec, &finished].concat();
+        mutate(&[CLIENT_HELLO.to_vec(), flight], fuzz_dtls_records);
+    }
+
+    /// Record header, handshake header, and a ClientHello that offers one cipher suite and `use_srtp`.
+    const CLIENT_HELLO: [u8; 80] = [
+        22, 0xfe, 0xff, 0, 0, 0, 0, 0, 0, 0, 0, 0, 67, // record
+        1, 0, 0, 55, 0, 0, 0, 0, 0, 0, 0, 55, // message
+        0xfe, 0xfd, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7,
+        7, // random
+        0, 0, 0, 2, 0xc0, 0x2b, 1, 0, // session, cookie, suites, compression
+        0, 11, 0, 14, 0, 7, 0, 4, 0, 1, 0, 7, 0, // use_srtp
+    ];
 
     /// Feeds `target` with seeds that had bytes flipped, cut off or added.
     fn mutate(seeds: &[Vec<u8>], target: fn(&[u8])) {

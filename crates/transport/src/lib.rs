@@ -3,6 +3,7 @@
 //! A core: it is told the time, takes bytes, and returns bytes, events and a deadline.
 
 pub mod demux;
+pub mod dtls;
 pub mod fuzz;
 pub mod ice;
 pub mod srtp;

@@ -1,0 +1,129 @@
+//! DTLS 1.2 (RFC 6347) for SRTP keys (RFC 5764), behind a trait so that the engine underneath can be exchanged.
+//!
+//! [`RtcDtls`] is the server-role engine. It wraps a library and keeps hostile input away from it: `record_filter` and
+//! `reassembly` hand it whole handshake messages in order and once, `client_hello` is read before it starts, `flight`
+//! repeats what it sent.
+
+mod certificate;
+pub(crate) mod client_hello;
+mod fingerprint;
+mod flight;
+mod reassembly;
+pub(crate) mod record_filter;
+mod rtc;
+
+use std::fmt;
+use std::time::Instant;
+
+use millrace_model::Counters;
+
+pub use certificate::{CertificateError, LocalCertificate, certificate_pem};
+pub use fingerprint::{Fingerprint, FingerprintAlgorithm, FingerprintError, PeerFingerprints};
+pub use rtc::{DtlsSettings, RtcDtls};
+
+use crate::srtp::SrtpProfile;
+
+/// One DTLS association as a state machine: datagrams and time in, datagrams and events out.
+///
+/// Feed it only datagrams of a tuple that ICE validated. After every call drain [`poll_transmit`](Self::poll_transmit)
+/// (after an `Err` too: it holds the alert that tells the peer) and [`poll_event`](Self::poll_event).
+pub trait DtlsEngine: Send {
+    /// Takes one datagram of the peer.
+    ///
+    /// # Errors
+    ///
+    /// The association is over and stays so; later calls do nothing.
+    fn handle_datagram(&mut self, bytes: &[u8], now: Instant) -> Result<(), DtlsError>;
+
+    /// Does what is due at `now`.
+    ///
+    /// # Errors
+    ///
+    /// As [`handle_datagram`](Self::handle_datagram).
+    fn handle_timeout(&mut self, now: Instant) -> Result<(), DtlsError>;
+
+    /// When [`handle_timeout`](Self::handle_timeout) is wanted next; `None` while there is nothing to repeat.
+    fn deadline(&self) -> Option<Instant>;
+
+    /// The next datagram to send to the peer.
+    fn poll_transmit(&mut self) -> Option<Vec<u8>>;
+
+    /// The next event, in order.
+    fn poll_event(&mut self) -> Option<DtlsEvent>;
+
+    /// Ends the association and queues a `close_notify` for the peer.
+    fn close(&mut self, now: Instant);
+
+    /// Adds what was dropped and repeated since the last call to `counters`.
+    fn drain_counters(&mut self, counters: &mut Counters);
+}
+
+/// What a [`DtlsEngine`] reports.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DtlsEvent {
+    /// The handshake is complete and the peer's certificate matches a fingerprint that it signalled.
+    Connected {
+        /// Keys for SRTP.
+        keys: DtlsKeys,
+        /// The peer's certificate, DER.
+        remote_certificate: Vec<u8>,
+    },
+    /// The peer said `close_notify`.
+    Closed,
+    /// Application data of the peer (SCTP, RFC 8261).
+    ApplicationData(Vec<u8>),
+}
+
+/// The negotiated SRTP profile and the keying material exported for it (RFC 5764 §4.2).
+#[derive(Clone, PartialEq, Eq)]
+pub struct DtlsKeys {
+    /// The profile.
+    pub profile: SrtpProfile,
+    /// Client key, server key, client salt, server salt: [`SrtpProfile::keying_material_len`] bytes.
+    pub keying_material: Vec<u8>,
+}
+
+impl fmt::Debug for DtlsKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Keys must not reach a log.
+        f.debug_struct("DtlsKeys").field("profile", &self.profile).finish_non_exhaustive()
+    }
+}
+
+/// Which end of the handshake we are (RFC 5763 §5: `a=setup`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// We send the ClientHello (`active`).
+    Client,
+    /// We wait for the ClientHello (`passive`).
+    Server,
+}
+
+/// Why an association cannot start or has ended.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DtlsError {
+    /// Misuse: this engine has the server role only.
+    #[error("the DTLS client role is not supported")]
+    ClientRoleUnsupported,
+    /// Outside: the library refused our own configuration.
+    #[error("DTLS could not be set up: {0}")]
+    Setup(String),
+    /// Peer: it offers no SRTP profile that we accept.
+    #[error("no common SRTP protection profile")]
+    NoCommonSrtpProfile,
+    /// Peer: its certificate matches none of the fingerprints that it signalled.
+    #[error("the certificate does not match the signalled fingerprint")]
+    FingerprintMismatch,
+    /// Peer: the handshake or the association failed.
+    #[error("DTLS failed: {0}")]
+    Peer(String),
+    /// Peer: it did not answer although the last flight was repeated as often as allowed.
+    #[error("the DTLS handshake timed out")]
+    Timeout,
+    /// Outside: the library panicked; the association was discarded.
+    #[error("the DTLS engine failed")]
+    EngineFailed,
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,5 @@
+//! Handshakes of [`RtcDtls`](super::RtcDtls) with an independent client over a virtual, lossy, hostile link.
+
+mod handshake;
+mod hostile;
+mod link;
