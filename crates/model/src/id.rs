@@ -32,6 +32,11 @@ macro_rules! ids {
             pub const fn new(uuid: Uuid) -> Self {
                 Self(uuid)
             }
+
+            /// The UUID itself.
+            pub const fn uuid(self) -> Uuid {
+                self.0
+            }
         }
 
         impl fmt::Display for $name {

@@ -1,17 +1,44 @@
 //! Ids, units, RTP capabilities and parameters, ORTC negotiation, options, stats and counters.
 //!
 //! The bottom of the house: it depends on no other crate here and touches nothing.
+//!
+//! Options come in two forms. `…Options` is the JSON that applications write, with everything optional that mediasoup
+//! leaves optional; its `into_checked()` (or `to_checked()`) returns a type that holds only what makes sense. Inside
+//! the house only checked types travel.
 
+pub mod consumer;
 pub mod counters;
+pub mod dtls;
 pub mod error;
+pub mod ice;
 pub mod id;
+pub mod listen;
+pub mod metrics;
+pub mod ortc;
 pub mod parse;
+pub mod producer;
+pub mod router;
 pub mod rtp;
 pub mod time;
+pub mod transport;
+pub mod webrtc_server;
+pub mod webrtc_transport;
+pub mod worker;
 
+pub use consumer::*;
 pub use counters::Counters;
+pub use dtls::*;
 pub use error::{ErrorClass, ModelError, Within};
+pub use ice::*;
 pub use id::{ConsumerId, MalformedId, ProducerId, RouterId, TransportId, WebRtcServerId};
+pub use listen::*;
+pub use metrics::{Metrics, TransportMetrics};
 pub use parse::parse;
+pub use producer::*;
+pub use router::*;
 pub use rtp::*;
 pub use time::{NtpTime, WallClock};
+pub use transport::*;
+pub use webrtc_server::*;
+pub use webrtc_transport::*;
+pub use worker::*;

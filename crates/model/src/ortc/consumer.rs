@@ -1,0 +1,133 @@
+//! From what consumers may be given to what one of them gets.
+
+use super::matching::Codec;
+use super::validate::validate_and_normalize_rtp_capabilities;
+use crate::error::{ModelError, Within};
+use crate::rtp::{
+    RtcpFeedback, RtpCapabilities, RtpCodecCapability, RtpCodecParameters, RtpEncodingParameters,
+    RtpHeaderExtensionParameters, RtpParameters, RtxEncodingParameters, parse_scalability_mode, uri,
+};
+
+/// What a consumer adds to the negotiation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConsumerNegotiation {
+    /// Whether lost packets shall be sent again.
+    pub enable_rtx: bool,
+    /// SSRC of the stream; the next number is that of its retransmissions. The caller draws it at random (see
+    /// [`super::ssrc_from_random`]) and sees to it that both are free on the transport.
+    pub ssrc: u32,
+}
+
+/// Whether an endpoint with `capabilities` can receive at least one media codec of a producer.
+///
+/// # Errors
+/// [`ModelError::Invalid`] where the capabilities are malformed.
+pub fn can_consume(consumable: &RtpParameters, mut capabilities: RtpCapabilities) -> Result<bool, ModelError> {
+    validate_and_normalize_rtp_capabilities(&mut capabilities).within("rtpCapabilities")?;
+    let first = consumable.codecs.iter().find(|codec| matched(codec, &capabilities).is_some());
+    Ok(first.is_some_and(|codec| !codec.is_rtx()))
+}
+
+/// Makes the parameters of one consumer: the codecs, feedback and header extensions that the endpoint knows as well,
+/// and a single stream with an SSRC of its own. `capabilities` are normalised; the MID is the caller's to add.
+///
+/// # Errors
+/// [`ModelError::Unsupported`] where no media codec is left.
+pub fn get_consumer_rtp_parameters(
+    consumable: &RtpParameters,
+    capabilities: &RtpCapabilities,
+    negotiation: ConsumerNegotiation,
+) -> Result<RtpParameters, ModelError> {
+    let header_extensions = known_extensions(&consumable.header_extensions, capabilities);
+    let mut codecs = known_codecs(&consumable.codecs, capabilities, negotiation.enable_rtx);
+    if codecs.first().is_none_or(RtpCodecParameters::is_rtx) {
+        let reason = format!("the endpoint can receive none of the producer's codecs ({})", names(&consumable.codecs));
+        return Err(ModelError::unsupported("rtpCapabilities.codecs", reason));
+    }
+    reduce_estimation_feedback(&mut codecs, &header_extensions);
+    let has_rtx = codecs.iter().any(RtpCodecParameters::is_rtx);
+    Ok(RtpParameters {
+        mid: None,
+        encodings: vec![encoding(&consumable.encodings, negotiation.ssrc, has_rtx)],
+        codecs,
+        header_extensions,
+        rtcp: consumable.rtcp.clone(),
+        msid: consumable.msid.clone(),
+    })
+}
+
+/// The endpoint's capability that can receive `codec`.
+fn matched<'a>(codec: &RtpCodecParameters, capabilities: &'a RtpCapabilities) -> Option<&'a RtpCodecCapability> {
+    capabilities.codecs.iter().find(|capability| Codec::from(*capability).is_compatible(Codec::from(codec)))
+}
+
+/// The codecs that the endpoint knows, with the feedback that it knows. RTX codecs stay only beside what they repair.
+fn known_codecs(
+    codecs: &[RtpCodecParameters],
+    capabilities: &RtpCapabilities,
+    enable_rtx: bool,
+) -> Vec<RtpCodecParameters> {
+    let is_wanted = |feedback: &&RtcpFeedback| enable_rtx || !feedback.is("nack", "");
+    let mut known: Vec<RtpCodecParameters> = Vec::with_capacity(codecs.len());
+    for codec in codecs.iter().filter(|codec| enable_rtx || !codec.is_rtx()) {
+        let Some(capability) = matched(codec, capabilities) else { continue };
+        let rtcp_feedback = capability.rtcp_feedback.iter().filter(is_wanted).cloned().collect();
+        known.push(RtpCodecParameters { rtcp_feedback, ..codec.clone() });
+    }
+    let media: Vec<u32> = known.iter().filter(|codec| !codec.is_rtx()).map(|codec| codec.payload_type.into()).collect();
+    known.retain(|codec| !codec.is_rtx() || codec.apt().is_some_and(|apt| media.contains(&apt)));
+    known
+}
+
+/// The header extensions that the endpoint knows under the same id.
+fn known_extensions(
+    extensions: &[RtpHeaderExtensionParameters],
+    capabilities: &RtpCapabilities,
+) -> Vec<RtpHeaderExtensionParameters> {
+    let is_known = |extension: &&RtpHeaderExtensionParameters| {
+        let known = &capabilities.header_extensions;
+        known.iter().any(|known| known.preferred_id == extension.id && known.uri == extension.uri)
+    };
+    extensions.iter().filter(is_known).cloned().collect()
+}
+
+/// Leaves one kind of bandwidth feedback: transport-cc where its header extension is in use, REMB where
+/// abs-send-time is, none otherwise.
+fn reduce_estimation_feedback(codecs: &mut [RtpCodecParameters], extensions: &[RtpHeaderExtensionParameters]) {
+    let has = |uri| extensions.iter().any(|extension| extension.uri == uri);
+    let useless: &[&str] = if has(uri::TRANSPORT_WIDE_CC) {
+        &["goog-remb"]
+    } else if has(uri::ABS_SEND_TIME) {
+        &["transport-cc"]
+    } else {
+        &["goog-remb", "transport-cc"]
+    };
+    for codec in codecs {
+        codec.rtcp_feedback.retain(|feedback| !useless.contains(&feedback.kind.as_str()));
+    }
+}
+
+/// The one stream of a consumer. Several streams of the producer appear as spatial layers of it.
+fn encoding(encodings: &[RtpEncodingParameters], ssrc: u32, has_rtx: bool) -> RtpEncodingParameters {
+    let mode = encodings.iter().find_map(|encoding| encoding.scalability_mode.clone());
+    let scalability_mode = match encodings.len() {
+        0 | 1 => mode,
+        layers => {
+            let temporal_layers = parse_scalability_mode(&mode.unwrap_or_default()).temporal_layers;
+            Some(format!("L{layers}T{temporal_layers}"))
+        }
+    };
+    RtpEncodingParameters {
+        ssrc: Some(ssrc),
+        rtx: has_rtx.then(|| RtxEncodingParameters { ssrc: ssrc.wrapping_add(1) }),
+        scalability_mode: scalability_mode.filter(|mode| !mode.is_empty()),
+        max_bitrate: encodings.iter().filter_map(|encoding| encoding.max_bitrate).max().filter(|bitrate| *bitrate != 0),
+        ..RtpEncodingParameters::default()
+    }
+}
+
+/// The media types of the media codecs, for a message.
+fn names(codecs: &[RtpCodecParameters]) -> String {
+    let media = codecs.iter().filter(|codec| !codec.is_rtx());
+    media.map(|codec| codec.mime_type.as_str()).collect::<Vec<_>>().join(", ")
+}
