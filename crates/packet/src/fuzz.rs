@@ -2,15 +2,19 @@
 //!
 //! They are plain functions, so that a fuzzer's target is one line and the unit tests can run them as well.
 
+use crate::codec::VideoCodec;
 use crate::extension::{ExtensionIds, ExtensionKind};
 use crate::header::{ExtensionPlan, OutgoingHeader, Stamps, write_header};
 use crate::meta::RtpMeta;
+use crate::payload::is_key_frame;
+use crate::pool::{PacketPool, SLOT_BYTES};
 use crate::rewrite::{OutgoingStreamId, Priority, Rewrite};
 use crate::rtcp::compound::PACKETS_MAX;
 use crate::rtcp::feedback::NACK_SEQUENCES_MAX;
 use crate::rtcp::transport_feedback::TICKS_PER_REFERENCE;
 use crate::rtcp::{Arrival, Compound, CompoundWriter, FeedbackHeader, FeedbackSsrcs, RtcpPacket};
 use crate::rtp::{is_rtp_or_rtcp, peek};
+use crate::rtx::{self, OriginalStream};
 
 /// Parses `data` as RTP: lengths add up, values lie before the payload, and `peek` agrees with the full parse.
 pub fn fuzz_rtp(data: &[u8]) {
@@ -121,6 +125,49 @@ pub fn fuzz_transport_feedback_writer(data: &[u8]) {
     assert_eq!(arrivals.next(), None);
 }
 
+/// Decapsulates `data` as an RTX packet: what comes out parses to the header that is returned.
+pub fn fuzz_rtx(data: &[u8]) {
+    let Ok(meta) = RtpMeta::parse(data, &every_kind()) else { return };
+    let Some(mut packet) = PacketPool::new(1).take().filter(|_| data.len() <= SLOT_BYTES) else { return };
+    assert!(packet.fill(data));
+    let original = OriginalStream { ssrc: 0x1357_9bdf, payload_type: 96 };
+    match rtx::decapsulate(&mut packet, &meta, original) {
+        Ok(restored) => {
+            assert_eq!(RtpMeta::parse(packet.bytes(), &every_kind()), Ok(restored));
+            assert_eq!((restored.ssrc, restored.payload_type), (original.ssrc, original.payload_type));
+            let mut payload = [0; SLOT_BYTES];
+            let len = rtx::write_payload(restored.sequence, restored.payload(packet.bytes()), &mut payload);
+            assert_eq!(len.map(|len| &payload[..len]), Some(meta.payload(data)));
+        }
+        Err(_) => assert_eq!(packet.bytes(), data),
+    }
+}
+
+/// Looks for a VP8 key frame in `data`.
+pub fn fuzz_vp8(data: &[u8]) {
+    let _ = is_key_frame(VideoCodec::Vp8, data);
+}
+
+/// Looks for a VP9 key frame in `data`.
+pub fn fuzz_vp9(data: &[u8]) {
+    let _ = is_key_frame(VideoCodec::Vp9, data);
+}
+
+/// Looks for an H.264 key frame in `data`.
+pub fn fuzz_h264(data: &[u8]) {
+    let _ = is_key_frame(VideoCodec::H264, data);
+}
+
+/// Looks for an H.265 key frame in `data`.
+pub fn fuzz_h265(data: &[u8]) {
+    let _ = is_key_frame(VideoCodec::H265, data);
+}
+
+/// Looks for an AV1 key frame in `data`.
+pub fn fuzz_av1(data: &[u8]) {
+    let _ = is_key_frame(VideoCodec::Av1, data);
+}
+
 /// Extension numbers 1 to 12, which one-byte and two-byte elements can both have.
 fn every_kind() -> ExtensionIds {
     ExtensionIds::new((1..).zip(ExtensionKind::ALL))
@@ -146,6 +193,26 @@ mod tests {
             mutate(seed, fuzz_rtp);
             mutate(seed, fuzz_header);
         }
+    }
+
+    #[test]
+    fn mutated_rtx_packets_are_survived() {
+        mutate(
+            &[0xb0, 97, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3, 0xbe, 0xde, 0, 1, 0x10, b'm', 0, 0, 0, 9, 1, 2, 0, 2],
+            fuzz_rtx,
+        );
+    }
+
+    #[test]
+    fn mutated_payloads_are_survived() {
+        mutate(&[0x90, 0xf0, 0x81, 0x02, 0x03, 0x04, 0x10, 0x02, 0x00, 0x9d, 0x01, 0x2a], fuzz_vp8);
+        mutate(&[0xaa, 0x80, 1, 0, 9, 0x38, 0, 1, 0, 2, 0, 3, 0, 4, 2, 0x04, 1, 0x08, 1, 2, 0x82], fuzz_vp9);
+        mutate(&[0x78, 0, 2, 0x09, 0xf0, 0, 3, 0x68, 0x42, 0, 0, 4, 0x65, 1, 2, 3], fuzz_h264);
+        mutate(&[0x7c, 0x85, 0x88, 1, 2, 3], fuzz_h264);
+        mutate(&[96, 1, 0, 2, 70, 1, 0, 3, 68, 1, 0, 0, 2, 66, 1], fuzz_h265);
+        mutate(&[100, 1, 38, 0x30, 1, 2, 3, 0], fuzz_h265);
+        mutate(&[0x20, 2, 0x10, 0x00, 0x08, 0x00], fuzz_av1);
+        mutate(&[0x00, 0x82, 0x00, 0x10, 0x00, 2, 0x08, 0x00], fuzz_av1);
     }
 
     #[test]
@@ -193,7 +260,7 @@ mod tests {
         out
     }
 
-    /// Calls `target` with `seed` and with `MUTATIONS` variants of it: bytes changed, cut off, doubled.
+    /// Calls `target` with `seed` and with `MUTATIONS` variants of it: bytes changed, cut off, doubled, many appended.
     fn mutate(seed: &[u8], target: fn(&[u8])) {
         target(seed);
         let mut random = XorShift(0x9e37_79b9_7f4a_7c15);
@@ -201,12 +268,13 @@ mod tests {
             let mut bytes = seed.to_vec();
             for _ in 0..=random.below(4) {
                 let at = random.below(bytes.len().max(1));
-                match random.below(6) {
+                match random.below(7) {
                     0 => bytes.truncate(at),
                     1 => bytes.extend_from_within(at.min(bytes.len())..),
                     2 => bytes.iter_mut().skip(at).take(1).for_each(|byte| *byte ^= 1 << random.below(8)),
                     3 => bytes.iter_mut().skip(at).take(1).for_each(|byte| *byte = 0xff),
                     4 => bytes.iter_mut().skip(at).take(1).for_each(|byte| *byte = 0),
+                    5 => bytes.resize(bytes.len().min(300) + random.below(600), [0, 0xff][random.below(2)]),
                     _ => bytes.iter_mut().skip(at).take(4).for_each(|byte| *byte = random.below(256) as u8),
                 }
             }

@@ -4,18 +4,24 @@
 //! here reads or writes bytes in place and allocates nothing.
 
 mod big_endian;
+pub mod codec;
 pub mod extension;
 pub mod fuzz;
 pub mod header;
 pub mod meta;
+pub mod payload;
 pub mod pool;
 pub mod rewrite;
 pub mod rtcp;
 pub mod rtp;
+pub mod rtx;
+pub mod sequence;
 
+pub use codec::VideoCodec;
 pub use extension::{ExtensionIds, ExtensionKind};
 pub use header::{ExtensionPlan, OutgoingHeader, Stamps, write_header};
 pub use meta::{ExtensionSpan, RtpMeta};
+pub use payload::is_key_frame;
 pub use pool::{PacketMut, PacketPool, PacketRef};
 pub use rewrite::{OutgoingStreamId, Priority, Rewrite};
 pub use rtp::{Muxed, RtpError, RtpPeek, is_rtp_or_rtcp};

@@ -1,0 +1,92 @@
+//! VP9 payloads (RFC 9628 §4.2).
+
+/// Tells whether the payload is the first packet of a key picture's lowest spatial layer.
+pub(super) fn is_key_frame(payload: &[u8]) -> bool {
+    let starts_alone = payload.first().is_some_and(|flags| flags & (INTER_PICTURE | FRAME_START) == FRAME_START);
+    starts_alone && frame_of_lowest_layer(payload).is_some_and(|frame| !frame.is_empty())
+}
+
+/// I: a picture id follows.
+const PICTURE_ID: u8 = 0x80;
+/// P: the picture is predicted from earlier ones.
+const INTER_PICTURE: u8 = 0x40;
+/// L: layer indices follow.
+const LAYERS: u8 = 0x20;
+/// F: flexible mode, without the index of the lowest temporal layer's picture.
+const FLEXIBLE: u8 = 0x10;
+/// B: the packet starts a frame.
+const FRAME_START: u8 = 0x08;
+/// V: a scalability structure follows.
+const STRUCTURE: u8 = 0x02;
+
+/// What follows the descriptor of a picture that is not predicted from earlier ones (so that it has no reference
+/// indices); `None` when the descriptor is too short or belongs to a higher spatial layer.
+fn frame_of_lowest_layer(payload: &[u8]) -> Option<&[u8]> {
+    let (&flags, mut rest) = payload.split_first()?;
+    if flags & PICTURE_ID != 0 {
+        let long = rest.first()? & 0x80 != 0;
+        rest = rest.get(if long { 2 } else { 1 }..)?;
+    }
+    if flags & LAYERS != 0 {
+        let (&layer, after) = rest.split_first()?;
+        // The spatial layer in bits 1 to 3, prediction from the layer below in bit 0.
+        if layer & 0x0f != 0 {
+            return None;
+        }
+        rest = after.get(usize::from(flags & FLEXIBLE == 0)..)?;
+    }
+    if flags & STRUCTURE != 0 { skip_structure(rest) } else { Some(rest) }
+}
+
+/// Skips a scalability structure (RFC 9628 §4.2.1): sizes of spatial layers, then a group of pictures.
+fn skip_structure(bytes: &[u8]) -> Option<&[u8]> {
+    let (&head, mut rest) = bytes.split_first()?;
+    if head & 0x10 != 0 {
+        let layers = usize::from(head >> 5) + 1;
+        rest = rest.get(4 * layers..)?;
+    }
+    if head & 0x08 == 0 {
+        return Some(rest);
+    }
+    let (&pictures, mut rest) = rest.split_first()?;
+    for _ in 0..pictures {
+        let (&picture, after) = rest.split_first()?;
+        let references = usize::from(picture >> 2 & 0x03);
+        rest = after.get(references..)?;
+    }
+    Some(rest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// I, L, B, V; a long picture id; layer 0; TL0PICIDX; two layer sizes; two pictures with one and two references.
+    const FULL: [u8; 22] =
+        [0xaa, 0x80, 0x01, 0x00, 0x09, 0x38, 0, 1, 0, 2, 0, 3, 0, 4, 2, 0x04, 1, 0x08, 1, 2, 0x82, 0x49];
+
+    #[test]
+    fn a_key_picture_is_found_behind_a_full_descriptor() {
+        assert!(is_key_frame(&FULL));
+        assert!(is_key_frame(&[0x08, 0x82]));
+        assert!(is_key_frame(&[0x88, 0x05, 0x82]), "short picture id");
+        assert!(is_key_frame(&[0xb8, 0x05, 0x10, 0x82]), "flexible mode has no TL0PICIDX");
+    }
+
+    #[test]
+    fn predicted_pictures_later_packets_and_higher_layers_are_none() {
+        assert!(!is_key_frame(&[0x48, 0x82]), "P");
+        assert!(!is_key_frame(&[0x00, 0x82]), "no B");
+        assert!(!is_key_frame(&[0x28, 0x03, 0x00, 0x82]), "spatial layer 1 from layer 0");
+        assert!(!is_key_frame(&[0x28, 0x02, 0x00, 0x82]), "spatial layer 1");
+    }
+
+    #[test]
+    fn r06_a_scalability_structure_shorter_than_it_says_is_no_key_frame() {
+        for len in 0..FULL.len() - 1 {
+            assert!(!is_key_frame(&FULL[..len]), "{len} bytes");
+        }
+        assert!(!is_key_frame(&[0x0a, 0xf8, 0xff]), "eight layers");
+        assert!(!is_key_frame(&[0x0a, 0x08, 0xff, 0x0c]), "255 pictures");
+    }
+}
