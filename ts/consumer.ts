@@ -1,0 +1,342 @@
+import type { Channel } from './channel.js';
+import { EnhancedEventEmitter } from './enhanced-event-emitter.js';
+import type {
+  ConsumerDump,
+  ConsumerLayers,
+  ConsumerScore,
+  ConsumerStat,
+  ConsumerTraceEventData,
+  ConsumerTraceEventType,
+  ConsumerType,
+  MediaKind,
+  ProducerStat,
+  RtpCapabilities,
+  RtpParameters,
+} from './generated/model.js';
+import { Logger } from './logger.js';
+import { typeError } from './native-events.js';
+import { type AppData, checkTraceEventTypes, RemoteObject } from './remote-object.js';
+
+/** Options of {@link Transport.consume}. */
+export type ConsumerOptions<ConsumerAppData extends AppData = AppData> = {
+  /** Id of the Producer to consume; it may belong to any Transport of the Router. */
+  producerId: string;
+  /** What the consuming endpoint can receive. */
+  rtpCapabilities: RtpCapabilities;
+  /**
+   * Whether the Consumer starts paused. Default `false`. For video, start paused and resume once the endpoint has its
+   * side: else the first key frame may arrive before anyone can decode it.
+   */
+  paused?: boolean;
+  /** MID of the Consumer, 1 to 8 bytes. Default: a number that counts up per Transport. */
+  mid?: string;
+  /** Layers to forward of a Producer with several. Default: the highest. */
+  preferredLayers?: ConsumerLayers;
+  /**
+   * Whether lost packets are sent again when the endpoint asks. Default: `true` for video, `false` for audio. Of audio
+   * codecs only Opus can do it.
+   */
+  enableRtx?: boolean;
+  /** Whether packets of silence (Opus DTX) are left out. Default `false`. */
+  ignoreDtx?: boolean;
+  /** Whether all streams of the Producer are forwarded as they are. Default `false`. */
+  pipe?: boolean;
+  /** The application's own data. Default `{}`. */
+  appData?: ConsumerAppData;
+};
+
+/** Events of a {@link Consumer}. */
+export type ConsumerEvents = {
+  /** The Transport was closed, and the Consumer with it. */
+  transportclose: [];
+  /** The Producer was closed, and the Consumer with it. */
+  producerclose: [];
+  /** The Producer was paused. */
+  producerpause: [];
+  /** The Producer was resumed. */
+  producerresume: [];
+  /** The score changed. */
+  score: [score: ConsumerScore];
+  /** Other layers are forwarded than before; `undefined` when none is. */
+  layerschange: [layers?: ConsumerLayers];
+  /** A traced packet; see {@link Consumer.enableTraceEvent}. */
+  trace: [trace: ConsumerTraceEventData];
+};
+
+/** Observer of a {@link Consumer}. */
+export type ConsumerObserver = EnhancedEventEmitter<ConsumerObserverEvents>;
+
+/** Events of a {@link ConsumerObserver}. */
+export type ConsumerObserverEvents = {
+  /** The Consumer was closed, by whomever. */
+  close: [];
+  /** The Consumer or its Producer was paused while both were flowing. */
+  pause: [];
+  /** The Consumer and its Producer are both flowing again. */
+  resume: [];
+  /** The score changed. */
+  score: [score: ConsumerScore];
+  /** Other layers are forwarded than before; `undefined` when none is. */
+  layerschange: [layers?: ConsumerLayers];
+  /** A traced packet; see {@link Consumer.enableTraceEvent}. */
+  trace: [trace: ConsumerTraceEventData];
+};
+
+/** What the worker answered to `transport.consume`. */
+export type ConsumerReply = {
+  readonly kind: MediaKind;
+  readonly rtpParameters: RtpParameters;
+  readonly type: ConsumerType;
+  readonly producerPaused: boolean;
+  readonly score: ConsumerScore;
+  readonly preferredLayers?: ConsumerLayers | null;
+};
+
+/** A Producer's media on its way to one endpoint. Its Transport and its Producer close it. */
+export class Consumer<ConsumerAppData extends AppData = AppData> extends RemoteObject<
+  ConsumerEvents,
+  ConsumerObserver,
+  ConsumerAppData
+> {
+  readonly #id: string;
+  readonly #producerId: string;
+  readonly #reply: ConsumerReply;
+  readonly #onClose: () => void;
+  #paused: boolean;
+  #producerPaused: boolean;
+  #priority = 1;
+  #score: ConsumerScore;
+  #preferredLayers: ConsumerLayers | undefined;
+  #currentLayers: ConsumerLayers | undefined;
+
+  /** @internal */
+  constructor(
+    channel: Channel,
+    id: string,
+    options: ConsumerOptions<ConsumerAppData>,
+    reply: ConsumerReply,
+    onClose: () => void,
+  ) {
+    super(channel, new EnhancedEventEmitter(), options.appData);
+    this.#id = id;
+    this.#producerId = options.producerId;
+    this.#reply = reply;
+    this.#onClose = onClose;
+    this.#paused = options.paused ?? false;
+    this.#producerPaused = reply.producerPaused;
+    this.#score = reply.score;
+    this.#preferredLayers = reply.preferredLayers ?? undefined;
+    this.subscribe(id, (event, data) => this.#handle(event, data));
+  }
+
+  /** Id, a UUID. */
+  get id(): string {
+    return this.#id;
+  }
+
+  /** Id of the Producer. */
+  get producerId(): string {
+    return this.#producerId;
+  }
+
+  /** Audio or video. */
+  get kind(): MediaKind {
+    return this.#reply.kind;
+  }
+
+  /** What the endpoint receives; to be handed to it. */
+  get rtpParameters(): RtpParameters {
+    return structuredClone(this.#reply.rtpParameters);
+  }
+
+  /** How many streams and layers there are to choose from. */
+  get type(): ConsumerType {
+    return this.#reply.type;
+  }
+
+  /** Whether the Consumer itself is paused. */
+  get paused(): boolean {
+    return this.#paused;
+  }
+
+  /** Whether its Producer is paused. */
+  get producerPaused(): boolean {
+    return this.#producerPaused;
+  }
+
+  /** Share of the bitrate among the Consumers of a Transport, 1 (default) to 255. */
+  get priority(): number {
+    return this.#priority;
+  }
+
+  /** Quality of the stream to the endpoint and of the Producer's streams, 0 to 10. */
+  get score(): ConsumerScore {
+    return structuredClone(this.#score);
+  }
+
+  /** The layers asked for; `undefined` where there is no choice. */
+  get preferredLayers(): ConsumerLayers | undefined {
+    return structuredClone(this.#preferredLayers);
+  }
+
+  /** The layers that are forwarded; `undefined` when none is, or there is no choice. */
+  get currentLayers(): ConsumerLayers | undefined {
+    return structuredClone(this.#currentLayers);
+  }
+
+  /** Closes the Consumer. Idempotent. */
+  close(): void {
+    if (this.closed) {
+      return;
+    }
+    this.end(this.command('consumer.close', { consumerId: this.#id }), this.#id);
+    this.#onClose();
+    this.observer.safeEmit('close');
+  }
+
+  /** @internal */
+  transportClosed(released: Promise<void>): void {
+    if (this.closed) {
+      return;
+    }
+    this.end(released, this.#id);
+    this.safeEmit('transportclose');
+    this.observer.safeEmit('close');
+  }
+
+  /** The Consumer's inner state, for debugging. Its shape may change. */
+  async dump(): Promise<ConsumerDump> {
+    return await this.#ask('consumer.dump');
+  }
+
+  /** Statistics of the stream to the endpoint and of the Producer's stream that it is made from. */
+  async getStats(): Promise<(ConsumerStat | ProducerStat)[]> {
+    return await this.#ask('consumer.getStats');
+  }
+
+  /** Stops forwarding. */
+  async pause(): Promise<void> {
+    await this.#ask('consumer.pause');
+    const wasFlowing = !this.#paused && !this.#producerPaused;
+    this.#paused = true;
+    if (wasFlowing && !this.closed) {
+      this.observer.safeEmit('pause');
+    }
+  }
+
+  /** Starts forwarding again; video begins with a key frame. */
+  async resume(): Promise<void> {
+    await this.#ask('consumer.resume');
+    const wasPaused = this.#paused;
+    this.#paused = false;
+    if (wasPaused && !this.#producerPaused && !this.closed) {
+      this.observer.safeEmit('resume');
+    }
+  }
+
+  /**
+   * Asks for layers of a Producer with several.
+   *
+   * @throws `TypeError` when a layer is not a number.
+   */
+  async setPreferredLayers({ spatialLayer, temporalLayer }: ConsumerLayers): Promise<void> {
+    this.ensureOpen('consumer.setPreferredLayers');
+    if (typeof spatialLayer !== 'number') {
+      throw typeError('spatialLayer: expected a number');
+    }
+    if (temporalLayer !== undefined && temporalLayer !== null && typeof temporalLayer !== 'number') {
+      throw typeError('temporalLayer: expected a number');
+    }
+    const layers = await this.#ask<ConsumerLayers | null>('consumer.setPreferredLayers', {
+      spatialLayer,
+      temporalLayer,
+    });
+    this.#preferredLayers = layers ?? undefined;
+  }
+
+  /**
+   * Sets the share of the bitrate among the Consumers of the Transport.
+   *
+   * @param priority - 1 to 255.
+   * @throws `TypeError` when it is not such a number.
+   */
+  async setPriority(priority: number): Promise<void> {
+    this.ensureOpen('consumer.setPriority');
+    if (typeof priority !== 'number' || priority < 0) {
+      throw typeError('priority: expected a positive number');
+    }
+    const reply = await this.#ask<{ priority: number }>('consumer.setPriority', { priority });
+    this.#priority = reply.priority;
+  }
+
+  /** Sets the priority back to 1. */
+  async unsetPriority(): Promise<void> {
+    await this.setPriority(1);
+  }
+
+  /** Asks the Producer for a key frame; requests of all Consumers are merged. */
+  async requestKeyFrame(): Promise<void> {
+    await this.#ask('consumer.requestKeyFrame');
+  }
+
+  /**
+   * Makes `trace` events of these kinds, and of no others. Default: none.
+   *
+   * @throws `TypeError` when it is not an array of strings.
+   */
+  async enableTraceEvent(types: ConsumerTraceEventType[] = []): Promise<void> {
+    checkTraceEventTypes(types);
+    await this.#ask('consumer.enableTraceEvent', { types });
+  }
+
+  #ask<T>(method: string, params?: object): Promise<T> {
+    return this.request<T>(method, { ...params, consumerId: this.#id });
+  }
+
+  #handle(event: string, data: unknown): void {
+    switch (event) {
+      case 'producerclose':
+        this.#producerClosed();
+        break;
+      case 'producerpause':
+        this.#setProducerPaused(true);
+        break;
+      case 'producerresume':
+        this.#setProducerPaused(false);
+        break;
+      case 'score':
+        this.#score = data as ConsumerScore;
+        this.tell('score', this.#score);
+        break;
+      case 'layerschange':
+        this.#currentLayers = (data ?? undefined) as ConsumerLayers | undefined;
+        this.tell('layerschange', this.#currentLayers);
+        break;
+      case 'trace':
+        this.tell('trace', data as ConsumerTraceEventData);
+        break;
+      default:
+        logger.error(`ignoring unknown event '${event}'`);
+    }
+  }
+
+  #producerClosed(): void {
+    this.end(Promise.resolve(), this.#id);
+    this.#onClose();
+    this.safeEmit('producerclose');
+    this.observer.safeEmit('close');
+  }
+
+  #setProducerPaused(paused: boolean): void {
+    if (this.#producerPaused === paused) {
+      return;
+    }
+    this.#producerPaused = paused;
+    this.safeEmit(paused ? 'producerpause' : 'producerresume');
+    if (!this.#paused && !this.closed) {
+      this.observer.safeEmit(paused ? 'pause' : 'resume');
+    }
+  }
+}
+
+const logger = new Logger('Consumer');

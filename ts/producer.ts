@@ -1,0 +1,226 @@
+import type { Channel } from './channel.js';
+import { EnhancedEventEmitter } from './enhanced-event-emitter.js';
+import type {
+  MediaKind,
+  ProducerDump,
+  ProducerScore,
+  ProducerStat,
+  ProducerTraceEventData,
+  ProducerTraceEventType,
+  ProducerType,
+  ProducerVideoOrientation,
+  RtpParameters,
+} from './generated/model.js';
+import { Logger } from './logger.js';
+import { type AppData, checkTraceEventTypes, RemoteObject } from './remote-object.js';
+
+/** Options of {@link Transport.produce}. */
+export type ProducerOptions<ProducerAppData extends AppData = AppData> = {
+  /** Id, a UUID that no other Producer of the Router has. Default: a new one. */
+  id?: string;
+  /** Audio or video. */
+  kind: MediaKind;
+  /** What the endpoint sends. */
+  rtpParameters: RtpParameters;
+  /** Whether the Producer starts paused. Default `false`. */
+  paused?: boolean;
+  /** Milliseconds between two key-frame requests to the endpoint, for video. Default 0: as often as once per second. */
+  keyFrameRequestDelay?: number;
+  /** Whether packets get the header extension `urn:mediasoup:params:rtp-hdrext:packet-id`. Default `false`. */
+  enableMediasoupPacketIdHeaderExtension?: boolean;
+  /** The application's own data. Default `{}`. */
+  appData?: ProducerAppData;
+};
+
+/** Events of a {@link Producer}. */
+export type ProducerEvents = {
+  /** The Transport was closed, and the Producer with it. */
+  transportclose: [];
+  /** The score of a stream changed. */
+  score: [score: ProducerScore[]];
+  /** The sender turned its camera (3GPP TS 26.114 §7.4.5). */
+  videoorientationchange: [videoOrientation: ProducerVideoOrientation];
+  /** A traced packet; see {@link Producer.enableTraceEvent}. */
+  trace: [trace: ProducerTraceEventData];
+};
+
+/** Observer of a {@link Producer}. */
+export type ProducerObserver = EnhancedEventEmitter<ProducerObserverEvents>;
+
+/** Events of a {@link ProducerObserver}. */
+export type ProducerObserverEvents = {
+  /** The Producer was closed, by whomever. */
+  close: [];
+  /** The Producer was paused. */
+  pause: [];
+  /** The Producer was resumed. */
+  resume: [];
+  /** The score of a stream changed. */
+  score: [score: ProducerScore[]];
+  /** The sender turned its camera. */
+  videoorientationchange: [videoOrientation: ProducerVideoOrientation];
+  /** A traced packet; see {@link Producer.enableTraceEvent}. */
+  trace: [trace: ProducerTraceEventData];
+};
+
+/** What the worker answered to `transport.produce`. */
+export type ProducerReply = {
+  readonly type: ProducerType;
+  readonly rtpParameters: RtpParameters;
+  readonly consumableRtpParameters: RtpParameters;
+  readonly score?: ProducerScore[] | null;
+};
+
+/** A source published into a {@link Router}. Its Transport closes it. */
+export class Producer<ProducerAppData extends AppData = AppData> extends RemoteObject<
+  ProducerEvents,
+  ProducerObserver,
+  ProducerAppData
+> {
+  readonly #id: string;
+  readonly #kind: MediaKind;
+  readonly #reply: ProducerReply;
+  readonly #onClose: () => void;
+  #paused: boolean;
+  #score: ProducerScore[];
+
+  /** @internal */
+  constructor(
+    channel: Channel,
+    id: string,
+    options: ProducerOptions<ProducerAppData>,
+    reply: ProducerReply,
+    onClose: () => void,
+  ) {
+    super(channel, new EnhancedEventEmitter(), options.appData);
+    this.#id = id;
+    this.#kind = options.kind;
+    this.#reply = reply;
+    this.#onClose = onClose;
+    this.#paused = options.paused ?? false;
+    this.#score = reply.score ?? [];
+    this.subscribe(id, (event, data) => this.#handle(event, data));
+  }
+
+  /** Id, a UUID. */
+  get id(): string {
+    return this.#id;
+  }
+
+  /** Audio or video. */
+  get kind(): MediaKind {
+    return this.#kind;
+  }
+
+  /** What the endpoint sends, as understood. */
+  get rtpParameters(): RtpParameters {
+    return structuredClone(this.#reply.rtpParameters);
+  }
+
+  /** How many streams and layers the endpoint sends. */
+  get type(): ProducerType {
+    return this.#reply.type;
+  }
+
+  /**
+   * What Consumers choose from: the endpoint's parameters in the Router's numbering.
+   *
+   * @internal
+   */
+  get consumableRtpParameters(): RtpParameters {
+    return structuredClone(this.#reply.consumableRtpParameters);
+  }
+
+  /** Whether the Producer is paused. */
+  get paused(): boolean {
+    return this.#paused;
+  }
+
+  /** Quality of each stream of the endpoint, 0 to 10; empty before the first packet. */
+  get score(): ProducerScore[] {
+    return structuredClone(this.#score);
+  }
+
+  /** Closes the Producer and tells its Consumers. Idempotent. */
+  close(): void {
+    if (this.closed) {
+      return;
+    }
+    this.end(this.command('producer.close', { producerId: this.#id }), this.#id);
+    this.#onClose();
+    this.observer.safeEmit('close');
+  }
+
+  /** @internal */
+  transportClosed(released: Promise<void>): void {
+    if (this.closed) {
+      return;
+    }
+    this.end(released, this.#id);
+    this.safeEmit('transportclose');
+    this.observer.safeEmit('close');
+  }
+
+  /** The Producer's inner state, for debugging. Its shape may change. */
+  async dump(): Promise<ProducerDump> {
+    return await this.#ask('producer.dump');
+  }
+
+  /** Statistics of each stream of the endpoint. */
+  async getStats(): Promise<ProducerStat[]> {
+    return await this.#ask('producer.getStats');
+  }
+
+  /** Stops forwarding to all Consumers, which are told. */
+  async pause(): Promise<void> {
+    await this.#ask('producer.pause');
+    const wasPaused = this.#paused;
+    this.#paused = true;
+    if (!wasPaused && !this.closed) {
+      this.observer.safeEmit('pause');
+    }
+  }
+
+  /** Starts forwarding again; Consumers are told, and video begins with a key frame. */
+  async resume(): Promise<void> {
+    await this.#ask('producer.resume');
+    const wasPaused = this.#paused;
+    this.#paused = false;
+    if (wasPaused && !this.closed) {
+      this.observer.safeEmit('resume');
+    }
+  }
+
+  /**
+   * Makes `trace` events of these kinds, and of no others. Default: none.
+   *
+   * @throws `TypeError` when it is not an array of strings.
+   */
+  async enableTraceEvent(types: ProducerTraceEventType[] = []): Promise<void> {
+    checkTraceEventTypes(types);
+    await this.#ask('producer.enableTraceEvent', { types });
+  }
+
+  #ask<T>(method: string, params?: object): Promise<T> {
+    return this.request<T>(method, { ...params, producerId: this.#id });
+  }
+
+  #handle(event: string, data: unknown): void {
+    switch (event) {
+      case 'score':
+        this.#score = data as ProducerScore[];
+        this.tell('score', this.#score);
+        break;
+      case 'videoorientationchange':
+        this.tell('videoorientationchange', data as ProducerVideoOrientation);
+        break;
+      case 'trace':
+        this.tell('trace', data as ProducerTraceEventData);
+        break;
+      default:
+        logger.error(`ignoring unknown event '${event}'`);
+    }
+  }
+}
+
+const logger = new Logger('Producer');

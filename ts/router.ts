@@ -1,0 +1,207 @@
+import { randomUUID } from 'node:crypto';
+import type { Channel } from './channel.js';
+import { EnhancedEventEmitter } from './enhanced-event-emitter.js';
+import { InvalidStateError, NotFoundError } from './errors.js';
+import type { RouterDump, RouterRtpCodecCapability, RtpCapabilities } from './generated/model.js';
+import { Logger } from './logger.js';
+import type { NativeAddon } from './native-addon.js';
+import { errorFromAddon, toJson, typeError } from './native-events.js';
+import type { Producer } from './producer.js';
+import { type AppData, checkOptions, RemoteObject } from './remote-object.js';
+import type { Transport, TransportParent } from './transport.js';
+import { WebRtcServer } from './webrtc-server.js';
+import { WebRtcTransport, type WebRtcTransportOptions, type WebRtcTransportReply } from './webrtc-transport.js';
+
+/** Options of {@link Worker.createRouter}. */
+export type RouterOptions<RouterAppData extends AppData = AppData> = {
+  /** The codecs that Producers may use. Default: none, which leaves nothing to forward. */
+  mediaCodecs?: RouterRtpCodecCapability[];
+  /** The application's own data. Default `{}`. */
+  appData?: RouterAppData;
+};
+
+/** Events of a {@link Router}. */
+export type RouterEvents = {
+  /** The Worker was closed or died, and the Router with it. */
+  workerclose: [];
+};
+
+/** Observer of a {@link Router}. */
+export type RouterObserver = EnhancedEventEmitter<RouterObserverEvents>;
+
+/** Events of a {@link RouterObserver}. */
+export type RouterObserverEvents = {
+  /** The Router was closed, by whomever. */
+  close: [];
+  /** A Transport was created. */
+  newtransport: [transport: Transport];
+};
+
+/** What the worker answered to `worker.createRouter`. */
+export type RouterReply = { readonly rtpCapabilities: RtpCapabilities };
+
+/** The Producers and Consumers that can reach each other, usually those of one room. Its Worker closes it. */
+export class Router<RouterAppData extends AppData = AppData> extends RemoteObject<
+  RouterEvents,
+  RouterObserver,
+  RouterAppData
+> {
+  readonly #channel: Channel;
+  readonly #id: string;
+  readonly #addon: NativeAddon;
+  readonly #onClose: () => void;
+  readonly #transports = new Map<string, Transport>();
+  readonly #producers = new Map<string, Producer>();
+  #rtpCapabilities: RtpCapabilities;
+
+  /** @internal */
+  constructor(
+    channel: Channel,
+    id: string,
+    addon: NativeAddon,
+    appData: RouterAppData | undefined,
+    reply: RouterReply,
+    onClose: () => void,
+  ) {
+    super(channel, new EnhancedEventEmitter(), appData);
+    this.#channel = channel;
+    this.#id = id;
+    this.#addon = addon;
+    this.#onClose = onClose;
+    this.#rtpCapabilities = reply.rtpCapabilities;
+  }
+
+  /** Id, a UUID. */
+  get id(): string {
+    return this.#id;
+  }
+
+  /** What endpoints may send to the Router; to be handed to them. */
+  get rtpCapabilities(): RtpCapabilities {
+    return structuredClone(this.#rtpCapabilities);
+  }
+
+  /** Closes the Router and its Transports. Idempotent. */
+  close(): void {
+    if (this.closed) {
+      return;
+    }
+    const released = this.command('router.close', { routerId: this.#id });
+    this.#endWithChildren(released);
+    this.#onClose();
+    this.observer.safeEmit('close');
+  }
+
+  /** @internal */
+  workerClosed(): void {
+    if (this.closed) {
+      return;
+    }
+    this.#endWithChildren(Promise.resolve());
+    this.safeEmit('workerclose');
+    this.observer.safeEmit('close');
+  }
+
+  /** The Router's inner state, for debugging. Its shape may change. */
+  async dump(): Promise<RouterDump> {
+    return await this.request('router.dump', { routerId: this.#id });
+  }
+
+  /**
+   * Creates a Transport to a WebRTC endpoint.
+   *
+   * @throws `TypeError` when the options are malformed; {@link UnsupportedError} when they ask for what this version
+   * cannot do; {@link NotFoundError} when the WebRtcServer belongs to another Worker; {@link MillraceError} when a
+   * socket cannot be opened. Nothing was created then.
+   */
+  async createWebRtcTransport<WebRtcTransportAppData extends AppData = AppData>(
+    options: WebRtcTransportOptions<WebRtcTransportAppData>,
+  ): Promise<WebRtcTransport<WebRtcTransportAppData>> {
+    checkOptions(options);
+    const { webRtcServer, appData, ...rest } = options;
+    checkServer(webRtcServer);
+    const transportId = randomUUID();
+    const ids = { routerId: this.#id, transportId, webRtcServerId: webRtcServer?.id };
+    const reply = await this.request<WebRtcTransportReply>('router.createWebRtcTransport', { ...rest, ...ids });
+    this.ensureOpen('router.createWebRtcTransport');
+    checkServer(webRtcServer);
+    const transport = new WebRtcTransport(this.#channel, transportId, this.#parent(), appData, reply);
+    this.#transports.set(transportId, transport);
+    this.observer.safeEmit('newtransport', transport);
+    webRtcServer?.handleWebRtcTransport(transport);
+    return transport;
+  }
+
+  /**
+   * Tells whether an endpoint with these capabilities can consume the Producer. Malformed capabilities and unknown
+   * Producers give `false` and a line in the log.
+   */
+  canConsume({ producerId, rtpCapabilities }: { producerId: string; rtpCapabilities: RtpCapabilities }): boolean {
+    try {
+      return this.#canConsume(producerId, rtpCapabilities);
+    } catch (error) {
+      logger.warn(`canConsume() failed: ${errorFromAddon(error)}`);
+      return false;
+    }
+  }
+
+  /**
+   * Replaces the codecs that Producers may use; `rtpCapabilities` changes at once. Producers that exist stay as they
+   * are.
+   *
+   * @throws `TypeError` when a codec is malformed; {@link UnsupportedError} when one is not supported.
+   */
+  updateMediaCodecs(mediaCodecs: RouterRtpCodecCapability[]): void {
+    this.ensureOpen('router.updateMediaCodecs');
+    this.#rtpCapabilities = this.#generateRtpCapabilities(mediaCodecs);
+    this.command('router.updateMediaCodecs', { routerId: this.#id, mediaCodecs });
+  }
+
+  #canConsume(producerId: string, rtpCapabilities: RtpCapabilities): boolean {
+    const producer = this.#producers.get(producerId);
+    if (!producer) {
+      throw new NotFoundError(`producerId: the Router has no Producer with the id "${producerId}"`);
+    }
+    return this.#addon.canConsume(toJson(producer.consumableRtpParameters), toJson(rtpCapabilities));
+  }
+
+  #generateRtpCapabilities(mediaCodecs: RouterRtpCodecCapability[]): RtpCapabilities {
+    try {
+      return JSON.parse(this.#addon.generateRouterRtpCapabilities(toJson(mediaCodecs)));
+    } catch (error) {
+      throw errorFromAddon(error);
+    }
+  }
+
+  #endWithChildren(released: Promise<void>): void {
+    this.end(released);
+    for (const transport of this.#transports.values()) {
+      transport.routerClosed(released);
+    }
+    this.#transports.clear();
+    this.#producers.clear();
+  }
+
+  #parent(): TransportParent {
+    return {
+      producer: (id) => this.#producers.get(id),
+      producerAdded: (producer) => this.#producers.set(producer.id, producer),
+      producerRemoved: (producer) => this.#producers.delete(producer.id),
+      transportRemoved: (id) => this.#transports.delete(id),
+    };
+  }
+}
+
+function checkServer(webRtcServer: unknown): void {
+  if (webRtcServer === undefined || webRtcServer === null) {
+    return;
+  }
+  if (!(webRtcServer instanceof WebRtcServer)) {
+    throw typeError('webRtcServer: expected a WebRtcServer');
+  }
+  if (webRtcServer.closed) {
+    throw new InvalidStateError('router.createWebRtcTransport failed: the webRtcServer is closed', 'ERR_CLOSED');
+  }
+}
+
+const logger = new Logger('Router');

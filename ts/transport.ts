@@ -1,0 +1,251 @@
+import { randomUUID } from 'node:crypto';
+import type { Channel } from './channel.js';
+import { Consumer, type ConsumerOptions, type ConsumerReply } from './consumer.js';
+import type { EnhancedEventEmitter } from './enhanced-event-emitter.js';
+import { NotFoundError } from './errors.js';
+import type { TransportTraceEventData, TransportTraceEventType, TransportType } from './generated/model.js';
+import { typeError } from './native-events.js';
+import { Producer, type ProducerOptions, type ProducerReply } from './producer.js';
+import { type AppData, checkOptions, checkTraceEventTypes, RemoteObject } from './remote-object.js';
+
+/** Events of a {@link Transport}. */
+export type TransportEvents = {
+  /** The Router was closed, and the Transport with it. */
+  routerclose: [];
+  /** The WebRtcServer was closed, and the Transport with it. */
+  listenserverclose: [];
+  /** A traced happening; see {@link Transport.enableTraceEvent}. */
+  trace: [trace: TransportTraceEventData];
+};
+
+/** Observer of a {@link Transport}. */
+export type TransportObserver = EnhancedEventEmitter<TransportObserverEvents>;
+
+/** Events of a {@link TransportObserver}. */
+export type TransportObserverEvents = {
+  /** The Transport was closed, by whomever. */
+  close: [];
+  /** A Producer was created. */
+  newproducer: [producer: Producer];
+  /** A Consumer was created. */
+  newconsumer: [consumer: Consumer];
+  /** A traced happening; see {@link Transport.enableTraceEvent}. */
+  trace: [trace: TransportTraceEventData];
+};
+
+/** What a Transport needs of its Router. */
+export type TransportParent = {
+  /** The Producer of any Transport of the Router. */
+  producer(id: string): Producer | undefined;
+  /** A Producer was created. */
+  producerAdded(producer: Producer): void;
+  /** A Producer was closed. */
+  producerRemoved(producer: Producer): void;
+  /** The Transport was closed, but not by its Router. */
+  transportRemoved(id: string): void;
+};
+
+/** A connection to one endpoint, over which Producers and Consumers send and receive. Its Router closes it. */
+export abstract class Transport<
+  TransportAppData extends AppData = AppData,
+  Events extends TransportEvents = TransportEvents,
+  Observer extends TransportObserver = TransportObserver,
+> extends RemoteObject<Events, Observer, TransportAppData> {
+  readonly #channel: Channel;
+  readonly #id: string;
+  readonly #parent: TransportParent;
+  readonly #producers = new Map<string, Producer>();
+  readonly #consumers = new Map<string, Consumer>();
+  readonly #onEnd: (() => void)[] = [];
+
+  /** @internal */
+  constructor(
+    channel: Channel,
+    id: string,
+    parent: TransportParent,
+    observer: Observer,
+    appData: TransportAppData | undefined,
+  ) {
+    super(channel, observer, appData);
+    this.#channel = channel;
+    this.#id = id;
+    this.#parent = parent;
+  }
+
+  /** Id, a UUID. */
+  get id(): string {
+    return this.#id;
+  }
+
+  /** Kind of the Transport. */
+  abstract get type(): TransportType;
+
+  /** Closes the Transport with its Producers and Consumers. Idempotent. */
+  close(): void {
+    if (this.closed) {
+      return;
+    }
+    const released = this.command('transport.close', { transportId: this.#id });
+    this.#endWithChildren(released);
+    this.#parent.transportRemoved(this.#id);
+    this.#ended();
+    this.observer.safeEmit('close');
+  }
+
+  /** @internal */
+  routerClosed(released: Promise<void>): void {
+    if (this.closed) {
+      return;
+    }
+    this.#endWithChildren(released);
+    this.#emitter.safeEmit('routerclose');
+    this.#ended();
+    this.observer.safeEmit('close');
+  }
+
+  /** @internal */
+  listenServerClosed(released: Promise<void>): void {
+    if (this.closed) {
+      return;
+    }
+    this.#endWithChildren(released);
+    this.#parent.transportRemoved(this.#id);
+    this.#emitter.safeEmit('listenserverclose');
+    this.observer.safeEmit('close');
+  }
+
+  /**
+   * Calls `listener` when the Transport is closed by anything but its WebRtcServer, which knows.
+   *
+   * @internal
+   */
+  onEnd(listener: () => void): void {
+    this.#onEnd.push(listener);
+  }
+
+  /** The Transport's inner state, for debugging. Its shape may change. */
+  abstract dump(): Promise<unknown>;
+
+  /** Statistics of the Transport, an array of one. */
+  abstract getStats(): Promise<unknown[]>;
+
+  /** Sets the endpoint's side of the connection. */
+  abstract connect(params: unknown): Promise<void>;
+
+  /** Limits what the endpoint may send, in bits per second; 0 lifts the limit. */
+  async setMaxIncomingBitrate(bitrate: number): Promise<void> {
+    await this.ask('transport.setMaxIncomingBitrate', { bitrate });
+  }
+
+  /** Limits what is sent to the endpoint, in bits per second, 30,000 or more; 0 lifts the limit. */
+  async setMaxOutgoingBitrate(bitrate: number): Promise<void> {
+    await this.ask('transport.setMaxOutgoingBitrate', { bitrate });
+  }
+
+  /** Sets a floor to what is sent to the endpoint, in bits per second, 30,000 or more; 0 removes it. */
+  async setMinOutgoingBitrate(bitrate: number): Promise<void> {
+    await this.ask('transport.setMinOutgoingBitrate', { bitrate });
+  }
+
+  /**
+   * Publishes what the endpoint sends.
+   *
+   * @throws `TypeError` when the options are malformed; {@link UnsupportedError} when they ask for what the Router's
+   * codecs or this version cannot do. Nothing was created then.
+   */
+  async produce<ProducerAppData extends AppData = AppData>(
+    options: ProducerOptions<ProducerAppData>,
+  ): Promise<Producer<ProducerAppData>> {
+    checkOptions(options);
+    const { id, appData: _, ...rest } = options;
+    if (id !== undefined && this.#producers.has(id)) {
+      throw typeError(`id: a Producer with the id "${id}" exists already`);
+    }
+    const producerId = id ?? randomUUID();
+    const reply = await this.ask<ProducerReply>('transport.produce', { ...rest, producerId });
+    this.ensureOpen('transport.produce');
+    const producer = new Producer(this.#channel, producerId, options, reply, () => this.#removeProducer(producerId));
+    this.#producers.set(producerId, producer);
+    this.#parent.producerAdded(producer);
+    this.observer.safeEmit('newproducer', producer);
+    return producer;
+  }
+
+  /**
+   * Sends a Producer's media to the endpoint.
+   *
+   * @throws `TypeError` when the options are malformed; {@link NotFoundError} when the Router has no such Producer;
+   * {@link UnsupportedError} when the endpoint cannot receive it. Nothing was created then.
+   */
+  async consume<ConsumerAppData extends AppData = AppData>(
+    options: ConsumerOptions<ConsumerAppData>,
+  ): Promise<Consumer<ConsumerAppData>> {
+    checkOptions(options);
+    const { appData: _, ...rest } = options;
+    if (typeof rest.producerId !== 'string' || rest.producerId === '') {
+      throw typeError('producerId: expected the id of a Producer');
+    }
+    this.ensureOpen('transport.consume');
+    if (!this.#parent.producer(rest.producerId)) {
+      throw new NotFoundError(`producerId: the Router has no Producer with the id "${rest.producerId}"`);
+    }
+    const consumerId = randomUUID();
+    const reply = await this.ask<ConsumerReply>('transport.consume', { ...rest, consumerId });
+    this.ensureOpen('transport.consume');
+    const consumer = new Consumer(this.#channel, consumerId, options, reply, () => this.#consumers.delete(consumerId));
+    this.#consumers.set(consumerId, consumer);
+    this.observer.safeEmit('newconsumer', consumer);
+    return consumer;
+  }
+
+  /**
+   * Makes `trace` events of these kinds, and of no others. Default: none.
+   *
+   * @throws `TypeError` when it is not an array of strings.
+   */
+  async enableTraceEvent(types: TransportTraceEventType[] = []): Promise<void> {
+    checkTraceEventTypes(types);
+    await this.ask('transport.enableTraceEvent', { types });
+  }
+
+  /**
+   * Asks the worker about this Transport.
+   *
+   * @internal
+   */
+  protected ask<T>(method: string, params?: object): Promise<T> {
+    return this.request<T>(method, { ...params, transportId: this.#id });
+  }
+
+  /** This emitter with the events that every Transport has; a subclass's map is unknown here. */
+  get #emitter(): EnhancedEventEmitter<TransportEvents> {
+    return this as unknown as EnhancedEventEmitter<TransportEvents>;
+  }
+
+  #endWithChildren(released: Promise<void>): void {
+    this.end(released, this.#id);
+    for (const producer of this.#producers.values()) {
+      producer.transportClosed(released);
+      this.#parent.producerRemoved(producer);
+    }
+    this.#producers.clear();
+    for (const consumer of this.#consumers.values()) {
+      consumer.transportClosed(released);
+    }
+    this.#consumers.clear();
+  }
+
+  #removeProducer(id: string): void {
+    const producer = this.#producers.get(id);
+    this.#producers.delete(id);
+    if (producer) {
+      this.#parent.producerRemoved(producer);
+    }
+  }
+
+  #ended(): void {
+    for (const listener of this.#onEnd) {
+      listener();
+    }
+  }
+}

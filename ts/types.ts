@@ -1,0 +1,45 @@
+export type {
+  Consumer,
+  ConsumerEvents,
+  ConsumerObserver,
+  ConsumerObserverEvents,
+  ConsumerOptions,
+} from './consumer.js';
+export type { EnhancedEventEmitter } from './enhanced-event-emitter.js';
+export type * from './errors.js';
+export type * from './generated/model.js';
+export type { LogEventListeners } from './logger.js';
+export type {
+  Producer,
+  ProducerEvents,
+  ProducerObserver,
+  ProducerObserverEvents,
+  ProducerOptions,
+} from './producer.js';
+export type { AppData } from './remote-object.js';
+export type { Router, RouterEvents, RouterObserver, RouterObserverEvents, RouterOptions } from './router.js';
+export type { Transport, TransportEvents, TransportObserver, TransportObserverEvents } from './transport.js';
+export type {
+  WebRtcServer,
+  WebRtcServerEvents,
+  WebRtcServerObserver,
+  WebRtcServerObserverEvents,
+  WebRtcServerOptions,
+} from './webrtc-server.js';
+export type {
+  WebRtcTransport,
+  WebRtcTransportEvents,
+  WebRtcTransportObserver,
+  WebRtcTransportObserverEvents,
+  WebRtcTransportOptions,
+} from './webrtc-transport.js';
+export type {
+  Observer,
+  ObserverEvents,
+  Worker,
+  WorkerEvents,
+  WorkerObserver,
+  WorkerObserverEvents,
+  WorkerSettings,
+  WorkerUpdateableSettings,
+} from './worker.js';

@@ -1,0 +1,240 @@
+import type { Channel } from './channel.js';
+import { EnhancedEventEmitter } from './enhanced-event-emitter.js';
+import type {
+  DtlsParameters,
+  DtlsRole,
+  DtlsState,
+  IceCandidate,
+  IceParameters,
+  IceState,
+  TransportListenInfo,
+  TransportListenIp,
+  TransportTraceEventData,
+  TransportTuple,
+  WebRtcTransportDump,
+  WebRtcTransportStat,
+} from './generated/model.js';
+import { Logger } from './logger.js';
+import { type AppData, checkOptions } from './remote-object.js';
+import { Transport, type TransportEvents, type TransportObserverEvents, type TransportParent } from './transport.js';
+import type { WebRtcServer } from './webrtc-server.js';
+
+/** Options of {@link Router.createWebRtcTransport}: where to listen, in one of three ways, and the rest. */
+export type WebRtcTransportOptions<WebRtcTransportAppData extends AppData = AppData> =
+  WebRtcTransportOptionsBase<WebRtcTransportAppData> & WebRtcTransportListen;
+
+type WebRtcTransportOptionsBase<WebRtcTransportAppData> = {
+  /** Whether UDP candidates are offered. Default `true`. */
+  enableUdp?: boolean;
+  /** Whether TCP candidates are offered. Default: `true` with a `webRtcServer`, else `false`. */
+  enableTcp?: boolean;
+  /** Whether UDP candidates get the higher priority. Default `false`. */
+  preferUdp?: boolean;
+  /** Whether TCP candidates get the higher priority. Default `false`. */
+  preferTcp?: boolean;
+  /** Seconds without consent after which the endpoint counts as gone (RFC 7675); 0 turns the check off. Default 30. */
+  iceConsentTimeout?: number;
+  /** What the endpoint is assumed to be able to receive at first, in bits per second. Default 600,000. */
+  initialAvailableOutgoingBitrate?: number;
+  /** Whether data channels are possible. Default `false`; `true` is not supported by this version. */
+  enableSctp?: boolean;
+  /** The application's own data. Default `{}`. */
+  appData?: WebRtcTransportAppData;
+};
+
+type WebRtcTransportListen =
+  | {
+      /** The sockets to open for this Transport alone, the preferred one first. */
+      listenInfos: TransportListenInfo[];
+      listenIps?: never;
+      port?: never;
+      webRtcServer?: never;
+    }
+  | {
+      /**
+       * The addresses to listen on.
+       *
+       * @deprecated Use `listenInfos`.
+       */
+      listenIps: (TransportListenIp | string)[];
+      /** The port to listen on. Default: any free one of the Worker's range. */
+      port?: number;
+      listenInfos?: never;
+      webRtcServer?: never;
+    }
+  | {
+      /** The WebRtcServer whose ports are shared. */
+      webRtcServer: WebRtcServer;
+      listenInfos?: never;
+      listenIps?: never;
+      port?: never;
+    };
+
+/** Events of a {@link WebRtcTransport}. */
+export type WebRtcTransportEvents = TransportEvents & {
+  /** The ICE state changed. */
+  icestatechange: [iceState: IceState];
+  /** The endpoint is reached by another path. */
+  iceselectedtuplechange: [iceSelectedTuple: TransportTuple];
+  /** The DTLS state changed. */
+  dtlsstatechange: [dtlsState: DtlsState];
+};
+
+/** Observer of a {@link WebRtcTransport}. */
+export type WebRtcTransportObserver = EnhancedEventEmitter<WebRtcTransportObserverEvents>;
+
+/** Events of a {@link WebRtcTransportObserver}. */
+export type WebRtcTransportObserverEvents = TransportObserverEvents & {
+  /** The ICE state changed. */
+  icestatechange: [iceState: IceState];
+  /** The endpoint is reached by another path. */
+  iceselectedtuplechange: [iceSelectedTuple: TransportTuple];
+  /** The DTLS state changed. */
+  dtlsstatechange: [dtlsState: DtlsState];
+};
+
+/** What the worker answered to `router.createWebRtcTransport`. */
+export type WebRtcTransportReply = {
+  readonly iceRole: 'controlled';
+  readonly iceParameters: IceParameters;
+  readonly iceCandidates: IceCandidate[];
+  readonly iceState: IceState;
+  readonly iceSelectedTuple?: TransportTuple | null;
+  readonly dtlsParameters: DtlsParameters;
+  readonly dtlsState: DtlsState;
+};
+
+/** A Transport to a WebRTC endpoint: ICE-lite (RFC 8445 §2.5), DTLS and SRTP, over UDP or TCP. */
+export class WebRtcTransport<WebRtcTransportAppData extends AppData = AppData> extends Transport<
+  WebRtcTransportAppData,
+  WebRtcTransportEvents,
+  WebRtcTransportObserver
+> {
+  readonly #iceRole: 'controlled';
+  readonly #iceCandidates: IceCandidate[];
+  readonly #dtlsParameters: DtlsParameters;
+  #iceParameters: IceParameters;
+  #iceState: IceState;
+  #iceSelectedTuple: TransportTuple | undefined;
+  #dtlsState: DtlsState;
+  #dtlsRemoteCert: string | undefined;
+
+  /** @internal */
+  constructor(
+    channel: Channel,
+    id: string,
+    parent: TransportParent,
+    appData: WebRtcTransportAppData | undefined,
+    reply: WebRtcTransportReply,
+  ) {
+    super(channel, id, parent, new EnhancedEventEmitter(), appData);
+    this.#iceRole = reply.iceRole;
+    this.#iceParameters = reply.iceParameters;
+    this.#iceCandidates = reply.iceCandidates;
+    this.#iceState = reply.iceState;
+    this.#iceSelectedTuple = reply.iceSelectedTuple ?? undefined;
+    this.#dtlsParameters = reply.dtlsParameters;
+    this.#dtlsState = reply.dtlsState;
+    this.subscribe(id, (event, data) => this.#handle(event, data));
+  }
+
+  /** Always `webrtc`. */
+  get type(): 'webrtc' {
+    return 'webrtc';
+  }
+
+  /** Always `controlled`: the endpoint decides (RFC 8445 §6.1.1). */
+  get iceRole(): 'controlled' {
+    return this.#iceRole;
+  }
+
+  /** Credentials of this side; to be handed to the endpoint. */
+  get iceParameters(): IceParameters {
+    return structuredClone(this.#iceParameters);
+  }
+
+  /** Addresses of this side; to be handed to the endpoint. */
+  get iceCandidates(): IceCandidate[] {
+    return structuredClone(this.#iceCandidates);
+  }
+
+  /** State of the connection; `closed` once the Transport is. */
+  get iceState(): IceState {
+    return this.closed ? 'closed' : this.#iceState;
+  }
+
+  /** The path in use, if there is one. */
+  get iceSelectedTuple(): TransportTuple | undefined {
+    return this.closed ? undefined : structuredClone(this.#iceSelectedTuple);
+  }
+
+  /** Fingerprints and role of this side; to be handed to the endpoint. The role is settled by `connect`. */
+  get dtlsParameters(): DtlsParameters {
+    return structuredClone(this.#dtlsParameters);
+  }
+
+  /** State of the handshake; `closed` once the Transport is. */
+  get dtlsState(): DtlsState {
+    return this.closed ? 'closed' : this.#dtlsState;
+  }
+
+  /** The endpoint's certificate in PEM, once `dtlsState` is `connected`. */
+  get dtlsRemoteCert(): string | undefined {
+    return this.#dtlsRemoteCert;
+  }
+
+  /** The Transport's inner state, for debugging. Its shape may change. */
+  async dump(): Promise<WebRtcTransportDump> {
+    return await this.ask('transport.dump');
+  }
+
+  /** Statistics of the Transport, an array of one. */
+  async getStats(): Promise<WebRtcTransportStat[]> {
+    return await this.ask('transport.getStats');
+  }
+
+  /**
+   * Sets the endpoint's side of DTLS and lets the handshake begin.
+   *
+   * @throws `TypeError` when a fingerprint is missing or malformed; {@link InvalidStateError} when called twice.
+   */
+  async connect(params: { dtlsParameters: DtlsParameters }): Promise<void> {
+    checkOptions(params);
+    const { dtlsParameters } = params;
+    const reply = await this.ask<{ dtlsLocalRole: DtlsRole }>('transport.connect', { dtlsParameters });
+    this.#dtlsParameters.role = reply.dtlsLocalRole;
+  }
+
+  /** Makes new credentials, to be handed to the endpoint, which then finds a path again. Media flows meanwhile. */
+  async restartIce(): Promise<IceParameters> {
+    this.#iceParameters = await this.ask<IceParameters>('transport.restartIce');
+    return structuredClone(this.#iceParameters);
+  }
+
+  #handle(event: string, data: unknown): void {
+    switch (event) {
+      case 'icestatechange':
+        this.#iceState = data as IceState;
+        this.tell('icestatechange', this.#iceState);
+        break;
+      case 'iceselectedtuplechange':
+        this.#iceSelectedTuple = data as TransportTuple;
+        this.tell('iceselectedtuplechange', this.#iceSelectedTuple);
+        break;
+      case 'dtlsstatechange': {
+        const { state, remoteCert } = data as { state: DtlsState; remoteCert?: string | null };
+        this.#dtlsState = state;
+        this.#dtlsRemoteCert = remoteCert ?? this.#dtlsRemoteCert;
+        this.tell('dtlsstatechange', state);
+        break;
+      }
+      case 'trace':
+        this.tell('trace', data as TransportTraceEventData);
+        break;
+      default:
+        logger.error(`ignoring unknown event '${event}'`);
+    }
+  }
+}
+
+const logger = new Logger('WebRtcTransport');

@@ -1,0 +1,249 @@
+import { randomUUID } from 'node:crypto';
+import { Channel } from './channel.js';
+import { EnhancedEventEmitter } from './enhanced-event-emitter.js';
+import type {
+  WorkerDump,
+  WorkerLogLevel,
+  WorkerLogTag,
+  WorkerMetrics,
+  WorkerResourceUsage,
+} from './generated/model.js';
+import type { NativeAddon } from './native-addon.js';
+import { errorFromAddon, toJson } from './native-events.js';
+import { type AppData, checkOptions, RemoteObject } from './remote-object.js';
+import { Router, type RouterOptions, type RouterReply } from './router.js';
+import { WebRtcServer, type WebRtcServerOptions } from './webrtc-server.js';
+
+/** Options of {@link createWorker}. */
+export type WorkerSettings<WorkerAppData extends AppData = AppData> = {
+  /** The quietest lines that reach the log. Default `error`. */
+  logLevel?: WorkerLogLevel;
+  /** Subjects of debug lines. Default: none. */
+  logTags?: WorkerLogTag[];
+  /**
+   * Lowest port for sockets without a port of their own. Default 10,000.
+   *
+   * @deprecated Use `portRange` of `TransportListenInfo`.
+   */
+  rtcMinPort?: number;
+  /**
+   * Highest port for sockets without a port of their own. Default 59,999.
+   *
+   * @deprecated Use `portRange` of `TransportListenInfo`.
+   */
+  rtcMaxPort?: number;
+  /** Path of the DTLS certificate in PEM. Default: a new one for each Worker. */
+  dtlsCertificateFile?: string;
+  /** Path of the certificate's private key in PEM; goes with `dtlsCertificateFile`. */
+  dtlsPrivateKeyFile?: string;
+  /** The application's own data. Default `{}`. */
+  appData?: WorkerAppData;
+};
+
+/** Settings that {@link Worker.updateSettings} changes. */
+export type WorkerUpdateableSettings<T extends AppData = AppData> = Pick<WorkerSettings<T>, 'logLevel' | 'logTags'>;
+
+/** Events of a {@link Worker}. */
+export type WorkerEvents = {
+  /** The Worker ended by itself, by a fault of this package; everything in it is closed. Other Workers live on. */
+  died: [error: Error];
+  /** The Worker's thread has ended, after `close()` or `died`. The name is that of mediasoup, where it is a process. */
+  subprocessclose: [];
+};
+
+/** Observer of a {@link Worker}. */
+export type WorkerObserver = EnhancedEventEmitter<WorkerObserverEvents>;
+
+/** Events of a {@link WorkerObserver}. */
+export type WorkerObserverEvents = {
+  /** The Worker was closed or died. */
+  close: [];
+  /** A WebRtcServer was created. */
+  newwebrtcserver: [webRtcServer: WebRtcServer];
+  /** A Router was created. */
+  newrouter: [router: Router];
+};
+
+/** Events of {@link observer}. */
+export type ObserverEvents = {
+  /** A Worker was created. */
+  newworker: [worker: Worker];
+};
+
+/** Type of {@link observer}. */
+export type Observer = EnhancedEventEmitter<ObserverEvents>;
+
+/** Tells other parts of an application of every Worker that is created. */
+export const observer: Observer = new EnhancedEventEmitter<ObserverEvents>();
+
+/**
+ * A thread that forwards media. Everything in it shares one processor core, so use one Worker per core.
+ *
+ * An open Worker does not keep the process alive, and one that nothing refers to any more is closed.
+ */
+export class Worker<WorkerAppData extends AppData = AppData> extends RemoteObject<
+  WorkerEvents,
+  WorkerObserver,
+  WorkerAppData
+> {
+  readonly #channel: Channel;
+  readonly #addon: NativeAddon;
+  readonly #webRtcServers = new Set<WebRtcServer>();
+  readonly #routers = new Set<Router>();
+  #died = false;
+  #subprocessClosed = false;
+
+  /** @internal */
+  constructor(addon: NativeAddon, settings: WorkerSettings<WorkerAppData>) {
+    const { appData, ...rest } = settings;
+    const text = toJson(rest);
+    // The channel outlives no worker and the worker no channel: they refer to each other.
+    const channel = new Channel(
+      (onMessages) => new addon.NativeWorker(text, onMessages),
+      (error) => this.#die(error),
+    );
+    super(channel, new EnhancedEventEmitter(), appData);
+    this.#channel = channel;
+    this.#addon = addon;
+  }
+
+  /** Whether the Worker ended by itself. */
+  get died(): boolean {
+    return this.#died;
+  }
+
+  /** Whether the Worker's thread has ended. The name is that of mediasoup, where it is a process. */
+  get subprocessClosed(): boolean {
+    return this.#subprocessClosed;
+  }
+
+  /**
+   * Closes the Worker and everything in it, and waits for its thread to end: its ports are free afterwards. Pending
+   * calls reject with {@link WorkerClosedError}. Idempotent.
+   */
+  close(): void {
+    if (this.closed) {
+      return;
+    }
+    this.#endWithChildren();
+    this.#channel.close();
+    this.#subprocessClosed = true;
+    // Not at once, because calling a method never emits on the same instance.
+    setImmediate(() => this.safeEmit('subprocessclose'));
+    this.observer.safeEmit('close');
+  }
+
+  /** The Worker's inner state, for debugging. Its shape may change. */
+  async dump(): Promise<WorkerDump> {
+    return await this.request('worker.dump');
+  }
+
+  /** What the Worker's thread used so far, as of getrusage(2). */
+  async getResourceUsage(): Promise<WorkerResourceUsage> {
+    return await this.request('worker.getResourceUsage');
+  }
+
+  /** The counters of the Worker and of each of its Transports: whatever was dropped, refused or repaired. */
+  async getMetrics(): Promise<WorkerMetrics> {
+    return await this.request('worker.getMetrics');
+  }
+
+  /**
+   * Changes what reaches the log; what is not given stays.
+   *
+   * @throws `TypeError` when a level or tag does not exist.
+   */
+  async updateSettings({ logLevel, logTags }: WorkerUpdateableSettings<WorkerAppData> = {}): Promise<void> {
+    await this.request('worker.updateSettings', { logLevel, logTags });
+  }
+
+  /**
+   * Opens ports that many Transports share.
+   *
+   * @throws `TypeError` when the options are malformed; {@link MillraceError} when a socket cannot be opened. Nothing
+   * was created then.
+   */
+  async createWebRtcServer<WebRtcServerAppData extends AppData = AppData>(
+    options: WebRtcServerOptions<WebRtcServerAppData>,
+  ): Promise<WebRtcServer<WebRtcServerAppData>> {
+    checkOptions(options);
+    const { appData, ...rest } = options;
+    const webRtcServerId = randomUUID();
+    await this.request('worker.createWebRtcServer', { ...rest, webRtcServerId });
+    this.ensureOpen('worker.createWebRtcServer');
+    const webRtcServer = new WebRtcServer(this.#channel, webRtcServerId, appData, () =>
+      this.#webRtcServers.delete(webRtcServer),
+    );
+    this.#webRtcServers.add(webRtcServer);
+    this.observer.safeEmit('newwebrtcserver', webRtcServer);
+    return webRtcServer;
+  }
+
+  /**
+   * Creates a Router.
+   *
+   * @throws `TypeError` when a codec is malformed; {@link UnsupportedError} when one is not supported. Nothing was
+   * created then.
+   */
+  async createRouter<RouterAppData extends AppData = AppData>(
+    options: RouterOptions<RouterAppData> = {},
+  ): Promise<Router<RouterAppData>> {
+    checkOptions(options);
+    const { appData, ...rest } = options;
+    const routerId = randomUUID();
+    const reply = await this.request<RouterReply>('worker.createRouter', { ...rest, routerId });
+    this.ensureOpen('worker.createRouter');
+    const router = new Router(this.#channel, routerId, this.#addon, appData, reply, () => this.#routers.delete(router));
+    this.#routers.add(router);
+    this.observer.safeEmit('newrouter', router);
+    return router;
+  }
+
+  #die(error: Error): void {
+    if (this.closed) {
+      return;
+    }
+    this.#died = true;
+    this.#subprocessClosed = true;
+    this.#endWithChildren();
+    this.safeEmit('died', error);
+    this.safeEmit('subprocessclose');
+    this.observer.safeEmit('close');
+  }
+
+  #endWithChildren(): void {
+    // `close()` joins the thread before it returns, so there is nothing to wait for.
+    this.end(Promise.resolve());
+    for (const router of this.#routers) {
+      router.workerClosed();
+    }
+    this.#routers.clear();
+    for (const webRtcServer of this.#webRtcServers) {
+      webRtcServer.workerClosed();
+    }
+    this.#webRtcServers.clear();
+  }
+}
+
+/** Starts a Worker on this addon; resolves when its thread answers. */
+export async function startWorker<WorkerAppData extends AppData = AppData>(
+  addon: NativeAddon,
+  settings: WorkerSettings<WorkerAppData> = {},
+): Promise<Worker<WorkerAppData>> {
+  checkOptions(settings);
+  const worker = construct(addon, settings);
+  await worker.dump();
+  observer.safeEmit('newworker', worker);
+  return worker;
+}
+
+function construct<WorkerAppData extends AppData>(
+  addon: NativeAddon,
+  settings: WorkerSettings<WorkerAppData>,
+): Worker<WorkerAppData> {
+  try {
+    return new Worker(addon, settings);
+  } catch (error) {
+    throw errorFromAddon(error);
+  }
+}
