@@ -186,7 +186,7 @@ test('n02 an abandoned worker is collected and closed, unless a call is pending'
     addon.native.holding = true;
     return { native: addon.native, dump: worker.dump() };
   });
-  while (abandoned.closed === 0) {
+  for (let rounds = 0; abandoned.closed === 0 || rounds < 20; rounds += 1) {
     collectGarbage();
     await turn();
   }
