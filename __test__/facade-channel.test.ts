@@ -145,7 +145,7 @@ test('an addon that refuses a request rejects it', async (t) => {
 
 test('every error has a class, a stable code and the stack of its caller', async (t) => {
   const classes = { TypeError, UnsupportedError, NotFoundError, InvalidStateError, WorkerClosedError };
-  for (const [name, instanceOf] of Object.entries(classes)) {
+  for (const [name, instanceOf] of Object.entries(classes) as [keyof typeof classes, ErrorConstructor][]) {
     const error = errorFromWire(refusal(name, 'ERR_SOME', 'message'));
     t.true(error instanceof instanceOf, name);
     t.like(error, { name, code: 'ERR_SOME', message: 'message' });

@@ -1,3 +1,4 @@
+import type { ErrorClass } from '../ts/generated/model.js';
 import type { NativeAddon } from '../ts/native-addon.js';
 import type { NativeMessage, WireError } from '../ts/native-events.js';
 import { startWorker, type Worker, type WorkerSettings } from '../ts/worker.js';
@@ -99,7 +100,7 @@ export class FakeAddon implements NativeAddon {
 }
 
 /** What an answer throws to refuse a request. */
-export function refusal(name: string, code: string, message: string): WireError {
+export function refusal(name: ErrorClass, code: string, message: string): WireError {
   return { class: name, code, message };
 }
 

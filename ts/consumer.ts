@@ -1,5 +1,6 @@
 import type { Channel } from './channel.js';
 import { EnhancedEventEmitter } from './enhanced-event-emitter.js';
+import type * as model from './generated/model.js';
 import type {
   ConsumerDump,
   ConsumerLayers,
@@ -10,7 +11,6 @@ import type {
   ConsumerType,
   MediaKind,
   ProducerStat,
-  RtpCapabilities,
   RtpParameters,
 } from './generated/model.js';
 import { Logger } from './logger.js';
@@ -18,30 +18,8 @@ import { typeError } from './native-events.js';
 import { type AppData, checkTraceEventTypes, RemoteObject } from './remote-object.js';
 
 /** Options of {@link Transport.consume}. */
-export type ConsumerOptions<ConsumerAppData extends AppData = AppData> = {
-  /** Id of the Producer to consume; it may belong to any Transport of the Router. */
-  producerId: string;
-  /** What the consuming endpoint can receive. */
-  rtpCapabilities: RtpCapabilities;
-  /**
-   * Whether the Consumer starts paused. Default `false`. For video, start paused and resume once the endpoint has its
-   * side: else the first key frame may arrive before anyone can decode it.
-   */
-  paused?: boolean;
-  /** MID of the Consumer, 1 to 8 bytes. Default: a number that counts up per Transport. */
-  mid?: string;
-  /** Layers to forward of a Producer with several. Default: the highest. */
-  preferredLayers?: ConsumerLayers;
-  /**
-   * Whether lost packets are sent again when the endpoint asks. Default: `true` for video, `false` for audio. Of audio
-   * codecs only Opus can do it.
-   */
-  enableRtx?: boolean;
-  /** Whether packets of silence (Opus DTX) are left out. Default `false`. */
-  ignoreDtx?: boolean;
-  /** Whether all streams of the Producer are forwarded as they are. Default `false`. */
-  pipe?: boolean;
-  /** The application's own data. Default `{}`. */
+export type ConsumerOptions<ConsumerAppData extends AppData = AppData> = model.ConsumerOptions & {
+  /** The application's own data. Default: `{}`. */
   appData?: ConsumerAppData;
 };
 

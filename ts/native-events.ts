@@ -6,9 +6,10 @@ import {
   UnsupportedError,
   WorkerClosedError,
 } from './errors.js';
+import type { ErrorClass } from './generated/model.js';
 
 /** An error of the Rust core as it crosses the bridge. */
-export type WireError = { readonly class: string; readonly code: string; readonly message: string };
+export type WireError = { readonly class: ErrorClass; readonly code: string; readonly message: string };
 
 /** How a request ended: with a value, or refused and without effect. */
 export type Outcome = { readonly ok: unknown } | { readonly error: WireError };
@@ -72,7 +73,7 @@ export function errorFromWire({ class: name, code, message }: WireError): Error 
     case 'WorkerClosedError':
       return new WorkerClosedError(message, code);
     default:
-      return code === 'ERR_LIMIT_EXCEEDED' ? new LimitError(message) : new MillraceError(message, code);
+      return LIMIT_CODES.has(code) ? new LimitError(message, code) : new MillraceError(message, code);
   }
 }
 
@@ -94,3 +95,6 @@ export function errorFromAddon(thrown: unknown): unknown {
 export function typeError(message: string, code = 'ERR_INVALID_ARGUMENT'): TypeError {
   return Object.assign(new TypeError(message), { code });
 }
+
+/** Codes of class `Error` that say that a bound was hit. */
+const LIMIT_CODES = new Set(['ERR_LIMIT_EXCEEDED', 'ERR_TOO_MANY_REQUESTS']);

@@ -1,5 +1,6 @@
 import type { Channel } from './channel.js';
 import { EnhancedEventEmitter } from './enhanced-event-emitter.js';
+import type * as model from './generated/model.js';
 import type {
   MediaKind,
   ProducerDump,
@@ -15,20 +16,10 @@ import { Logger } from './logger.js';
 import { type AppData, checkTraceEventTypes, RemoteObject } from './remote-object.js';
 
 /** Options of {@link Transport.produce}. */
-export type ProducerOptions<ProducerAppData extends AppData = AppData> = {
+export type ProducerOptions<ProducerAppData extends AppData = AppData> = model.ProducerOptions & {
   /** Id, a UUID that no other Producer of the Router has. Default: a new one. */
   id?: string;
-  /** Audio or video. */
-  kind: MediaKind;
-  /** What the endpoint sends. */
-  rtpParameters: RtpParameters;
-  /** Whether the Producer starts paused. Default `false`. */
-  paused?: boolean;
-  /** Milliseconds between two key-frame requests to the endpoint, for video. Default 0: as often as once per second. */
-  keyFrameRequestDelay?: number;
-  /** Whether packets get the header extension `urn:mediasoup:params:rtp-hdrext:packet-id`. Default `false`. */
-  enableMediasoupPacketIdHeaderExtension?: boolean;
-  /** The application's own data. Default `{}`. */
+  /** The application's own data. Default: `{}`. */
   appData?: ProducerAppData;
 };
 

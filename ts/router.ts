@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { Channel } from './channel.js';
 import { EnhancedEventEmitter } from './enhanced-event-emitter.js';
 import { InvalidStateError, NotFoundError } from './errors.js';
+import type * as model from './generated/model.js';
 import type { RouterDump, RouterRtpCodecCapability, RtpCapabilities } from './generated/model.js';
 import { Logger } from './logger.js';
 import type { NativeAddon } from './native-addon.js';
@@ -13,10 +14,8 @@ import { WebRtcServer } from './webrtc-server.js';
 import { WebRtcTransport, type WebRtcTransportOptions, type WebRtcTransportReply } from './webrtc-transport.js';
 
 /** Options of {@link Worker.createRouter}. */
-export type RouterOptions<RouterAppData extends AppData = AppData> = {
-  /** The codecs that Producers may use. Default: none, which leaves nothing to forward. */
-  mediaCodecs?: RouterRtpCodecCapability[];
-  /** The application's own data. Default `{}`. */
+export type RouterOptions<RouterAppData extends AppData = AppData> = model.RouterOptions & {
+  /** The application's own data. Default: `{}`. */
   appData?: RouterAppData;
 };
 

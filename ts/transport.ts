@@ -3,10 +3,13 @@ import type { Channel } from './channel.js';
 import { Consumer, type ConsumerOptions, type ConsumerReply } from './consumer.js';
 import type { EnhancedEventEmitter } from './enhanced-event-emitter.js';
 import { NotFoundError } from './errors.js';
-import type { TransportTraceEventData, TransportTraceEventType, TransportType } from './generated/model.js';
+import type { TransportTraceEventData, TransportTraceEventType } from './generated/model.js';
 import { typeError } from './native-events.js';
 import { Producer, type ProducerOptions, type ProducerReply } from './producer.js';
 import { type AppData, checkOptions, checkTraceEventTypes, RemoteObject } from './remote-object.js';
+
+/** Kinds of Transports. This version has `webrtc`. */
+export type TransportType = 'webrtc' | 'plain' | 'pipe' | 'direct';
 
 /** Events of a {@link Transport}. */
 export type TransportEvents = {

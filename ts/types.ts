@@ -18,7 +18,13 @@ export type {
 } from './producer.js';
 export type { AppData } from './remote-object.js';
 export type { Router, RouterEvents, RouterObserver, RouterObserverEvents, RouterOptions } from './router.js';
-export type { Transport, TransportEvents, TransportObserver, TransportObserverEvents } from './transport.js';
+export type {
+  Transport,
+  TransportEvents,
+  TransportObserver,
+  TransportObserverEvents,
+  TransportType,
+} from './transport.js';
 export type {
   WebRtcServer,
   WebRtcServerEvents,
@@ -41,5 +47,4 @@ export type {
   WorkerObserver,
   WorkerObserverEvents,
   WorkerSettings,
-  WorkerUpdateableSettings,
 } from './worker.js';

@@ -1,14 +1,13 @@
 import type { Channel } from './channel.js';
 import { EnhancedEventEmitter } from './enhanced-event-emitter.js';
-import type { TransportListenInfo, WebRtcServerDump } from './generated/model.js';
+import type * as model from './generated/model.js';
+import type { WebRtcServerDump } from './generated/model.js';
 import { type AppData, RemoteObject } from './remote-object.js';
 import type { WebRtcTransport } from './webrtc-transport.js';
 
 /** Options of {@link Worker.createWebRtcServer}. */
-export type WebRtcServerOptions<WebRtcServerAppData extends AppData = AppData> = {
-  /** The sockets to open, at least one; all Transports of the server share them. */
-  listenInfos: TransportListenInfo[];
-  /** The application's own data. Default `{}`. */
+export type WebRtcServerOptions<WebRtcServerAppData extends AppData = AppData> = model.WebRtcServerOptions & {
+  /** The application's own data. Default: `{}`. */
   appData?: WebRtcServerAppData;
 };
 

@@ -1,5 +1,6 @@
 import type { Channel } from './channel.js';
 import { EnhancedEventEmitter } from './enhanced-event-emitter.js';
+import type * as model from './generated/model.js';
 import type {
   DtlsParameters,
   DtlsRole,
@@ -7,8 +8,6 @@ import type {
   IceCandidate,
   IceParameters,
   IceState,
-  TransportListenInfo,
-  TransportListenIp,
   TransportTraceEventData,
   TransportTuple,
   WebRtcTransportDump,
@@ -20,55 +19,32 @@ import { Transport, type TransportEvents, type TransportObserverEvents, type Tra
 import type { WebRtcServer } from './webrtc-server.js';
 
 /** Options of {@link Router.createWebRtcTransport}: where to listen, in one of three ways, and the rest. */
-export type WebRtcTransportOptions<WebRtcTransportAppData extends AppData = AppData> =
-  WebRtcTransportOptionsBase<WebRtcTransportAppData> & WebRtcTransportListen;
-
-type WebRtcTransportOptionsBase<WebRtcTransportAppData> = {
-  /** Whether UDP candidates are offered. Default `true`. */
-  enableUdp?: boolean;
-  /** Whether TCP candidates are offered. Default: `true` with a `webRtcServer`, else `false`. */
-  enableTcp?: boolean;
-  /** Whether UDP candidates get the higher priority. Default `false`. */
-  preferUdp?: boolean;
-  /** Whether TCP candidates get the higher priority. Default `false`. */
-  preferTcp?: boolean;
-  /** Seconds without consent after which the endpoint counts as gone (RFC 7675); 0 turns the check off. Default 30. */
-  iceConsentTimeout?: number;
-  /** What the endpoint is assumed to be able to receive at first, in bits per second. Default 600,000. */
-  initialAvailableOutgoingBitrate?: number;
-  /** Whether data channels are possible. Default `false`; `true` is not supported by this version. */
-  enableSctp?: boolean;
-  /** The application's own data. Default `{}`. */
+export type WebRtcTransportOptions<WebRtcTransportAppData extends AppData = AppData> = Omit<
+  model.WebRtcTransportOptions,
+  'webRtcServerId' | keyof ListenAlone | keyof ListenDeprecated
+> & {
+  /** The application's own data. Default: `{}`. */
   appData?: WebRtcTransportAppData;
+} & (
+    | (Absent<ListenDeprecated & ListenShared> & ListenAlone)
+    | (Absent<ListenAlone & ListenShared> & ListenDeprecated)
+    | (Absent<ListenAlone & ListenDeprecated> & ListenShared)
+  );
+
+/** Sockets for this Transport alone. */
+type ListenAlone = Required<Pick<model.WebRtcTransportOptions, 'listenInfos'>>;
+
+/** Sockets for this Transport alone, the old way. */
+type ListenDeprecated = Required<Pick<model.WebRtcTransportOptions, 'listenIps'>> &
+  Pick<model.WebRtcTransportOptions, 'port'>;
+
+/** The sockets of a WebRtcServer. */
+type ListenShared = {
+  /** The WebRtcServer of the same Worker whose ports are shared. */
+  webRtcServer: WebRtcServer;
 };
 
-type WebRtcTransportListen =
-  | {
-      /** The sockets to open for this Transport alone, the preferred one first. */
-      listenInfos: TransportListenInfo[];
-      listenIps?: never;
-      port?: never;
-      webRtcServer?: never;
-    }
-  | {
-      /**
-       * The addresses to listen on.
-       *
-       * @deprecated Use `listenInfos`.
-       */
-      listenIps: (TransportListenIp | string)[];
-      /** The port to listen on. Default: any free one of the Worker's range. */
-      port?: number;
-      listenInfos?: never;
-      webRtcServer?: never;
-    }
-  | {
-      /** The WebRtcServer whose ports are shared. */
-      webRtcServer: WebRtcServer;
-      listenInfos?: never;
-      listenIps?: never;
-      port?: never;
-    };
+type Absent<T> = { [K in keyof T]?: never };
 
 /** Events of a {@link WebRtcTransport}. */
 export type WebRtcTransportEvents = TransportEvents & {
@@ -198,7 +174,7 @@ export class WebRtcTransport<WebRtcTransportAppData extends AppData = AppData> e
    *
    * @throws `TypeError` when a fingerprint is missing or malformed; {@link InvalidStateError} when called twice.
    */
-  async connect(params: { dtlsParameters: DtlsParameters }): Promise<void> {
+  async connect(params: model.WebRtcTransportConnectOptions): Promise<void> {
     checkOptions(params);
     const { dtlsParameters } = params;
     const reply = await this.ask<{ dtlsLocalRole: DtlsRole }>('transport.connect', { dtlsParameters });

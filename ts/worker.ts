@@ -1,13 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { Channel } from './channel.js';
 import { EnhancedEventEmitter } from './enhanced-event-emitter.js';
-import type {
-  WorkerDump,
-  WorkerLogLevel,
-  WorkerLogTag,
-  WorkerMetrics,
-  WorkerResourceUsage,
-} from './generated/model.js';
+import type * as model from './generated/model.js';
+import type { Metrics, WorkerDump, WorkerResourceUsage, WorkerUpdateableSettings } from './generated/model.js';
 import type { NativeAddon } from './native-addon.js';
 import { errorFromAddon, toJson } from './native-events.js';
 import { type AppData, checkOptions, RemoteObject } from './remote-object.js';
@@ -15,33 +10,10 @@ import { Router, type RouterOptions, type RouterReply } from './router.js';
 import { WebRtcServer, type WebRtcServerOptions } from './webrtc-server.js';
 
 /** Options of {@link createWorker}. */
-export type WorkerSettings<WorkerAppData extends AppData = AppData> = {
-  /** The quietest lines that reach the log. Default `error`. */
-  logLevel?: WorkerLogLevel;
-  /** Subjects of debug lines. Default: none. */
-  logTags?: WorkerLogTag[];
-  /**
-   * Lowest port for sockets without a port of their own. Default 10,000.
-   *
-   * @deprecated Use `portRange` of `TransportListenInfo`.
-   */
-  rtcMinPort?: number;
-  /**
-   * Highest port for sockets without a port of their own. Default 59,999.
-   *
-   * @deprecated Use `portRange` of `TransportListenInfo`.
-   */
-  rtcMaxPort?: number;
-  /** Path of the DTLS certificate in PEM. Default: a new one for each Worker. */
-  dtlsCertificateFile?: string;
-  /** Path of the certificate's private key in PEM; goes with `dtlsCertificateFile`. */
-  dtlsPrivateKeyFile?: string;
-  /** The application's own data. Default `{}`. */
+export type WorkerSettings<WorkerAppData extends AppData = AppData> = model.WorkerSettings & {
+  /** The application's own data. Default: `{}`. */
   appData?: WorkerAppData;
 };
-
-/** Settings that {@link Worker.updateSettings} changes. */
-export type WorkerUpdateableSettings<T extends AppData = AppData> = Pick<WorkerSettings<T>, 'logLevel' | 'logTags'>;
 
 /** Events of a {@link Worker}. */
 export type WorkerEvents = {
@@ -144,7 +116,7 @@ export class Worker<WorkerAppData extends AppData = AppData> extends RemoteObjec
   }
 
   /** The counters of the Worker and of each of its Transports: whatever was dropped, refused or repaired. */
-  async getMetrics(): Promise<WorkerMetrics> {
+  async getMetrics(): Promise<Metrics> {
     return await this.request('worker.getMetrics');
   }
 
@@ -153,7 +125,7 @@ export class Worker<WorkerAppData extends AppData = AppData> extends RemoteObjec
    *
    * @throws `TypeError` when a level or tag does not exist.
    */
-  async updateSettings({ logLevel, logTags }: WorkerUpdateableSettings<WorkerAppData> = {}): Promise<void> {
+  async updateSettings({ logLevel, logTags }: WorkerUpdateableSettings = {}): Promise<void> {
     await this.request('worker.updateSettings', { logLevel, logTags });
   }
 
