@@ -83,7 +83,13 @@ impl ExtensionPlan {
         Some(self)
     }
 
-    /// Tells whether the viewer negotiated `kind`.
+    /// Leaves `kind` out, although the viewer negotiated it.
+    pub fn without(mut self, kind: ExtensionKind) -> Self {
+        self.planned.retain(|(_, planned)| *planned != kind);
+        self
+    }
+
+    /// Tells whether packets may carry `kind`.
     pub fn contains(&self, kind: ExtensionKind) -> bool {
         self.planned.iter().any(|(_, planned)| *planned == kind)
     }
@@ -279,6 +285,13 @@ mod tests {
             assert_eq!(write_header(&source, &meta, &header, &mut out[..len]), None, "{len}");
         }
         assert_eq!(write_header(&source, &meta, &header, &mut out), Some(24));
+    }
+
+    #[test]
+    fn a_kind_that_is_left_out_is_not_written() {
+        let plan = ExtensionPlan::new([(3, ExtensionKind::AbsSendTime), (4, ExtensionKind::TransportWideCc)])
+            .without(ExtensionKind::AbsSendTime);
+        assert!(!plan.contains(ExtensionKind::AbsSendTime) && plan.contains(ExtensionKind::TransportWideCc));
     }
 
     #[test]

@@ -6,10 +6,12 @@ pub mod demux;
 pub mod dtls;
 pub mod fuzz;
 pub mod ice;
+pub mod outgoing;
 pub mod srtp;
 pub mod stun;
 pub mod tuple;
 
 pub use demux::DatagramKind;
+pub use outgoing::{OutgoingQueue, Outlet, SendSlots};
 pub use srtp::SrtpProfile;
 pub use tuple::{Protocol, SocketId, Transmit, Tuple};

@@ -86,6 +86,13 @@ impl SrtpOutbound {
     }
 }
 
+#[cfg(test)]
+impl SrtpOutbound {
+    pub(crate) fn set_rtcp_index(&mut self, index: u32) {
+        self.rtcp_index = index;
+    }
+}
+
 impl fmt::Debug for SrtpOutbound {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SrtpOutbound").field("profile", &self.profile).finish_non_exhaustive()
@@ -112,7 +119,7 @@ mod tests {
     #[test]
     fn s08_the_last_rtcp_index_is_used_and_none_after_it() {
         let (mut outbound, mut inbound) = testing::pair(SrtpProfile::AeadAes128Gcm);
-        outbound.rtcp_index = RTCP_INDEX_MAX;
+        outbound.set_rtcp_index(RTCP_INDEX_MAX);
         let mut slot = [0; 64];
         slot[..28].copy_from_slice(&testing::rtcp(9, 28));
         let len = outbound.seal_rtcp(&mut slot, 28).unwrap();

@@ -1,0 +1,295 @@
+//! The outgoing queue: every RTP and RTCP packet to a peer passes the one of its transport.
+//!
+//! The policy is "at once": a packet leaves when it comes, unless its socket is full or others wait already. Transport
+//! wide number, send time, packet index and seal are given when a packet **leaves**, so that waiting costs no gaps.
+
+mod stream;
+#[cfg(test)]
+mod tests;
+mod waiting;
+
+use std::time::Instant;
+
+use millrace_model::{Counters, WallClock};
+use millrace_packet::{OutgoingHeader, OutgoingStreamId, PacketRef, Rewrite, Stamps, write_header};
+use rustc_hash::FxHashSet;
+use slab::Slab;
+
+use self::stream::Stream;
+use self::waiting::{Held, Waiting};
+use crate::srtp::{SrtpError, SrtpOutbound};
+use crate::tuple::Tuple;
+
+pub use self::stream::{OutgoingStreamError, OutgoingStreamSpec, Repair, SSRCS_MAX};
+pub use self::waiting::{WAITING_BYTES_MAX, WAITING_PACKETS_MAX, WAITING_RTCP_BYTES_MAX};
+
+/// Where datagrams are put to be sent, a batch at a time.
+pub trait SendSlots {
+    /// Next free slot for a datagram on `tuple`, of at least [`SLOT_BYTES_MIN`] bytes, or `None` when its socket is
+    /// full. A slot that is not committed before the next call is free again.
+    fn slot(&mut self, tuple: &Tuple) -> Option<&mut [u8]>;
+
+    /// Ends the datagram begun by the last [`slot`](Self::slot) call with its first `len` bytes.
+    fn commit(&mut self, tuple: &Tuple, len: usize);
+}
+
+/// Bytes that a send slot has at least: the longest datagram we receive, and room for longer headers and a tag.
+pub const SLOT_BYTES_MIN: usize = millrace_packet::DATAGRAM_BYTES_MAX + 64;
+
+/// Learns what left, and when: congestion control compares it with the peer's feedback.
+pub trait SendLog {
+    /// Notes that an RTP packet left.
+    fn on_sent(&mut self, sent: &Sent);
+}
+
+/// Nobody wants to know.
+impl SendLog for () {
+    fn on_sent(&mut self, _sent: &Sent) {}
+}
+
+/// An RTP packet that left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sent {
+    /// Its stream.
+    pub stream: OutgoingStreamId,
+    /// Its transport-wide sequence number, if its stream carries them.
+    pub transport_sequence: Option<u16>,
+    /// Its size as a datagram, in bytes.
+    pub bytes: usize,
+    /// When it left.
+    pub at: Instant,
+}
+
+/// The way out of a transport, lent to its queue for one call.
+pub struct Outlet<'a, S, L = ()> {
+    /// The selected path to the peer.
+    pub tuple: Tuple,
+    /// The present time.
+    pub now: Instant,
+    /// Where datagrams go.
+    pub slots: &'a mut S,
+    /// What seals them.
+    pub srtp: &'a mut SrtpOutbound,
+    /// Who learns of RTP packets that left.
+    pub log: &'a mut L,
+    /// The transport's counters.
+    pub counters: &'a mut Counters,
+}
+
+/// The outgoing queue of one transport, and the streams that it sends.
+#[derive(Debug)]
+pub struct OutgoingQueue {
+    streams: Slab<Stream>,
+    /// Every SSRC ever sent under this transport's keys.
+    ssrcs: FxHashSet<u32>,
+    waiting: Waiting,
+    transport_sequence: u16,
+    wall_clock: WallClock,
+    is_exhausted: bool,
+}
+
+impl OutgoingQueue {
+    /// Makes a queue without streams. `wall_clock` gives the abs-send-time extension its time.
+    pub fn new(wall_clock: WallClock) -> Self {
+        Self {
+            streams: Slab::new(),
+            ssrcs: FxHashSet::default(),
+            waiting: Waiting::default(),
+            transport_sequence: 0,
+            wall_clock,
+            is_exhausted: false,
+        }
+    }
+
+    /// Adds a stream. Its id may be that of a removed stream, its SSRCs must be new to this transport.
+    ///
+    /// # Errors
+    /// [`OutgoingStreamError`]; nothing has changed then.
+    pub fn add_stream(&mut self, spec: OutgoingStreamSpec) -> Result<OutgoingStreamId, OutgoingStreamError> {
+        let ssrcs = spec.ssrcs();
+        if let Some(used) = ssrcs.clone().find(|ssrc| self.ssrcs.contains(ssrc)).or(spec.repeated_ssrc()) {
+            return Err(OutgoingStreamError::SsrcUsed(used));
+        }
+        if self.ssrcs.len() + ssrcs.clone().count() > SSRCS_MAX {
+            return Err(OutgoingStreamError::TooManySsrcs);
+        }
+        self.ssrcs.extend(ssrcs);
+        // The bound on SSRCs keeps the key far below 2^32.
+        Ok(OutgoingStreamId(self.streams.insert(Stream::new(spec)) as u32))
+    }
+
+    /// Removes a stream and drops what waits of it. An unknown id changes nothing.
+    pub fn remove_stream(&mut self, id: OutgoingStreamId) {
+        self.streams.try_remove(id.0 as usize);
+        self.waiting.remove_stream(id);
+    }
+
+    /// Sends `packet` with the numbers of `rewrite`: at once, or, when the socket is full, as soon as it is not.
+    ///
+    /// A packet that cannot be sealed is dropped and counted: its stream is unknown, it does not fit into a slot, or
+    /// its number was used before. Only a stream that repairs by [`Repair::SameStream`] may send a number again, with
+    /// the priority of a retransmission and from the same stored packet.
+    pub fn send_rtp<S: SendSlots, L: SendLog>(
+        &mut self,
+        packet: &PacketRef,
+        rewrite: &Rewrite,
+        outlet: &mut Outlet<'_, S, L>,
+    ) {
+        if self.waiting.is_empty() && self.leave(packet, rewrite, outlet) {
+            return;
+        }
+        outlet.counters.outgoing_packets_delayed += 1;
+        self.waiting.push(Held { packet: packet.clone(), rewrite: *rewrite }, outlet.counters);
+    }
+
+    /// Sends an RTCP compound packet: at once, or, when the socket is full, before all RTP that waits.
+    ///
+    /// One that is shorter than a header with its SSRC, 8 bytes, is refused and counted.
+    pub fn send_rtcp<S: SendSlots, L>(&mut self, compound: &[u8], outlet: &mut Outlet<'_, S, L>) {
+        if compound.len() < RTCP_BYTES_MIN {
+            return self.refuse(Refusal::Misuse, outlet.counters);
+        }
+        if self.waiting.rtcp.is_empty() && self.leave_rtcp([compound, &[]], outlet) {
+            return;
+        }
+        self.waiting.rtcp.push(compound, outlet.counters);
+    }
+
+    /// Sends what waits, in the order RTCP, audio, retransmissions, video, as long as there are slots.
+    pub fn flush<S: SendSlots, L: SendLog>(&mut self, outlet: &mut Outlet<'_, S, L>) {
+        if !self.flush_rtcp(outlet) {
+            return;
+        }
+        while let Some(held) = self.waiting.pop() {
+            if !self.leave(&held.packet, &held.rewrite, outlet) {
+                self.waiting.put_back(held);
+                return;
+            }
+        }
+    }
+
+    /// Tells whether nothing waits.
+    pub fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    /// Tells whether the keys have no number left (RFC 3711 §9.2): nothing can be sent, the transport must end.
+    pub const fn is_exhausted(&self) -> bool {
+        self.is_exhausted
+    }
+
+    fn flush_rtcp<S: SendSlots, L>(&mut self, outlet: &mut Outlet<'_, S, L>) -> bool {
+        // Taken out for the loop: sealing needs the whole queue, and gives nothing back to this line.
+        let mut rtcp = std::mem::take(&mut self.waiting.rtcp);
+        let is_drained = loop {
+            let Some(compound) = rtcp.first() else { break true };
+            if !self.leave_rtcp(compound, outlet) {
+                break false;
+            }
+            rtcp.remove_first();
+        };
+        self.waiting.rtcp = rtcp;
+        is_drained
+    }
+
+    /// Sends a packet, or refuses it; false when there is no slot.
+    fn leave<S: SendSlots, L: SendLog>(
+        &mut self,
+        packet: &PacketRef,
+        rewrite: &Rewrite,
+        outlet: &mut Outlet<'_, S, L>,
+    ) -> bool {
+        let Some(slot) = outlet.slots.slot(&outlet.tuple) else { return false };
+        match self.seal(packet, rewrite, outlet.now, outlet.srtp, slot) {
+            Ok(sent) => {
+                outlet.slots.commit(&outlet.tuple, sent.bytes);
+                outlet.counters.rtp_packets_sent += 1;
+                outlet.log.on_sent(&sent);
+            }
+            Err(refusal) => self.refuse(refusal, outlet.counters),
+        }
+        true
+    }
+
+    /// Sends a compound packet given in two pieces, or refuses it; false when there is no slot.
+    fn leave_rtcp<S: SendSlots, L>(&mut self, compound: [&[u8]; 2], outlet: &mut Outlet<'_, S, L>) -> bool {
+        let Some(slot) = outlet.slots.slot(&outlet.tuple) else { return false };
+        match seal_rtcp(compound, outlet.srtp, slot) {
+            Ok(len) => {
+                outlet.slots.commit(&outlet.tuple, len);
+                outlet.counters.rtcp_packets_sent += 1;
+            }
+            Err(refusal) => self.refuse(refusal, outlet.counters),
+        }
+        true
+    }
+
+    fn seal(
+        &mut self,
+        packet: &PacketRef,
+        rewrite: &Rewrite,
+        now: Instant,
+        srtp: &SrtpOutbound,
+        slot: &mut [u8],
+    ) -> Result<Sent, Refusal> {
+        let stream = self.streams.get_mut(rewrite.stream.0 as usize).ok_or(Refusal::Misuse)?;
+        let (ssrc, index) = stream.claim(rewrite)?;
+        let stamps = Stamps {
+            abs_send_time: self.wall_clock.ntp(now).abs_send_time(),
+            transport_sequence: self.transport_sequence,
+        };
+        let header = OutgoingHeader { ssrc, rewrite, plan: stream.extensions(), stamps };
+        let header_len = write_header(packet.bytes(), packet.meta(), &header, slot).ok_or(Refusal::Misuse)?;
+        let bytes = match rewrite.original_sequence {
+            None => srtp.seal_rtp(index, slot, header_len, packet.payload())?,
+            Some(original) => {
+                let payload_len = write_rtx_payload(original, packet.payload(), &mut slot[header_len..])?;
+                srtp.seal_rtp_in_place(index, slot, header_len, payload_len)?
+            }
+        };
+        let transport_sequence = stream.carries_transport_sequence().then_some(self.transport_sequence);
+        // Counted after sealing: a packet that was refused leaves no gap in the peer's feedback.
+        self.transport_sequence = self.transport_sequence.wrapping_add(u16::from(transport_sequence.is_some()));
+        Ok(Sent { stream: rewrite.stream, transport_sequence, bytes, at: now })
+    }
+
+    fn refuse(&mut self, refusal: Refusal, counters: &mut Counters) {
+        counters.outgoing_packets_refused += 1;
+        self.is_exhausted |= refusal == Refusal::Exhausted;
+    }
+}
+
+/// Bytes of the shortest RTCP packet that SRTCP can seal (RFC 3711 §3.4).
+const RTCP_BYTES_MIN: usize = 8;
+
+/// Why a packet is not sealed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Refusal {
+    /// The keys have no number left.
+    Exhausted,
+    /// Our caller: no such stream, a number used before, a packet that does not fit.
+    Misuse,
+}
+
+impl From<SrtpError> for Refusal {
+    fn from(error: SrtpError) -> Self {
+        if error == SrtpError::IndexExhausted { Self::Exhausted } else { Self::Misuse }
+    }
+}
+
+/// RFC 4588 §4: the original sequence number, then the payload.
+fn write_rtx_payload(original: u16, payload: &[u8], place: &mut [u8]) -> Result<usize, Refusal> {
+    let (number, rest) = place.split_first_chunk_mut().ok_or(Refusal::Misuse)?;
+    *number = original.to_be_bytes();
+    rest.get_mut(..payload.len()).ok_or(Refusal::Misuse)?.copy_from_slice(payload);
+    Ok(number.len() + payload.len())
+}
+
+fn seal_rtcp([front, back]: [&[u8]; 2], srtp: &mut SrtpOutbound, slot: &mut [u8]) -> Result<usize, Refusal> {
+    let len = front.len() + back.len();
+    let (front_place, back_place) =
+        slot.get_mut(..len).and_then(|place| place.split_at_mut_checked(front.len())).ok_or(Refusal::Misuse)?;
+    front_place.copy_from_slice(front);
+    back_place.copy_from_slice(back);
+    Ok(srtp.seal_rtcp(slot, len)?)
+}
