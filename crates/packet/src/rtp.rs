@@ -327,9 +327,10 @@ mod tests {
 
     #[test]
     fn r03_id_0_with_a_length_ends_one_byte_parsing() {
-        let bytes = packet(0xbede, &[0x10, b'a', 0x03, 0x10, b'b', 0, 0, 0], b"x");
+        let bytes = packet(0xbede, &[0x10, b'a', 0x03, 1, 2, 3, 4, 0x20, 0x85, 0, 0, 0], b"x");
         let meta = RtpMeta::parse(&bytes, &ids()).unwrap();
         assert_eq!((meta.mid(&bytes), meta.payload(&bytes)), (Some("a"), &b"x"[..]));
+        assert_eq!(meta.audio_level(&bytes), None);
     }
 
     #[test]

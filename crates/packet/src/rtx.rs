@@ -134,7 +134,8 @@ mod tests {
         let (mut packet, meta) = received(&packet_bytes(0x90, &[0, 9, 0, 8, b'x']));
         packet.truncate(15);
         assert_eq!(decapsulate(&mut packet, &meta, ORIGINAL), Err(RtxError::TooShort));
-        assert_eq!(decapsulate(&mut packet, &RtpMeta::default(), ORIGINAL), Err(RtxError::TooShort));
+        let headless = RtpMeta { payload_len: 5, ..RtpMeta::default() };
+        assert_eq!(decapsulate(&mut packet, &headless, ORIGINAL), Err(RtxError::TooShort));
     }
 
     #[test]

@@ -124,6 +124,7 @@ mod tests {
     fn a_jump_restarts_only_if_the_next_number_follows() {
         let mut extended = ExtendedSequence::new(0);
         assert_eq!(extended.update(DROPOUT_MAX - 1), SequenceStep::Newer(65_536 + 2_999));
+        assert_eq!(extended.update(2 * DROPOUT_MAX - 1), SequenceStep::Suspicious);
         assert_eq!(extended.update(40_000), SequenceStep::Suspicious);
         assert_eq!(extended.update(50_000), SequenceStep::Suspicious);
         assert_eq!(extended.update(40_001), SequenceStep::Suspicious, "50,001 was expected");
