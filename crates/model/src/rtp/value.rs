@@ -105,7 +105,7 @@ impl Visitor<'_> for ValueVisitor {
 /// different values.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, TS)]
 #[serde(transparent)]
-#[ts(type = "Record<string, unknown>")]
+#[ts(type = "Record<string, unknown>", rename = "ParameterRecord")]
 pub struct Parameters(pub BTreeMap<String, ParameterValue>);
 
 impl Parameters {

@@ -1,0 +1,1193 @@
+// Generated from crates/model; run `cargo xtask generate`. Do not edit.
+
+/** What streams in both directions have in common. */
+export type BaseRtpStreamStats = {
+  /** When the numbers were read, in ms of the worker's clock. */
+  timestamp: number;
+  /** SSRC of the media stream (RFC 3550 §3). */
+  ssrc: number;
+  /** SSRC of the retransmissions (RFC 4588). */
+  rtxSsrc?: number;
+  /** RID (RFC 8852). */
+  rid?: string;
+  /** Kind of media. */
+  kind: MediaKind;
+  /** Media type of the codec. */
+  mimeType: string;
+  /** Packets lost since the start (RFC 3550 §6.4.1); never below 0. */
+  packetsLost: number;
+  /** Fraction lost since the last report, in 1/256 (RFC 3550 §6.4.1). */
+  fractionLost: number;
+  /** Interarrival jitter in units of the RTP clock (RFC 3550 §6.4.1). */
+  jitter: number;
+  /** Packets that came too late to be used. */
+  packetsDiscarded: number;
+  /** Packets that came or went a second time. */
+  packetsRetransmitted: number;
+  /** Lost packets that a retransmission brought back. */
+  packetsRepaired: number;
+  /** NACK messages (RFC 4585 §6.2.1). */
+  nackCount: number;
+  /** Packets that NACK messages asked for. */
+  nackPacketCount: number;
+  /** Picture loss indications (RFC 4585 §6.3.1). */
+  pliCount: number;
+  /** Full intra requests (RFC 5104 §4.3.1). */
+  firCount: number;
+  /** Round-trip time in ms; absent until the first report block. */
+  roundTripTime?: number;
+  /** Retransmissions that came too late to be used. */
+  rtxPacketsDiscarded?: number;
+  /** Quality of transmission, 0 (worst) to 10 (best). */
+  score: number;
+};
+
+/** The insides of any transport, for debugging. */
+export type BaseTransportDump = {
+  /** Id. */
+  id: TransportId;
+  /** Ids of its producers. */
+  producerIds: Array<ProducerId>;
+  /** Ids of its consumers. */
+  consumerIds: Array<ConsumerId>;
+  /** Consumers by the SSRC they send. */
+  mapSsrcConsumerId: Array<SsrcEntryDump>;
+  /** Consumers by the SSRC of their retransmissions. */
+  mapRtxSsrcConsumerId: Array<SsrcEntryDump>;
+  /** Header extensions that are read from incoming packets. */
+  recvRtpHeaderExtensions: RecvRtpHeaderExtensions;
+  /** How incoming packets find their producer. */
+  rtpListener: RtpListenerDump;
+  /** Enabled traces. */
+  traceEventTypes: Array<TransportTraceEventType>;
+};
+
+/** The traffic of any transport. Bitrates are over the last 2.5 s. */
+export type BaseTransportStats = {
+  /** Id of the transport. */
+  transportId: string;
+  /** When the numbers were read, in ms of the worker's clock. */
+  timestamp: number;
+  /** Bytes received, of every protocol. */
+  bytesReceived: number;
+  /** Bitrate received in bit/s. */
+  recvBitrate: number;
+  /** Bytes sent, of every protocol. */
+  bytesSent: number;
+  /** Bitrate sent in bit/s. */
+  sendBitrate: number;
+  /** Bytes of RTP packets received, retransmissions not counted. */
+  rtpBytesReceived: number;
+  /** Bitrate of RTP received in bit/s. */
+  rtpRecvBitrate: number;
+  /** Bytes of RTP packets sent, retransmissions not counted. */
+  rtpBytesSent: number;
+  /** Bitrate of RTP sent in bit/s. */
+  rtpSendBitrate: number;
+  /** Bytes of retransmissions received (RFC 4588). */
+  rtxBytesReceived: number;
+  /** Bitrate of retransmissions received in bit/s. */
+  rtxRecvBitrate: number;
+  /** Bytes of retransmissions sent. */
+  rtxBytesSent: number;
+  /** Bitrate of retransmissions sent in bit/s. */
+  rtxSendBitrate: number;
+  /** Bytes of probation packets sent. */
+  probationBytesSent: number;
+  /** Bitrate of probation in bit/s. */
+  probationSendBitrate: number;
+  /** Estimate of what the peer can receive, in bit/s. */
+  availableOutgoingBitrate?: number;
+  /** Estimate of what the peer can send, in bit/s. */
+  availableIncomingBitrate?: number;
+  /** Limit set by `setMaxIncomingBitrate()`, in bit/s. */
+  maxIncomingBitrate?: number;
+  /** Limit set by `setMaxOutgoingBitrate()`, in bit/s. */
+  maxOutgoingBitrate?: number;
+  /** Limit set by `setMinOutgoingBitrate()`, in bit/s. */
+  minOutgoingBitrate?: number;
+  /** Share of incoming RTP packets that were lost, 0–1. */
+  rtpPacketLossReceived?: number;
+  /** Share of outgoing RTP packets that were lost, 0–1. */
+  rtpPacketLossSent?: number;
+};
+
+/** One payload type of a producer. */
+export type CodecMapping = {
+  /** As the endpoint sends it. */
+  payloadType: number;
+  /** As the router offers it. */
+  mappedPayloadType: number;
+};
+
+/** The insides of a consumer, for debugging. */
+export type ConsumerDump = {
+  /** Id. */
+  id: ConsumerId;
+  /** The producer that it consumes. */
+  producerId: ProducerId;
+  /** Kind of media. */
+  kind: MediaKind;
+  /** How it treats the producer's streams. */
+  type: ConsumerType;
+  /** What the endpoint receives. */
+  rtpParameters: RtpParameters;
+  /** The producer's streams as consumers know them. */
+  consumableRtpEncodings: Array<RtpEncodingParameters>;
+  /** Payload types of the media codecs that the endpoint can receive. */
+  supportedCodecPayloadTypes: Array<number>;
+  /** Enabled traces. */
+  traceEventTypes: Array<ConsumerTraceEventType>;
+  /** Whether it is paused. */
+  paused: boolean;
+  /** Whether its producer is paused. */
+  producerPaused: boolean;
+  /** Priority among the transport's consumers, 1 (lowest) to 255. */
+  priority: number;
+  /** The stream that it sends. */
+  rtpStream: RtpStreamDump;
+};
+
+/** Id of a Consumer, unique within a Router. */
+export type ConsumerId = string;
+
+/** Layers of a source, and argument of `consumer.setPreferredLayers()`. */
+export type ConsumerLayers = {
+  /** Spatial layer, from 0. */
+  spatialLayer: number;
+  /** Temporal layer, from 0. Default: the highest. */
+  temporalLayer?: number;
+};
+
+/** Options of `transport.consume()`. */
+export type ConsumerOptions = {
+  /** The producer to consume. */
+  producerId: ProducerId;
+  /** What the endpoint can receive. */
+  rtpCapabilities: RtpCapabilities;
+  /**
+   * Whether the consumer starts paused. Default: false.
+   *
+   * For video, start paused, tell the endpoint, and resume once it is ready: the first key frame is not wasted then.
+   */
+  paused?: boolean;
+  /** MID of the stream, 1–16 characters. Default: a number that grows within the transport. */
+  mid?: string;
+  /** Layers to send of a source that has several. Default: the highest. */
+  preferredLayers?: ConsumerLayers;
+  /**
+   * Whether lost packets are sent again where the endpoint can ask for them; of audio codecs only Opus can.
+   * Default: true for video, false for audio.
+   */
+  enableRtx?: boolean;
+  /** Whether Opus packets that carry no sound (DTX) are left out. Default: false. */
+  ignoreDtx?: boolean;
+  /** Whether all streams of the producer are sent as they are. Only false is supported. Default: false. */
+  pipe?: boolean;
+};
+
+/** Quality of transmission to and from the router. */
+export type ConsumerScore = {
+  /** Score of the consumer's stream, 0 (worst) to 10 (best). */
+  score: number;
+  /** Score of the producer's stream that is sent. */
+  producerScore: number;
+  /** Scores of all the producer's streams, in the order of its encodings. */
+  producerScores: Array<number>;
+};
+
+/** Statistics of a consumer's stream. */
+export type ConsumerStat = RtpStreamSendStats;
+
+/** One traced event of a consumer. */
+export type ConsumerTraceEventData = {
+  /** Kind of event. */
+  type: ConsumerTraceEventType;
+  /** When it happened, in ms of the worker's clock. */
+  timestamp: number;
+  /** Which way it went. */
+  direction: TraceDirection;
+  /** Details, which differ by type. */
+  info: Record<string, unknown>;
+};
+
+/** Kinds of events that a consumer can trace. */
+export type ConsumerTraceEventType = "rtp" | "keyframe" | "nack" | "pli" | "fir";
+
+/** How a consumer treats its producer's streams. */
+export type ConsumerType = "simple" | "simulcast" | "svc" | "pipe";
+
+/** A hash of a certificate (RFC 8122 §5). */
+export type DtlsFingerprint = {
+  /** Hash function. */
+  algorithm: FingerprintAlgorithm;
+  /** The hash as pairs of hexadecimal digits with colons between them. */
+  value: string;
+};
+
+/** What a peer must know about the other's DTLS. */
+export type DtlsParameters = {
+  /** Role. Default: `auto`. */
+  role?: DtlsRole;
+  /** Fingerprints of the certificate, at least one. */
+  fingerprints: Array<DtlsFingerprint>;
+};
+
+/** Who sends the ClientHello (RFC 8842 §5.3). */
+export type DtlsRole = "auto" | "client" | "server";
+
+/** State of DTLS. */
+export type DtlsState = "new" | "connecting" | "connected" | "failed" | "closed";
+
+/** One stream of a producer. */
+export type EncodingMapping = {
+  /** SSRC that the endpoint announced. */
+  ssrc?: number;
+  /** RID that the endpoint announced. */
+  rid?: string;
+  /** SSRC that stands for the stream within the router. */
+  mappedSsrc: number;
+};
+
+/** The JavaScript class of an error. */
+export type ErrorClass = "TypeError" | "UnsupportedError" | "NotFoundError" | "InvalidStateError" | "WorkerClosedError" | "Error";
+
+/** Hash function of a fingerprint (RFC 8122 §5). */
+export type FingerprintAlgorithm = "sha-1" | "sha-224" | "sha-256" | "sha-384" | "sha-512";
+
+/** One address that a peer may send to (RFC 8839 §5.1). */
+export type IceCandidate = {
+  /** Foundation: equal for candidates that share their address type and base (RFC 8445 §5.1.1.3). */
+  foundation: string;
+  /** Priority (RFC 8445 §5.1.2.1). */
+  priority: number;
+  /**
+   * Address.
+   *
+   * @deprecated Use `address`.
+   */
+  ip: string;
+  /** IP address or host name. */
+  address: string;
+  /** Protocol. */
+  protocol: TransportProtocol;
+  /** Port, 1–65535. */
+  port: number;
+  /** Always `host`. */
+  type: IceCandidateType;
+  /** Always `passive` (RFC 6544 §4.5); absent for UDP. */
+  tcpType?: IceCandidateTcpType;
+};
+
+/** Who opens the TCP connection (RFC 6544 §4.5). */
+export type IceCandidateTcpType = "passive";
+
+/** How a candidate was found (RFC 8445 §5.1.1). */
+export type IceCandidateType = "host";
+
+/** Credentials of one side (RFC 8445 §5.3). */
+export type IceParameters = {
+  /** Username fragment, 4–256 characters (RFC 8839 §5.4). */
+  usernameFragment: string;
+  /** Password, 22–256 characters (RFC 8839 §5.4). */
+  password: string;
+  /** Whether this side is ICE-lite (RFC 8445 §2.5). Always true here. */
+  iceLite?: boolean;
+};
+
+/** Role in ICE (RFC 8445 §6.1.1). */
+export type IceRole = "controlled" | "controlling";
+
+/** State of ICE. */
+export type IceState = "new" | "connected" | "completed" | "disconnected" | "closed";
+
+/** A username fragment (RFC 8445 §5.3) and the transport that made it. */
+export type IceUserNameFragment = {
+  /** Username fragment. */
+  localIceUsernameFragment: string;
+  /** Its transport. */
+  webRtcTransportId: TransportId;
+};
+
+/** Where a socket is bound. */
+export type IpPort = {
+  /** Local IP address. */
+  ip: string;
+  /** Local port, 1–65535. */
+  port: number;
+};
+
+/** Kind of media. */
+export type MediaKind = "audio" | "video";
+
+/** Counters of a worker and of each of its transports, by the names in [`Counters::NAMES`]. */
+export type Metrics = {
+  /** Counters of the worker: what no transport is to blame for, and the sums of closed transports. */
+  worker: Record<string, number>;
+  /** Counters of the open transports. */
+  transports: Array<TransportMetrics>;
+};
+
+/** An entry of a dumped map from object id to several object ids. */
+export type NameEntriesDump = {
+  /** Object id. */
+  key: string;
+  /** Object ids. */
+  values: Array<string>;
+};
+
+/** An entry of a dumped map from MID, RID or object id to object id. */
+export type NameEntryDump = {
+  /** MID, RID or object id. */
+  key: string;
+  /** Object id. */
+  value: string;
+};
+
+/**
+ * Parameters by name (RFC 8866 §6.15 for codecs). A name given twice is refused, so that no two readers can see
+ * different values.
+ */
+export type ParameterRecord = Record<string, unknown>;
+
+/** The insides of a producer, for debugging. */
+export type ProducerDump = {
+  /** Id. */
+  id: ProducerId;
+  /** Kind of media. */
+  kind: MediaKind;
+  /** How its streams relate. */
+  type: ProducerType;
+  /** What the endpoint sends. */
+  rtpParameters: RtpParameters;
+  /** How payload types and SSRCs appear to consumers. */
+  rtpMapping: RtpCodecsEncodingsMapping;
+  /** Streams that have sent a packet. */
+  rtpStreams: Array<RtpStreamDump>;
+  /** Enabled traces. */
+  traceEventTypes: Array<ProducerTraceEventType>;
+  /** Whether it is paused. */
+  paused: boolean;
+};
+
+/** Id of a Producer, unique within a Router. */
+export type ProducerId = string;
+
+/** Options of `transport.produce()`. */
+export type ProducerOptions = {
+  /** Kind of media. */
+  kind: MediaKind;
+  /** What the endpoint sends. */
+  rtpParameters: RtpParameters;
+  /** Whether the producer starts paused. Default: false. */
+  paused?: boolean;
+  /**
+   * Least time in ms between two key frame requests to the endpoint, beyond the merging that always happens. Video
+   * only. Default: 0.
+   */
+  keyFrameRequestDelay?: number;
+  /** Whether to number the packets in a header extension. Only false is supported. Default: false. */
+  enableMediasoupPacketIdHeaderExtension?: boolean;
+};
+
+/** Quality of transmission of one of a producer's streams. */
+export type ProducerScore = {
+  /** Index within `rtpParameters.encodings`. */
+  encodingIdx: number;
+  /** SSRC of the stream. */
+  ssrc: number;
+  /** RID of the stream. */
+  rid?: string;
+  /** Score, 0 (worst) to 10 (best). */
+  score: number;
+};
+
+/** Statistics of one of a producer's streams. */
+export type ProducerStat = RtpStreamRecvStats;
+
+/** One traced event of a producer. */
+export type ProducerTraceEventData = {
+  /** Kind of event. */
+  type: ProducerTraceEventType;
+  /** When it happened, in ms of the worker's clock. */
+  timestamp: number;
+  /** Which way it went. */
+  direction: TraceDirection;
+  /** Details, which differ by type. */
+  info: Record<string, unknown>;
+};
+
+/** Kinds of events that a producer can trace. */
+export type ProducerTraceEventType = "rtp" | "keyframe" | "nack" | "pli" | "fir" | "sr";
+
+/** How a producer's streams relate. */
+export type ProducerType = "simple" | "simulcast" | "svc";
+
+/** How a camera is held (3GPP TS 26.114 §7.4.5). */
+export type ProducerVideoOrientation = {
+  /** Whether it faces away from the user. */
+  camera: boolean;
+  /** Whether the picture is mirrored. */
+  flip: boolean;
+  /** Clockwise rotation in degrees: 0, 90, 180 or 270. */
+  rotation: number;
+};
+
+/** Ids of the header extensions that a transport reads; they are the same for all its producers. */
+export type RecvRtpHeaderExtensions = {
+  /** MID (RFC 9143). */
+  mid?: number;
+  /** RTP stream id (RFC 8852). */
+  rid?: number;
+  /** Repaired RTP stream id (RFC 8852). */
+  rrid?: number;
+  /** Absolute send time. */
+  absSendTime?: number;
+  /** Transport-wide sequence number. */
+  transportWideCc01?: number;
+};
+
+/** The insides of a router, for debugging. */
+export type RouterDump = {
+  /** Id. */
+  id: RouterId;
+  /** Its transports. */
+  transportIds: Array<TransportId>;
+  /** Its RTP observers. */
+  rtpObserverIds: Array<string>;
+  /** Consumers of each producer. */
+  mapProducerIdConsumerIds: Array<NameEntriesDump>;
+  /** Producer of each consumer. */
+  mapConsumerIdProducerId: Array<NameEntryDump>;
+  /** RTP observers of each producer. */
+  mapProducerIdObserverIds: Array<NameEntriesDump>;
+  /** Data consumers of each data producer. */
+  mapDataProducerIdDataConsumerIds: Array<NameEntriesDump>;
+  /** Data producer of each data consumer. */
+  mapDataConsumerIdDataProducerId: Array<NameEntryDump>;
+};
+
+/** Id of a Router, unique within a process. */
+export type RouterId = string;
+
+/** Options of `worker.createRouter()` and argument of `router.updateMediaCodecs()`. */
+export type RouterOptions = {
+  /** Codecs that producers may use, in order of preference. Default: none. */
+  mediaCodecs?: RouterRtpCodecCapability[];
+};
+
+/** Capabilities in which payload types are optional, as `getSupportedRtpCapabilities()` returns them. */
+export type RouterRtpCapabilities = Omit<RtpCapabilities, "codecs"> & { codecs?: Array<RouterRtpCodecCapability> };
+
+/** A codec for the `mediaCodecs` of a router, which chooses a payload type where none is preferred. */
+export type RouterRtpCodecCapability = Omit<RtpCodecCapability, "preferredPayloadType"> & { preferredPayloadType?: number };
+
+/** One kind of RTCP feedback for a codec (`a=rtcp-fb`, RFC 4585 §4.2): `nack`, `nack pli`, `ccm fir`, `transport-cc`. */
+export type RtcpFeedback = {
+  /** Type: `nack`, `ccm`, `goog-remb`, `transport-cc`. */
+  type: string;
+  /** Parameter: `pli` of `nack`, `fir` of `ccm`. Default: the empty string. */
+  parameter?: string;
+};
+
+/** RTCP settings of a source. */
+export type RtcpParameters = {
+  /** Canonical name of the sender (RFC 3550 §6.5.1). Default: that of the transport's first producer, or random. */
+  cname?: string;
+  /** Whether RTCP packets may be sent alone (RFC 5506). Always true once negotiated. */
+  reducedSize?: boolean;
+};
+
+/** The codecs and header extensions that a router or an endpoint can receive. */
+export type RtpCapabilities = {
+  /** Media and RTX codecs. Default: none. */
+  codecs?: Array<RtpCodecCapability>;
+  /** RTP header extensions (RFC 8285). Default: none. */
+  headerExtensions?: Array<RtpHeaderExtension>;
+};
+
+/** One codec with one combination of parameters that needs a payload type of its own. */
+export type RtpCodecCapability = {
+  /** Kind of media. Where it contradicts `mimeType`, `mimeType` counts. */
+  kind: MediaKind;
+  /** Media type of RFC 6838, in any case: `audio/opus`, `video/VP8`, `video/rtx`. */
+  mimeType: string;
+  /** Preferred RTP payload type, 0–127. Optional only in the `mediaCodecs` of a router, which then chooses one. */
+  preferredPayloadType: number;
+  /** RTP clock rate in Hz. */
+  clockRate: number;
+  /** Number of audio channels. Default for audio: 1; absent for video. */
+  channels?: number;
+  /** Codec parameters (`a=fmtp`, RFC 8866 §6.15). Some of them decide whether two codecs match. Default: none. */
+  parameters?: ParameterRecord;
+  /** RTCP feedback (RFC 4585 §4.2). Default: none. */
+  rtcpFeedback?: Array<RtcpFeedback>;
+};
+
+/** One codec in use. */
+export type RtpCodecParameters = {
+  /** Media type of RFC 6838, in any case: `audio/opus`, `video/VP8`, `video/rtx`. */
+  mimeType: string;
+  /** RTP payload type, 0–127, unique among the codecs. */
+  payloadType: number;
+  /** RTP clock rate in Hz. */
+  clockRate: number;
+  /** Number of audio channels. Default for audio: 1; absent for video. */
+  channels?: number;
+  /** Codec parameters (`a=fmtp`, RFC 8866 §6.15). Default: none. */
+  parameters?: ParameterRecord;
+  /** RTCP feedback (RFC 4585 §4.2). Default: none. */
+  rtcpFeedback?: Array<RtcpFeedback>;
+};
+
+/** How a producer's payload types and streams appear within the router. */
+export type RtpCodecsEncodingsMapping = {
+  /** Payload types, RTX included. */
+  codecs: Array<CodecMapping>;
+  /** Streams, in the order of the producer's encodings. */
+  encodings: Array<EncodingMapping>;
+};
+
+/** One RTP stream of a source, with the stream that retransmits it. */
+export type RtpEncodingParameters = {
+  /** SSRC of the media stream (RFC 3550 §3). */
+  ssrc?: number;
+  /** RID of the stream (RFC 8852), unique among the encodings. */
+  rid?: string;
+  /** Payload type of the media codec that the stream uses. Default: that of the first media codec. */
+  codecPayloadType?: number;
+  /** The stream of retransmissions (RFC 4588). Default: found by its RID, or absent. */
+  rtx?: RtxEncodingParameters;
+  /** Whether the source may stop sending while there is nothing to send (RFC 3551 §4.1). Default: false. */
+  dtx?: boolean;
+  /** Spatial and temporal layers within the stream, as WebRTC SVC names them: `L1T1`. Default: one of each. */
+  scalabilityMode?: string;
+  /** Announced maximum bitrate in bit/s. */
+  maxBitrate?: number;
+};
+
+/** One RTP header extension (RFC 8285) for one kind of media. */
+export type RtpHeaderExtension = {
+  /** Kind of media that it is for. */
+  kind: MediaKind;
+  /** Name. A router ignores names that it does not know. */
+  uri: RtpHeaderExtensionUri;
+  /** Preferred id in packets: 1–14 in the one-byte form, up to 255 in the two-byte form (RFC 8285 §4.2, §4.3). */
+  preferredId: number;
+  /** Whether encryption (RFC 6904) is preferred; it is never used. Default: false. */
+  preferredEncrypt?: boolean;
+  /** Direction, seen from the router; ignored in the capabilities of endpoints. Default: `sendrecv`. */
+  direction?: RtpHeaderExtensionDirection;
+};
+
+/** Which way a header extension is used, seen from the router. */
+export type RtpHeaderExtensionDirection = "sendrecv" | "sendonly" | "recvonly" | "inactive";
+
+/** One RTP header extension in use (RFC 8285). */
+export type RtpHeaderExtensionParameters = {
+  /** Name. */
+  uri: RtpHeaderExtensionUri;
+  /** Id in packets, unique: 1–14 in the one-byte form, up to 255 in the two-byte form (RFC 8285 §4.2, §4.3). */
+  id: number;
+  /** Whether the value is encrypted (RFC 6904); it never is. Default: false. */
+  encrypt?: boolean;
+  /** Settings of the extension. Default: none. */
+  parameters?: ParameterRecord;
+};
+
+/** URIs of the header extensions that a router knows. */
+export type RtpHeaderExtensionUri = 
+  | "urn:ietf:params:rtp-hdrext:sdes:mid"
+  | "urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id"
+  | "urn:ietf:params:rtp-hdrext:sdes:repaired-rtp-stream-id"
+  | "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time"
+  | "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"
+  | "urn:ietf:params:rtp-hdrext:ssrc-audio-level"
+  | "https://aomediacodec.github.io/av1-rtp-spec/#dependency-descriptor-rtp-header-extension"
+  | "urn:3gpp:video-orientation"
+  | "urn:ietf:params:rtp-hdrext:toffset"
+  | "http://www.webrtc.org/experiments/rtp-hdrext/abs-capture-time"
+  | "http://www.webrtc.org/experiments/rtp-hdrext/playout-delay"
+  | "urn:mediasoup:params:rtp-hdrext:packet-id";
+
+/** How a transport finds the producer of a packet. */
+export type RtpListenerDump = {
+  /** Producers by SSRC. */
+  ssrcTable: Array<SsrcEntryDump>;
+  /** Producers by MID. */
+  midTable: Array<NameEntryDump>;
+  /** Producers by RID. */
+  ridTable: Array<NameEntryDump>;
+};
+
+/** How one source of media is sent: by an endpoint to its producer, or by a consumer to an endpoint. */
+export type RtpParameters = {
+  /** Media identification (RFC 9143 §15): the `mid` header extension carries it. */
+  mid?: string;
+  /** Media and RTX codecs in use; the first is the default one. */
+  codecs: Array<RtpCodecParameters>;
+  /** RTP header extensions in use (RFC 8285). Default: none. */
+  headerExtensions?: Array<RtpHeaderExtensionParameters>;
+  /** RTP streams. Default: one, without any setting. */
+  encodings?: Array<RtpEncodingParameters>;
+  /** RTCP settings. */
+  rtcp?: RtcpParameters;
+  /** Media stream identification (RFC 8830), handed on to consumers as it is. */
+  msid?: string;
+};
+
+/** One RTP stream, for debugging. */
+export type RtpStreamDump = {
+  /** Its settings. */
+  params: RtpStreamParametersDump;
+  /** Score, 0 (worst) to 10 (best). */
+  score: number;
+  /** Its retransmissions. */
+  rtxStream?: RtxStreamDump;
+};
+
+/** Settings of one RTP stream. */
+export type RtpStreamParametersDump = {
+  /** Index within the encodings. */
+  encodingIdx: number;
+  /** SSRC. */
+  ssrc: number;
+  /** Payload type. */
+  payloadType: number;
+  /** Media type of the codec. */
+  mimeType: string;
+  /** RTP clock rate in Hz. */
+  clockRate: number;
+  /** RID. */
+  rid?: string;
+  /** CNAME of the sender (RFC 3550 §6.5.1). */
+  cname: string;
+  /** SSRC of the retransmissions. */
+  rtxSsrc?: number;
+  /** Payload type of the retransmissions. */
+  rtxPayloadType?: number;
+  /** Whether lost packets are asked for (RFC 4585 §6.2.1). */
+  useNack: boolean;
+  /** Whether key frames are asked for by PLI (RFC 4585 §6.3.1). */
+  usePli: boolean;
+  /** Whether key frames are asked for by FIR (RFC 5104 §4.3.1). */
+  useFir: boolean;
+  /** Whether Opus carries error correction in band (RFC 6716 §2.1.7). */
+  useInBandFec: boolean;
+  /** Whether the source may stop sending. */
+  useDtx: boolean;
+  /** Spatial layers. */
+  spatialLayers: number;
+  /** Temporal layers. */
+  temporalLayers: number;
+};
+
+/** One stream that a producer receives. */
+export type RtpStreamRecvStats = {
+  /** `inbound-rtp`. */
+  type: string;
+  /** RTP packets, retransmissions not counted. */
+  packetCount: number;
+  /** Bytes of RTP packets, headers included. */
+  byteCount: number;
+  /** Bitrate of the last 2.5 s in bit/s. */
+  bitrate: number;
+  /** Bitrate in bit/s by `<spatial layer>.<temporal layer>`. */
+  bitrateByLayer: { [key in string]: number };
+  /** When the numbers were read, in ms of the worker's clock. */
+  timestamp: number;
+  /** SSRC of the media stream (RFC 3550 §3). */
+  ssrc: number;
+  /** SSRC of the retransmissions (RFC 4588). */
+  rtxSsrc?: number;
+  /** RID (RFC 8852). */
+  rid?: string;
+  /** Kind of media. */
+  kind: MediaKind;
+  /** Media type of the codec. */
+  mimeType: string;
+  /** Packets lost since the start (RFC 3550 §6.4.1); never below 0. */
+  packetsLost: number;
+  /** Fraction lost since the last report, in 1/256 (RFC 3550 §6.4.1). */
+  fractionLost: number;
+  /** Interarrival jitter in units of the RTP clock (RFC 3550 §6.4.1). */
+  jitter: number;
+  /** Packets that came too late to be used. */
+  packetsDiscarded: number;
+  /** Packets that came or went a second time. */
+  packetsRetransmitted: number;
+  /** Lost packets that a retransmission brought back. */
+  packetsRepaired: number;
+  /** NACK messages (RFC 4585 §6.2.1). */
+  nackCount: number;
+  /** Packets that NACK messages asked for. */
+  nackPacketCount: number;
+  /** Picture loss indications (RFC 4585 §6.3.1). */
+  pliCount: number;
+  /** Full intra requests (RFC 5104 §4.3.1). */
+  firCount: number;
+  /** Round-trip time in ms; absent until the first report block. */
+  roundTripTime?: number;
+  /** Retransmissions that came too late to be used. */
+  rtxPacketsDiscarded?: number;
+  /** Quality of transmission, 0 (worst) to 10 (best). */
+  score: number;
+};
+
+/** One stream that a consumer sends. */
+export type RtpStreamSendStats = {
+  /** `outbound-rtp`. */
+  type: string;
+  /** RTP packets, retransmissions not counted. */
+  packetCount: number;
+  /** Bytes of RTP packets, headers included. */
+  byteCount: number;
+  /** Bitrate of the last 2.5 s in bit/s. */
+  bitrate: number;
+  /** When the numbers were read, in ms of the worker's clock. */
+  timestamp: number;
+  /** SSRC of the media stream (RFC 3550 §3). */
+  ssrc: number;
+  /** SSRC of the retransmissions (RFC 4588). */
+  rtxSsrc?: number;
+  /** RID (RFC 8852). */
+  rid?: string;
+  /** Kind of media. */
+  kind: MediaKind;
+  /** Media type of the codec. */
+  mimeType: string;
+  /** Packets lost since the start (RFC 3550 §6.4.1); never below 0. */
+  packetsLost: number;
+  /** Fraction lost since the last report, in 1/256 (RFC 3550 §6.4.1). */
+  fractionLost: number;
+  /** Interarrival jitter in units of the RTP clock (RFC 3550 §6.4.1). */
+  jitter: number;
+  /** Packets that came too late to be used. */
+  packetsDiscarded: number;
+  /** Packets that came or went a second time. */
+  packetsRetransmitted: number;
+  /** Lost packets that a retransmission brought back. */
+  packetsRepaired: number;
+  /** NACK messages (RFC 4585 §6.2.1). */
+  nackCount: number;
+  /** Packets that NACK messages asked for. */
+  nackPacketCount: number;
+  /** Picture loss indications (RFC 4585 §6.3.1). */
+  pliCount: number;
+  /** Full intra requests (RFC 5104 §4.3.1). */
+  firCount: number;
+  /** Round-trip time in ms; absent until the first report block. */
+  roundTripTime?: number;
+  /** Retransmissions that came too late to be used. */
+  rtxPacketsDiscarded?: number;
+  /** Quality of transmission, 0 (worst) to 10 (best). */
+  score: number;
+};
+
+/** The stream of retransmissions of an encoding (RFC 4588). */
+export type RtxEncodingParameters = {
+  /** SSRC of the retransmissions (RFC 3550 §3). */
+  ssrc: number;
+};
+
+/** One stream of retransmissions, for debugging. */
+export type RtxStreamDump = {
+  /** Its settings. */
+  params: RtxStreamParameters;
+};
+
+/** Settings of one stream of retransmissions. */
+export type RtxStreamParameters = {
+  /** SSRC. */
+  ssrc: number;
+  /** Payload type. */
+  payloadType: number;
+  /** Media type: `audio/rtx` or `video/rtx`. */
+  mimeType: string;
+  /** RTP clock rate in Hz. */
+  clockRate: number;
+  /** Repaired RID. */
+  rrid?: string;
+  /** CNAME of the sender (RFC 3550 §6.5.1). */
+  cname: string;
+};
+
+/** Layers within one RTP stream (W3C WebRTC SVC, scalability modes). */
+export type ScalabilityMode = {
+  /** Spatial layers, 1–99. */
+  spatialLayers: number;
+  /** Temporal layers, 1–99. */
+  temporalLayers: number;
+  /** Whether spatial layers depend on each other only in key frames (`_KEY`). */
+  ksvc: boolean;
+};
+
+/** An entry of a dumped map from SSRC to object id. */
+export type SsrcEntryDump = {
+  /** SSRC. */
+  key: number;
+  /** Object id. */
+  value: string;
+};
+
+/** Which way a traced packet went, seen from the worker. */
+export type TraceDirection = "in" | "out";
+
+/** Id of a Transport, unique within a process. */
+export type TransportId = string;
+
+/** One address to listen on, as an application gives it. */
+export type TransportListenInfo = {
+  /** Protocol. */
+  protocol: TransportProtocol;
+  /** IPv4 or IPv6 address of a local interface, or a wildcard. A link-local IPv6 address needs a zone: `fe80::1%eth0`. */
+  ip: string;
+  /**
+   * IPv4 address, IPv6 address or host name that candidates carry.
+   *
+   * @deprecated Use `announcedAddress`, which wins where both are given.
+   */
+  announcedIp?: string;
+  /** IPv4 address, IPv6 address or host name that candidates carry, for a server behind NAT. Default: `ip`. */
+  announcedAddress?: string;
+  /** Whether candidates carry `ip` as well where `announcedAddress` is given. Default: false. */
+  exposeInternalIp?: boolean;
+  /** Port, 1–65535. Default, or 0: a free one between `rtcMinPort` and `rtcMaxPort` of the worker. */
+  port?: number;
+  /** Range in which a free port is taken; `port` is ignored then. */
+  portRange?: TransportPortRange;
+  /** Socket flags. Default: none. */
+  flags?: TransportSocketFlags;
+  /** Send buffer of the socket in bytes. Default, or 0: the system's. */
+  sendBufferSize?: number;
+  /** Receive buffer of the socket in bytes. Default, or 0: the system's. */
+  recvBufferSize?: number;
+};
+
+/**
+ * An address to listen on with the options' protocols.
+ *
+ * @deprecated Use `TransportListenInfo`.
+ */
+export type TransportListenIp = {
+  /** IPv4 or IPv6 address of a local interface, or a wildcard. */
+  ip: string;
+  /** IPv4 address, IPv6 address or host name that candidates carry. Default: `ip`. */
+  announcedIp?: string;
+};
+
+/** An address to listen on, alone or with an announced one. */
+export type TransportListenIpOrText = string | TransportListenIp;
+
+/** Counters of one transport. */
+export type TransportMetrics = {
+  /** The transport. */
+  transportId: TransportId;
+  /** Its counters by name. */
+  counters: Record<string, number>;
+};
+
+/** A range of ports, both ends included. */
+export type TransportPortRange = {
+  /** Lowest port, 1–65535. */
+  min: number;
+  /** Highest port, at least `min`. */
+  max: number;
+};
+
+/** Protocol under ICE (RFC 8445 §5.1.1, RFC 6544). */
+export type TransportProtocol = "udp" | "tcp";
+
+/** Flags of a socket. */
+export type TransportSocketFlags = {
+  /** Refuse IPv4 on an IPv6 socket; without effect on an IPv4 one. Default: false. */
+  ipv6Only?: boolean;
+  /** Let several sockets share one UDP address; without effect on TCP. Default: false. */
+  udpReusePort?: boolean;
+};
+
+/** One traced event of a transport. */
+export type TransportTraceEventData = {
+  /** Kind of event. */
+  type: TransportTraceEventType;
+  /** When it happened, in ms of the worker's clock. */
+  timestamp: number;
+  /** Which way it went. */
+  direction: TraceDirection;
+  /** Details, which differ by type. */
+  info: unknown;
+};
+
+/** Kinds of events that a transport can trace. */
+export type TransportTraceEventType = "probation" | "bwe";
+
+/** The path between a transport and its peer. */
+export type TransportTuple = {
+  /**
+   * Local address.
+   *
+   * @deprecated Use `localAddress`.
+   */
+  localIp: string;
+  /** Local address: the announced one where there is one, otherwise the IP address. */
+  localAddress: string;
+  /** Local port, 1–65535. */
+  localPort: number;
+  /** IP address of the peer. */
+  remoteIp?: string;
+  /** Port of the peer, 1–65535. */
+  remotePort?: number;
+  /** Protocol. */
+  protocol: TransportProtocol;
+};
+
+/** Kind of transport. */
+export type TransportType = "webrtc" | "plain" | "pipe" | "direct";
+
+/** The insides of a WebRtcServer, for debugging. */
+export type WebRtcServerDump = {
+  /** Id. */
+  id: WebRtcServerId;
+  /** Bound UDP sockets. */
+  udpSockets: Array<IpPort>;
+  /** Bound TCP listeners. */
+  tcpServers: Array<IpPort>;
+  /** Transports that use the ports. */
+  webRtcTransportIds: Array<TransportId>;
+  /** Which transport a STUN request belongs to. */
+  localIceUsernameFragments: Array<IceUserNameFragment>;
+};
+
+/** Id of a WebRtcServer, unique within a process. */
+export type WebRtcServerId = string;
+
+/** One address of a WebRtcServer.
+ *
+ * @deprecated Use `TransportListenInfo`. */
+export type WebRtcServerListenInfo = TransportListenInfo;
+
+/** Options of `worker.createWebRtcServer()`. */
+export type WebRtcServerOptions = {
+  /** Addresses to listen on, 1–64, the preferred one first. */
+  listenInfos: Array<TransportListenInfo>;
+};
+
+/** Argument of `webRtcTransport.connect()`. */
+export type WebRtcTransportConnectOptions = {
+  /** DTLS parameters of the peer. */
+  dtlsParameters: DtlsParameters;
+};
+
+/** The insides of a WebRtcTransport, for debugging. */
+export type WebRtcTransportDump = {
+  /** Always `controlled`. */
+  iceRole: IceRole;
+  /** Local ICE parameters. */
+  iceParameters: IceParameters;
+  /** Local candidates. */
+  iceCandidates: Array<IceCandidate>;
+  /** ICE state. */
+  iceState: IceState;
+  /** The path in use. */
+  iceSelectedTuple?: TransportTuple;
+  /** Local DTLS parameters. */
+  dtlsParameters: DtlsParameters;
+  /** DTLS state. */
+  dtlsState: DtlsState;
+  /** The peer's certificate in PEM, once connected. */
+  dtlsRemoteCert?: string;
+  /** Id. */
+  id: TransportId;
+  /** Ids of its producers. */
+  producerIds: Array<ProducerId>;
+  /** Ids of its consumers. */
+  consumerIds: Array<ConsumerId>;
+  /** Consumers by the SSRC they send. */
+  mapSsrcConsumerId: Array<SsrcEntryDump>;
+  /** Consumers by the SSRC of their retransmissions. */
+  mapRtxSsrcConsumerId: Array<SsrcEntryDump>;
+  /** Header extensions that are read from incoming packets. */
+  recvRtpHeaderExtensions: RecvRtpHeaderExtensions;
+  /** How incoming packets find their producer. */
+  rtpListener: RtpListenerDump;
+  /** Enabled traces. */
+  traceEventTypes: Array<TransportTraceEventType>;
+};
+
+/** Options of `router.createWebRtcTransport()`. Exactly one of `webRtcServerId`, `listenInfos` and `listenIps` is given. */
+export type WebRtcTransportOptions = {
+  /** The WebRtcServer whose ports are shared. */
+  webRtcServerId?: WebRtcServerId;
+  /** Addresses to listen on, 1–64, the preferred one first. */
+  listenInfos?: Array<TransportListenInfo>;
+  /**
+   * Addresses to listen on with the enabled protocols.
+   *
+   * @deprecated Use `listenInfos`.
+   */
+  listenIps?: Array<TransportListenIpOrText>;
+  /**
+   * Port for `listenIps`, 1–65535. Default, or 0: a free one in the worker's range.
+   *
+   * @deprecated Use `port` of `listenInfos`.
+   */
+  port?: number;
+  /** Whether to use UDP, where `listenInfos` does not say it. Default: true. */
+  enableUdp?: boolean;
+  /** Whether to use TCP, where `listenInfos` does not say it. Default: true with a WebRtcServer, otherwise false. */
+  enableTcp?: boolean;
+  /** Whether UDP candidates come first. Default: false. */
+  preferUdp?: boolean;
+  /** Whether TCP candidates come first. Default: false. */
+  preferTcp?: boolean;
+  /** Seconds without consent after which the transport is disconnected (RFC 7675 §5.1); 0 never. Default: 30. */
+  iceConsentTimeout?: number;
+  /** First estimate of the available outgoing bitrate in bit/s. Default: 600000. */
+  initialAvailableOutgoingBitrate?: number;
+  /** Whether to open an SCTP association (RFC 8831). Only false is supported. Default: false. */
+  enableSctp?: boolean;
+};
+
+/** Statistics of a WebRtcTransport. */
+export type WebRtcTransportStat = {
+  /** `webrtc-transport`. */
+  type: string;
+  /** Always `controlled`. */
+  iceRole: IceRole;
+  /** ICE state. */
+  iceState: IceState;
+  /** The path in use. */
+  iceSelectedTuple?: TransportTuple;
+  /** DTLS state. */
+  dtlsState: DtlsState;
+  /** Id of the transport. */
+  transportId: string;
+  /** When the numbers were read, in ms of the worker's clock. */
+  timestamp: number;
+  /** Bytes received, of every protocol. */
+  bytesReceived: number;
+  /** Bitrate received in bit/s. */
+  recvBitrate: number;
+  /** Bytes sent, of every protocol. */
+  bytesSent: number;
+  /** Bitrate sent in bit/s. */
+  sendBitrate: number;
+  /** Bytes of RTP packets received, retransmissions not counted. */
+  rtpBytesReceived: number;
+  /** Bitrate of RTP received in bit/s. */
+  rtpRecvBitrate: number;
+  /** Bytes of RTP packets sent, retransmissions not counted. */
+  rtpBytesSent: number;
+  /** Bitrate of RTP sent in bit/s. */
+  rtpSendBitrate: number;
+  /** Bytes of retransmissions received (RFC 4588). */
+  rtxBytesReceived: number;
+  /** Bitrate of retransmissions received in bit/s. */
+  rtxRecvBitrate: number;
+  /** Bytes of retransmissions sent. */
+  rtxBytesSent: number;
+  /** Bitrate of retransmissions sent in bit/s. */
+  rtxSendBitrate: number;
+  /** Bytes of probation packets sent. */
+  probationBytesSent: number;
+  /** Bitrate of probation in bit/s. */
+  probationSendBitrate: number;
+  /** Estimate of what the peer can receive, in bit/s. */
+  availableOutgoingBitrate?: number;
+  /** Estimate of what the peer can send, in bit/s. */
+  availableIncomingBitrate?: number;
+  /** Limit set by `setMaxIncomingBitrate()`, in bit/s. */
+  maxIncomingBitrate?: number;
+  /** Limit set by `setMaxOutgoingBitrate()`, in bit/s. */
+  maxOutgoingBitrate?: number;
+  /** Limit set by `setMinOutgoingBitrate()`, in bit/s. */
+  minOutgoingBitrate?: number;
+  /** Share of incoming RTP packets that were lost, 0–1. */
+  rtpPacketLossReceived?: number;
+  /** Share of outgoing RTP packets that were lost, 0–1. */
+  rtpPacketLossSent?: number;
+};
+
+/** The insides of a worker, for debugging. */
+export type WorkerDump = {
+  /** Id of the process that the worker runs in. */
+  pid: number;
+  /** Its WebRtcServers. */
+  webRtcServerIds: Array<WebRtcServerId>;
+  /** Its routers. */
+  routerIds: Array<RouterId>;
+};
+
+/** How much a worker logs; each level includes the ones below it. */
+export type WorkerLogLevel = "debug" | "warn" | "error" | "none";
+
+/** Subjects of debug and warning logs. */
+export type WorkerLogTag = "info" | "ice" | "dtls" | "rtp" | "srtp" | "rtcp" | "rtx" | "bwe" | "score" | "simulcast" | "svc" | "sctp" | "message";
+
+/** What a worker used of the machine, as getrusage(2) counts it. Linux leaves the fields it does not keep at 0. */
+export type WorkerResourceUsage = {
+  /** User CPU time in ms. */
+  ru_utime: number;
+  /** System CPU time in ms. */
+  ru_stime: number;
+  /** Maximum resident set size in KiB. */
+  ru_maxrss: number;
+  /** Integral shared memory size. */
+  ru_ixrss: number;
+  /** Integral unshared data size. */
+  ru_idrss: number;
+  /** Integral unshared stack size. */
+  ru_isrss: number;
+  /** Page faults without input or output. */
+  ru_minflt: number;
+  /** Page faults with input or output. */
+  ru_majflt: number;
+  /** Swaps. */
+  ru_nswap: number;
+  /** Block input operations. */
+  ru_inblock: number;
+  /** Block output operations. */
+  ru_oublock: number;
+  /** IPC messages sent. */
+  ru_msgsnd: number;
+  /** IPC messages received. */
+  ru_msgrcv: number;
+  /** Signals received. */
+  ru_nsignals: number;
+  /** Voluntary context switches. */
+  ru_nvcsw: number;
+  /** Involuntary context switches. */
+  ru_nivcsw: number;
+};
+
+/** Options of `createWorker()`. */
+export type WorkerSettings = {
+  /** How much is logged. Default: `error`. */
+  logLevel?: WorkerLogLevel;
+  /** Subjects of debug and warning logs. Default: none. */
+  logTags?: Array<WorkerLogTag>;
+  /**
+   * Lowest port of listeners that name none, 1–65535. Default: 10000.
+   *
+   * @deprecated Use `portRange` of `TransportListenInfo`.
+   */
+  rtcMinPort?: number;
+  /**
+   * Highest port of listeners that name none, at least `rtcMinPort`. Default: 59999.
+   *
+   * @deprecated Use `portRange` of `TransportListenInfo`.
+   */
+  rtcMaxPort?: number;
+  /** PEM file with the DTLS certificate; needs `dtlsPrivateKeyFile`. Default: a new self-signed certificate. */
+  dtlsCertificateFile?: string;
+  /** PEM file with the private key of `dtlsCertificateFile`. */
+  dtlsPrivateKeyFile?: string;
+};
+
+/** Options of `worker.updateSettings()`; what is absent stays as it is. */
+export type WorkerUpdateableSettings = {
+  /** How much is logged. */
+  logLevel?: WorkerLogLevel;
+  /** Subjects of debug and warning logs. */
+  logTags?: Array<WorkerLogTag>;
+};
