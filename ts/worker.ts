@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { Channel } from './channel.js';
 import { EnhancedEventEmitter } from './enhanced-event-emitter.js';
 import type * as model from './generated/model.js';
-import type { Metrics, WorkerDump, WorkerResourceUsage, WorkerUpdateableSettings } from './generated/model.js';
+import type { WorkerDump, WorkerMetrics, WorkerResourceUsage, WorkerUpdateableSettings } from './generated/model.js';
 import type { NativeAddon } from './native-addon.js';
 import { errorFromAddon, toJson } from './native-events.js';
 import { type AppData, checkOptions, RemoteObject } from './remote-object.js';
@@ -116,7 +116,7 @@ export class Worker<WorkerAppData extends AppData = AppData> extends RemoteObjec
   }
 
   /** The counters of the Worker and of each of its Transports: whatever was dropped, refused or repaired. */
-  async getMetrics(): Promise<Metrics> {
+  async getMetrics(): Promise<WorkerMetrics> {
     return await this.request('worker.getMetrics');
   }
 
