@@ -320,14 +320,6 @@ export type IpPort = {
 /** Kind of media. */
 export type MediaKind = "audio" | "video";
 
-/** Counters of a worker and of each of its transports, by the names in [`Counters::NAMES`]. */
-export type Metrics = {
-  /** Counters of the worker: what no transport is to blame for, and the sums of closed transports. */
-  worker: Record<string, number>;
-  /** Counters of the open transports. */
-  transports: Array<TransportMetrics>;
-};
-
 /** An entry of a dumped map from object id to several object ids. */
 export type NameEntriesDump = {
   /** Object id. */
@@ -1123,6 +1115,14 @@ export type WorkerLogLevel = "debug" | "warn" | "error" | "none";
 
 /** Subjects of debug and warning logs. */
 export type WorkerLogTag = "info" | "ice" | "dtls" | "rtp" | "srtp" | "rtcp" | "rtx" | "bwe" | "score" | "simulcast" | "svc" | "sctp" | "message";
+
+/** Counters of a worker and of each of its transports, by the names in [`Counters::NAMES`]. */
+export type WorkerMetrics = {
+  /** Counters of the worker: what no transport is to blame for, and the sums of closed transports. */
+  worker: Record<string, number>;
+  /** Counters of the open transports. */
+  transports: Array<TransportMetrics>;
+};
 
 /** What a worker used of the machine, as getrusage(2) counts it. Linux leaves the fields it does not keep at 0. */
 export type WorkerResourceUsage = {

@@ -11,6 +11,7 @@ use crate::id::TransportId;
 /// Counters of a worker and of each of its transports, by the names in [`Counters::NAMES`].
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
+#[ts(rename = "WorkerMetrics")]
 pub struct Metrics {
     /// Counters of the worker: what no transport is to blame for, and the sums of closed transports.
     #[ts(type = "Record<string, number>")]
