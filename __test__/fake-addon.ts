@@ -76,7 +76,8 @@ export class FakeAddon implements NativeAddon {
   readonly answers = new Map<string, Answer>(Object.entries(ANSWERS));
   readonly NativeWorker: NativeAddon['NativeWorker'];
   canConsume = (): boolean => true;
-  generateRouterRtpCapabilities = (mediaCodecs: string): string => JSON.stringify({ codecs: JSON.parse(mediaCodecs) });
+  generateRouterRtpCapabilities = (options: string): string =>
+    JSON.stringify({ codecs: JSON.parse(options).mediaCodecs });
 
   constructor() {
     const { workers, answers } = this;

@@ -166,7 +166,7 @@ export class Router<RouterAppData extends AppData = AppData> extends RemoteObjec
 
   #generateRtpCapabilities(mediaCodecs: RouterRtpCodecCapability[]): RtpCapabilities {
     try {
-      return JSON.parse(this.#addon.generateRouterRtpCapabilities(toJson(mediaCodecs)));
+      return JSON.parse(this.#addon.generateRouterRtpCapabilities(toJson({ mediaCodecs })));
     } catch (error) {
       throw errorFromAddon(error);
     }
