@@ -1,1 +1,11 @@
-//! Skeleton.
+//! Virtual clock, seeded network, fake peers and fixtures for tests. Nothing here is part of the product.
+
+pub mod dtls;
+pub mod net;
+pub mod peer;
+pub mod rtp;
+
+pub use dtls::DtlsClient;
+pub use net::{Datagram, Endpoint, Net, Quality};
+pub use peer::{Candidate, Path, Peer, PeerConfig, PeerTransmit, ReceivedPacket, ServerParameters};
+pub use rtp::{OpusSource, Vp8Source};
