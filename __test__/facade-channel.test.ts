@@ -165,6 +165,14 @@ test('every error has a class, a stable code and the stack of its caller', async
   t.true(error?.stack?.includes('callerWithAName'));
 });
 
+test.serial('every request leaves a debug line', async (t) => {
+  const lines: string[] = [];
+  setLogEventListeners({ ondebug: (namespace, log) => lines.push(`${namespace} ${log}`) });
+  t.teardown(() => setLogEventListeners());
+  await open().channel.request('router.dump');
+  t.deepEqual(lines, ['millrace:Channel request 1 router.dump']);
+});
+
 test.serial('log lines of the worker carry their tag and level', (t) => {
   const lines: string[] = [];
   setLogEventListeners({

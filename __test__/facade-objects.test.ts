@@ -83,13 +83,15 @@ test('appData is an object, in options and when set', async (t) => {
 });
 
 test('options that are no object are a TypeError with a code', async (t) => {
-  const { worker, router, transport } = await openCall();
+  const { worker, router, transport, consumer } = await openCall();
   const refused = { instanceOf: TypeError, code: 'ERR_INVALID_ARGUMENT' };
   const none = undefined as never;
   await t.throwsAsync(worker.createWebRtcServer(none), refused);
   await t.throwsAsync(router.createWebRtcTransport(none), refused);
   await t.throwsAsync(router.createWebRtcTransport({ webRtcServer: {} as never }), refused);
   await t.throwsAsync(transport.connect(none), refused);
+  await t.throwsAsync(consumer.setPreferredLayers(none), refused);
+  await t.throwsAsync(worker.updateSettings(null as never), refused);
   await t.throwsAsync(transport.produce(none), refused);
   await t.throwsAsync(transport.consume(none), refused);
   await t.throwsAsync(transport.consume({ rtpCapabilities: {} } as never), refused);

@@ -101,6 +101,7 @@ export class Channel {
     }
     const id = this.#nextId();
     const command = toJson({ ...params, id, method });
+    logger.debug(`request ${id} ${method}`);
     return new Promise((resolve, reject) => {
       this.#pending.set(id, resolve);
       hold(this);

@@ -15,7 +15,7 @@ import type {
 } from './generated/model.js';
 import { Logger } from './logger.js';
 import { typeError } from './native-events.js';
-import { type AppData, checkTraceEventTypes, RemoteObject } from './remote-object.js';
+import { type AppData, checkOptions, checkTraceEventTypes, RemoteObject } from './remote-object.js';
 
 /** Options of {@link Transport.consume}. */
 export type ConsumerOptions<ConsumerAppData extends AppData = AppData> = model.ConsumerOptions & {
@@ -217,19 +217,21 @@ export class Consumer<ConsumerAppData extends AppData = AppData> extends RemoteO
    *
    * @throws `TypeError` when a layer is not a number.
    */
-  async setPreferredLayers({ spatialLayer, temporalLayer }: ConsumerLayers): Promise<void> {
+  async setPreferredLayers(layers: ConsumerLayers): Promise<void> {
     this.ensureOpen('consumer.setPreferredLayers');
+    checkOptions(layers);
+    const { spatialLayer, temporalLayer } = layers;
     if (typeof spatialLayer !== 'number') {
       throw typeError('spatialLayer: expected a number');
     }
     if (temporalLayer !== undefined && temporalLayer !== null && typeof temporalLayer !== 'number') {
       throw typeError('temporalLayer: expected a number');
     }
-    const layers = await this.#ask<ConsumerLayers | null>('consumer.setPreferredLayers', {
+    const taken = await this.#ask<ConsumerLayers | null>('consumer.setPreferredLayers', {
       spatialLayer,
       temporalLayer,
     });
-    this.#preferredLayers = layers ?? undefined;
+    this.#preferredLayers = taken ?? undefined;
   }
 
   /**

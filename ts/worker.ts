@@ -125,7 +125,9 @@ export class Worker<WorkerAppData extends AppData = AppData> extends RemoteObjec
    *
    * @throws `TypeError` when a level or tag does not exist.
    */
-  async updateSettings({ logLevel, logTags }: WorkerUpdateableSettings = {}): Promise<void> {
+  async updateSettings(settings: WorkerUpdateableSettings = {}): Promise<void> {
+    checkOptions(settings);
+    const { logLevel, logTags } = settings;
     await this.request('worker.updateSettings', { logLevel, logTags });
   }
 
