@@ -2,6 +2,36 @@
 //!
 //! A core: it is told the time, takes packets, and pushes packets, feedback and events into an [`Output`].
 
-pub mod output;
+mod cache;
+mod consumer;
+mod context;
+pub mod events;
+mod history;
+mod key_frame;
+mod nack;
+mod output;
+mod position;
+mod producer;
+mod rate;
+mod reception;
+mod reports;
+mod rewriter;
+mod router;
+mod rtcp_in;
+mod score;
+mod sender_clock;
+mod session;
+pub mod setup;
+mod source;
+mod stats;
+mod stream_in;
+mod timers;
+mod timestamp;
+mod transport_cc;
+mod upkeep;
 
-pub use output::{Output, SessionId};
+pub use events::{ConsumerScore, Direction, RouterEvent, StreamScore, Trace, TraceKinds, TracedPacket};
+pub use output::{ConsumerIndex, Output, ProducerIndex, SessionId};
+pub use router::{ClosedSession, Router};
+pub use session::{AVAILABLE_BITRATE_MAX, AVAILABLE_BITRATE_MIN};
+pub use source::SourceId;

@@ -2,9 +2,19 @@
 
 use millrace_packet::{PacketRef, Rewrite};
 
+use crate::RouterEvent;
+
 /// Index of an RTP session (the SSRC space of one transport, RFC 3550 §3) within its router.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SessionId(pub u32);
+
+/// Index of a producer within its router. It is used again after the producer is closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ProducerIndex(pub u32);
+
+/// Index of a consumer within its router. It is used again after the consumer is closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConsumerIndex(pub u32);
 
 /// Receives what a router wants sent or said. Calls come in order, on the router's thread, inside a router call.
 pub trait Output {
@@ -14,4 +24,7 @@ pub trait Output {
 
     /// Sends one compound RTCP packet, at most [`millrace_packet::DATAGRAM_BYTES_MAX`] less the SRTCP trailer.
     fn send_rtcp(&mut self, session: SessionId, compound: &[u8]);
+
+    /// Says that something happened.
+    fn event(&mut self, event: RouterEvent);
 }

@@ -1,0 +1,138 @@
+//! What one viewer was sent, so that its NACKs find the packets in the shared cache.
+
+use std::time::Duration;
+
+/// Video packets remembered per viewer. When full, the oldest is forgotten: its NACK stays unanswered.
+///
+/// 512 is about a second of 4 Mbit/s. At 16 bytes each they cost 8 kB a viewer.
+pub(crate) const VIDEO_PACKETS_MAX: usize = 512;
+
+/// Audio packets remembered per viewer, see [`VIDEO_PACKETS_MAX`].
+pub(crate) const AUDIO_PACKETS_MAX: usize = 64;
+
+/// Shortest time between two resends of one packet to one viewer, whatever the round trip (case C03).
+const RESEND_INTERVAL_MIN: Duration = Duration::from_millis(20);
+
+/// Resent bytes per second and viewer (4 Mbit/s). Beyond it NACKs stay unanswered: a viewer that loses more needs a
+/// lower rate, not more packets (case C03).
+pub(crate) const RESEND_BYTES_PER_SECOND_MAX: u64 = 500_000;
+
+/// Resent bytes that may go out at once after a quiet time.
+pub(crate) const RESEND_BURST_BYTES_MAX: u64 = 125_000;
+
+/// One packet as the viewer saw it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Sent {
+    /// Low bits of the source's index; the cache tells whether it still means the same packet.
+    pub(crate) index: u32,
+    pub(crate) timestamp: u32,
+    pub(crate) sequence: u16,
+    /// Index of the stream within the producer.
+    pub(crate) stream: u8,
+    is_sent: bool,
+    /// When it was last resent, in ms of the router's time; 0 for never.
+    resent_ms: u32,
+}
+
+/// The last packets of one outgoing stream, by their outgoing number.
+#[derive(Debug)]
+pub(crate) struct SentHistory {
+    ring: Box<[Sent]>,
+    budget_bytes: u64,
+    budget_at_ms: u64,
+}
+
+/// Why a NACK is not answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// Never sent, or so long ago that it is forgotten.
+    Unknown,
+    /// Resent within the last round trip.
+    TooSoon,
+    /// Resent bytes reached their limit.
+    Budget,
+}
+
+impl SentHistory {
+    /// Remembers `packets_max` packets, a power of two or 0 for a viewer that sends no NACKs.
+    pub(crate) fn new(packets_max: usize) -> Self {
+        debug_assert!(packets_max == 0 || packets_max.is_power_of_two());
+        let ring = vec![Sent::default(); packets_max].into_boxed_slice();
+        Self { ring, budget_bytes: RESEND_BURST_BYTES_MAX, budget_at_ms: 0 }
+    }
+
+    /// Remembers that the packet at `index` of `stream` went out as `sequence` with `timestamp`.
+    pub(crate) fn record(&mut self, sequence: u16, timestamp: u32, stream: u8, index: u64) {
+        let Some(place) = self.place(sequence) else { return };
+        self.ring[place] = Sent { index: index as u32, timestamp, sequence, stream, is_sent: true, resent_ms: 0 };
+    }
+
+    /// What went out as `sequence`, if it may be resent at `now_ms`.
+    pub(crate) fn find(&self, sequence: u16, round_trip: Duration, now_ms: u64) -> Result<Sent, Refusal> {
+        let place = self.place(sequence).ok_or(Refusal::Unknown)?;
+        let sent = self.ring[place];
+        if !sent.is_sent || sent.sequence != sequence {
+            return Err(Refusal::Unknown);
+        }
+        let since_ms = (now_ms as u32).wrapping_sub(sent.resent_ms);
+        let interval_ms = round_trip.max(RESEND_INTERVAL_MIN).as_millis() as u32;
+        if sent.resent_ms != 0 && since_ms < interval_ms {
+            return Err(Refusal::TooSoon);
+        }
+        Ok(sent)
+    }
+
+    /// Notes a resend of `bytes` if the budget has room for it.
+    pub(crate) fn spend(&mut self, sequence: u16, bytes: usize, now_ms: u64) -> Result<(), Refusal> {
+        let earned = now_ms.saturating_sub(self.budget_at_ms).saturating_mul(RESEND_BYTES_PER_SECOND_MAX) / 1000;
+        self.budget_bytes = self.budget_bytes.saturating_add(earned).min(RESEND_BURST_BYTES_MAX);
+        self.budget_at_ms = now_ms;
+        self.budget_bytes = self.budget_bytes.checked_sub(bytes as u64).ok_or(Refusal::Budget)?;
+        if let Some(place) = self.place(sequence) {
+            self.ring[place].resent_ms = (now_ms as u32).max(1);
+        }
+        Ok(())
+    }
+
+    fn place(&self, sequence: u16) -> Option<usize> {
+        Some(usize::from(sequence) & self.ring.len().checked_sub(1)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ROUND_TRIP: Duration = Duration::from_millis(100);
+
+    #[test]
+    fn only_what_was_sent_lately_is_found() {
+        let mut history = SentHistory::new(64);
+        history.record(10, 7, 0, 1000);
+        assert_eq!(history.find(10, ROUND_TRIP, 1).unwrap().index, 1000);
+        assert_eq!(history.find(74, ROUND_TRIP, 1).unwrap_err(), Refusal::Unknown);
+        assert_eq!(history.find(0, ROUND_TRIP, 1).unwrap_err(), Refusal::Unknown);
+        history.record(74, 7, 0, 1064);
+        assert_eq!(history.find(10, ROUND_TRIP, 1).unwrap_err(), Refusal::Unknown);
+        assert_eq!(SentHistory::new(0).find(10, ROUND_TRIP, 1).unwrap_err(), Refusal::Unknown);
+    }
+
+    #[test]
+    fn c03_a_packet_is_resent_at_most_once_per_round_trip() {
+        let mut history = SentHistory::new(64);
+        history.record(10, 7, 0, 1000);
+        history.spend(10, 100, 5000).unwrap();
+        assert_eq!(history.find(10, ROUND_TRIP, 5099).unwrap_err(), Refusal::TooSoon);
+        assert!(history.find(10, ROUND_TRIP, 5100).is_ok());
+        assert_eq!(history.find(10, Duration::ZERO, 5019).unwrap_err(), Refusal::TooSoon);
+    }
+
+    #[test]
+    fn c03_resends_stay_within_a_byte_budget() {
+        let mut history = SentHistory::new(64);
+        let seconds = 10;
+        let sent = (0..seconds * 1000).filter(|&ms| history.spend(1, 10_000, ms).is_ok()).count() as u64;
+        assert!(sent * 10_000 <= RESEND_BURST_BYTES_MAX + seconds * RESEND_BYTES_PER_SECOND_MAX);
+        assert!(sent * 10_000 >= seconds * RESEND_BYTES_PER_SECOND_MAX - 10_000);
+    }
+}

@@ -1,0 +1,32 @@
+//! What a consumer follows, and one packet of it.
+
+use millrace_packet::PacketRef;
+
+use crate::ProducerIndex;
+
+/// One stream of one producer: what a consumer's numbers are derived from. A consumer may change it; its own stream
+/// goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct SourceId {
+    /// The producer.
+    pub producer: ProducerIndex,
+    /// Index of the stream in the producer's parameters.
+    pub stream: u8,
+}
+
+/// A packet of a source as its consumers get it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SourcePacket<'a> {
+    pub(crate) source: SourceId,
+    pub(crate) packet: &'a PacketRef,
+    /// Index in the stream.
+    pub(crate) index: u64,
+    /// Timestamp on the stream's continuous line.
+    pub(crate) timestamp: u32,
+    /// Index of the codec in the producer's table.
+    pub(crate) codec: u8,
+    /// That codec's RTP clock rate in Hz.
+    pub(crate) clock_rate: u32,
+    /// A viewer can start with this packet.
+    pub(crate) starts: bool,
+}
