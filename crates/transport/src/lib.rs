@@ -10,8 +10,10 @@ pub mod outgoing;
 pub mod srtp;
 pub mod stun;
 pub mod tuple;
+pub mod webrtc;
 
 pub use demux::DatagramKind;
 pub use outgoing::{OutgoingQueue, Outlet, SendSlots};
 pub use srtp::SrtpProfile;
 pub use tuple::{Protocol, SocketId, Transmit, Tuple};
+pub use webrtc::{Received, TransportEvent, WebRtcConfig, WebRtcTransport};

@@ -126,4 +126,4 @@ pub enum DtlsError {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -2,4 +2,4 @@
 
 mod handshake;
 mod hostile;
-mod link;
+pub(crate) mod link;

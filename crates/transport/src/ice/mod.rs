@@ -9,23 +9,9 @@ pub use controlling::{CandidatePair, ControllingConfig, IceControlling, PAIRS_MA
 pub use credentials::IceCredentials;
 pub use lite::{IceLite, TUPLES_MAX};
 
-use crate::tuple::Tuple;
+pub use millrace_model::IceState;
 
-/// How far ICE is. The names are mediasoup's.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum IceState {
-    /// No valid check yet.
-    #[default]
-    New,
-    /// A check was valid and its tuple is in use, but the peer nominated none.
-    Connected,
-    /// The peer nominated the tuple in use.
-    Completed,
-    /// No tuple is left: consent expired (RFC 7675) or the last connection closed. A valid check revives it.
-    Disconnected,
-    /// Closed for good.
-    Closed,
-}
+use crate::tuple::Tuple;
 
 /// What happened in an agent, in the order in which it happened.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -18,23 +18,23 @@ const DELAY: Duration = Duration::from_millis(10);
 const RUN_MAX: Duration = Duration::from_secs(60);
 
 /// A dimpl client of DTLS 1.2 with a certificate of its own.
-pub(super) struct Client {
+pub(crate) struct Client {
     dtls: Dtls,
-    pub(super) certificate: DtlsCertificate,
+    pub(crate) certificate: DtlsCertificate,
     timeout: Option<Instant>,
     transmits: VecDeque<Vec<u8>>,
-    pub(super) keys: Option<Vec<u8>>,
-    pub(super) is_connected: bool,
-    pub(super) is_closed: bool,
-    pub(super) error: Option<dimpl::Error>,
+    pub(crate) keys: Option<Vec<u8>>,
+    pub(crate) is_connected: bool,
+    pub(crate) is_closed: bool,
+    pub(crate) error: Option<dimpl::Error>,
 }
 
 impl Client {
-    pub(super) fn new(now: Instant, seed: u64) -> Self {
+    pub(crate) fn new(now: Instant, seed: u64) -> Self {
         Self::with_mtu(now, seed, 1150)
     }
 
-    pub(super) fn with_mtu(now: Instant, seed: u64, mtu: usize) -> Self {
+    pub(crate) fn with_mtu(now: Instant, seed: u64, mtu: usize) -> Self {
         let certificate = dimpl::certificate::generate_self_signed_certificate().unwrap();
         // Browsers repeat as fast and as often.
         let config = dimpl::Config::builder()
@@ -62,33 +62,33 @@ impl Client {
         client
     }
 
-    pub(super) fn fingerprints(&self) -> PeerFingerprints {
+    pub(crate) fn fingerprints(&self) -> PeerFingerprints {
         let fingerprint = Fingerprint::of(FingerprintAlgorithm::Sha256, &self.certificate.certificate);
         PeerFingerprints::new(vec![fingerprint]).unwrap()
     }
 
-    pub(super) fn handle_timeout(&mut self, now: Instant) {
+    pub(crate) fn handle_timeout(&mut self, now: Instant) {
         self.error = self.dtls.handle_timeout(now).err().or(self.error.take());
         self.poll();
     }
 
-    pub(super) fn handle_datagram(&mut self, bytes: &[u8], now: Instant) {
+    pub(crate) fn handle_datagram(&mut self, bytes: &[u8], now: Instant) {
         self.handle_timeout(now);
         self.error = self.dtls.handle_packet(bytes).err().or(self.error.take());
         self.poll();
     }
 
-    pub(super) fn send(&mut self, data: &[u8]) {
+    pub(crate) fn send(&mut self, data: &[u8]) {
         self.dtls.send_application_data(data).unwrap();
         self.poll();
     }
 
-    pub(super) fn close(&mut self) {
+    pub(crate) fn close(&mut self) {
         self.dtls.close().unwrap();
         self.poll();
     }
 
-    pub(super) fn poll_transmit(&mut self) -> Option<Vec<u8>> {
+    pub(crate) fn poll_transmit(&mut self) -> Option<Vec<u8>> {
         self.transmits.pop_front()
     }
 
