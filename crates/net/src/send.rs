@@ -177,9 +177,6 @@ impl SendBatch {
         self.runs.end_runs();
         for turn in 0..self.runs.waiting().len() {
             let index = self.runs.waiting()[turn];
-            if self.is_blocked(index) {
-                continue;
-            }
             match socket_at(index) {
                 Some(socket) => self.flush_socket(socket, index, &mut report),
                 None => report.closed += self.runs.release_all(index) as u64,
@@ -191,9 +188,9 @@ impl SendBatch {
     }
 
     fn flush_socket(&mut self, socket: &UdpSocket, index: SocketIndex, report: &mut SendReport) {
-        loop {
+        while !self.is_blocked(index) {
             self.runs.plan(index, socket.segments_runs(), &mut self.plan);
-            if self.plan.messages.is_empty() || self.is_blocked(index) {
+            if self.plan.messages.is_empty() {
                 return;
             }
             self.send_plan(socket, index, report);

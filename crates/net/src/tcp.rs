@@ -62,7 +62,11 @@ impl TcpListener {
     pub async fn accept(&self) -> io::Result<TcpConnection> {
         loop {
             match self.listener.accept().await {
-                Ok((stream, remote)) => return TcpConnection::new(stream, remote),
+                Ok((stream, remote)) => {
+                    if let Ok(connection) = TcpConnection::new(stream, remote) {
+                        return Ok(connection);
+                    }
+                }
                 Err(error) if broke_before_accept(&error) => {}
                 Err(error) => return Err(error),
             }
@@ -239,8 +243,8 @@ impl TcpConnection {
         if written == frame_bytes {
             return Ok(TcpSent::Whole);
         }
-        // A frame that has begun must be finished whatever waits, or the stream is out of step.
-        if written == 0 && self.pending.len() + frame_bytes > TCP_PENDING_BYTES_MAX {
+        // A frame that has begun is never dropped, or the stream would be out of step: nothing waited before it.
+        if self.pending.len() + frame_bytes > TCP_PENDING_BYTES_MAX {
             return Ok(TcpSent::Dropped);
         }
         self.pending.extend(header.get(written..).unwrap_or_default());

@@ -7,6 +7,7 @@ pub(crate) const MESSAGES_MAX: usize = 1024;
 
 /// One datagram, or a run of equal datagrams that the kernel cuts apart.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "only batched calls name sources and cut runs"))]
 pub(crate) struct Message {
     pub(crate) remote: SocketAddr,
     pub(crate) source: Option<IpAddr>,

@@ -46,18 +46,12 @@ pub(crate) enum Refusal {
 
 impl Refusal {
     /// Reads the error of a message that was a run; `None` when it says nothing about segmentation.
-    #[cfg(target_os = "linux")]
     pub(crate) fn of(error: &io::Error) -> Option<Self> {
         match error.raw_os_error()? {
             libc::EIO | libc::EOPNOTSUPP | libc::ENOPROTOOPT => Some(Self::Device),
             libc::EINVAL | libc::EMSGSIZE => Some(Self::MaybePath),
             _ => None,
         }
-    }
-
-    #[cfg(not(target_os = "linux"))]
-    pub(crate) fn of(_error: &io::Error) -> Option<Self> {
-        None
     }
 }
 

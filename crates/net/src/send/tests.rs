@@ -3,6 +3,7 @@
 use millrace_packet::PacketPool;
 
 use super::faults::Faults;
+#[cfg(target_os = "linux")]
 use super::plan::MESSAGES_MAX;
 use super::*;
 use crate::Backend;

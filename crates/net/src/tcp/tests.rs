@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
+use std::time::Duration;
 
 use millrace_packet::DATAGRAM_BYTES_MAX;
 
@@ -12,6 +13,7 @@ use crate::udp::tests::soon;
 async fn connected(ip: &str, from: &str) -> (TcpConnection, TcpStream) {
     let listener = TcpListener::bind(&BindOptions::any_port(ip.parse().unwrap()), 0).unwrap();
     let peer = TcpStream::connect((from, listener.local_addr().port())).unwrap();
+    peer.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     (soon(listener.accept()).await.unwrap(), peer)
 }
 

@@ -5,6 +5,7 @@ use std::net::Ipv6Addr;
 use std::time::Duration;
 
 use super::*;
+#[cfg(target_os = "linux")]
 use crate::send::{Destination, DestinationKey, SendBatch, SocketIndex};
 
 pub(crate) const BACKENDS: [Backend; 2] = [Backend::Native, Backend::Portable];
