@@ -226,6 +226,11 @@ impl Router {
         }
     }
 
+    /// Tells whether a producer is paused; false when it is closed.
+    pub fn is_producer_paused(&self, index: ProducerIndex) -> bool {
+        self.producers.get(index.0 as usize).is_some_and(|producer| producer.paused)
+    }
+
     /// Scores of a producer's streams, as far as they were heard of.
     pub fn producer_score(&self, index: ProducerIndex) -> Vec<StreamScore> {
         self.producers.get(index.0 as usize).map(Producer::scores).unwrap_or_default()

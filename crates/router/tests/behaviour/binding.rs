@@ -1,0 +1,116 @@
+use millrace_router::setup::{ProduceError, StreamSetup};
+
+use crate::call::{
+    AUDIO_SSRC, Call, MID_ID, REPAIRED_RID_ID, RID_ID, RTX_SSRC, Rtp, VIDEO_SSRC, audio_setup, video_setup,
+};
+
+#[test]
+fn a_stream_without_ssrc_is_found_by_its_mid() {
+    let mut call = Call::new();
+    let mut setup = video_setup(call.publisher);
+    setup.streams = vec![StreamSetup::default()];
+    let producer = call.router.produce(setup).unwrap();
+    let (viewer, ..) = call.view(producer);
+    call.publish(&Rtp::key(1).with_extension(MID_ID, b"other"));
+    call.publish(&Rtp::key(2).with_extension(MID_ID, b"video"));
+    call.publish(&Rtp::delta(3));
+    assert_eq!(call.sequences(viewer), [1000, 1001], "the SSRC is known after the first packet");
+}
+
+#[test]
+fn streams_are_found_by_rid_and_their_rtx_by_repaired_rid() {
+    let mut call = Call::new();
+    let mut setup = video_setup(call.publisher);
+    setup.streams = vec![StreamSetup { rid: Some("hi".to_owned()), ..StreamSetup::default() }];
+    let producer = call.router.produce(setup).unwrap();
+    let (viewer, ..) = call.view(producer);
+    call.publish(&Rtp::key(1).with_extension(RID_ID, b"hi"));
+    call.publish(&Rtp::delta(3));
+    call.publish(&Rtp::delta(2).as_rtx(1).with_extension(REPAIRED_RID_ID, b"hi"));
+    assert_eq!(call.sequences(viewer), [1000, 1002, 1001]);
+}
+
+#[test]
+fn r04_a_stream_keeps_its_first_ssrc() {
+    let mut call = Call::new();
+    let mut setup = video_setup(call.publisher);
+    setup.streams = vec![StreamSetup { rid: Some("hi".to_owned()), ..StreamSetup::default() }];
+    let producer = call.router.produce(setup).unwrap();
+    let (viewer, ..) = call.view(producer);
+    call.publish(&Rtp::key(1).with_extension(RID_ID, b"hi"));
+    for ssrc in 0..10_000 {
+        let spoofed = Rtp { ssrc: 10_000 + ssrc, ..Rtp::key(2) }.with_extension(RID_ID, b"hi");
+        call.publish(&spoofed.with_extension(MID_ID, b"video"));
+    }
+    call.publish(&Rtp::delta(2));
+    assert_eq!(call.sequences(viewer), [1000, 1001]);
+    assert_eq!(call.router.counters(call.publisher).unwrap().rtp_packets_dropped_unknown_ssrc, 10_000);
+}
+
+#[test]
+fn unknown_ssrcs_are_counted_and_dropped() {
+    let (mut call, _) = Call::with_video();
+    call.publish(&Rtp { ssrc: 9, ..Rtp::key(1) });
+    assert_eq!(call.router.counters(call.publisher).unwrap().rtp_packets_dropped_unknown_ssrc, 1);
+}
+
+#[test]
+fn r01_a_peer_that_claims_anothers_ssrc_reaches_only_its_own_viewers() {
+    let (mut call, victim) = Call::with_video();
+    let (viewer, ..) = call.view(victim);
+    let attacker = call.add_session();
+    let own = call.router.produce(video_setup(attacker)).unwrap();
+    let (fan, ..) = call.view(own);
+    call.publish_bytes(attacker, &Rtp::key(1).bytes());
+    call.publish_bytes(attacker, &Rtp { ssrc: AUDIO_SSRC, ..Rtp::key(1) }.bytes());
+    assert_eq!((call.seen(viewer).len(), call.seen(fan).len()), (0, 1));
+}
+
+#[test]
+fn r02_a_second_producer_with_the_same_ssrc_mid_or_rid_is_refused() {
+    let mut call = Call::new();
+    let mut first = video_setup(call.publisher);
+    first.streams[0].rid = Some("hi".to_owned());
+    call.router.produce(first.clone()).unwrap();
+    let with = |ssrc, rtx_ssrc, mid: Option<&str>, rid: Option<&str>| {
+        let mut setup = first.clone();
+        setup.mid = mid.map(str::to_owned);
+        setup.streams = vec![StreamSetup { ssrc, rtx_ssrc, rid: rid.map(str::to_owned) }];
+        setup
+    };
+    let cases = [
+        (with(Some(VIDEO_SSRC), None, Some("b"), None), ProduceError::SsrcInUse(VIDEO_SSRC)),
+        (with(Some(RTX_SSRC), None, Some("b"), None), ProduceError::SsrcInUse(RTX_SSRC)),
+        (with(Some(1), Some(VIDEO_SSRC), Some("b"), None), ProduceError::SsrcInUse(VIDEO_SSRC)),
+        (with(Some(1), Some(1), Some("b"), None), ProduceError::SsrcInUse(1)),
+        (with(Some(1), None, Some("video"), None), ProduceError::MidInUse("video".to_owned())),
+        (with(None, None, None, Some("hi")), ProduceError::RidInUse("hi".to_owned())),
+    ];
+    for (setup, expected) in cases {
+        assert_eq!(call.router.produce(setup), Err(expected));
+    }
+    assert!(call.router.produce(with(Some(1), None, Some("b"), Some("hi"))).is_ok(), "MIDs tell them apart");
+}
+
+#[test]
+fn a_refused_producer_leaves_nothing_behind() {
+    let (mut call, _) = Call::with_video();
+    let mut setup = audio_setup(call.publisher);
+    setup.mid = Some("video".to_owned());
+    assert!(call.router.produce(setup).is_err());
+    assert!(call.router.produce(audio_setup(call.publisher)).is_ok());
+}
+
+#[test]
+fn counts_of_streams_and_codecs_are_bounded() {
+    let mut call = Call::new();
+    let mut setup = video_setup(call.publisher);
+    setup.streams = vec![StreamSetup::default(); 9];
+    assert_eq!(call.router.produce(setup), Err(ProduceError::Streams(9)));
+    let mut setup = video_setup(call.publisher);
+    setup.codecs = vec![setup.codecs[0].clone(); 17];
+    assert_eq!(call.router.produce(setup), Err(ProduceError::Codecs(17)));
+    let mut setup = video_setup(call.publisher);
+    setup.streams.clear();
+    assert_eq!(call.router.produce(setup), Err(ProduceError::Streams(0)));
+}
