@@ -1,4 +1,5 @@
 //! P03: whatever is wrong with an argument, the caller gets an error of the right class that names the place.
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
 use millrace_model::ortc::{self, ConsumerNegotiation};
 use millrace_model::{

@@ -1,4 +1,5 @@
 //! Negotiation with what Chromium and mediasoup-client really send.
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
 use millrace_model::ortc::{self, ConsumerNegotiation};
 use millrace_model::{
@@ -52,6 +53,17 @@ fn a_router_keeps_wished_and_fixed_payload_types_and_merges_parameters() {
     assert_eq!((codec(2).kind, codec(2).preferred_payload_type), (MediaKind::Video, Some(100)));
     assert_eq!(codec(2).parameters.u32_or("level-asymmetry-allowed", 0), Some(1));
     assert_eq!(codec(2).parameters.u32_or("packetization-mode", 0), Some(1));
+}
+
+#[test]
+fn a_wished_payload_type_is_not_handed_out_again() {
+    let capabilities = generate(
+        r#"[{"kind":"audio","mimeType":"audio/opus","clockRate":48000,"channels":2,"preferredPayloadType":101},
+            {"kind":"video","mimeType":"video/VP8","clockRate":90000}]"#,
+    )
+    .unwrap();
+    let payload_types: Vec<_> = capabilities.codecs.iter().filter_map(|codec| codec.preferred_payload_type).collect();
+    assert_eq!(payload_types, [101, 100, 102]);
 }
 
 #[test]
@@ -198,6 +210,18 @@ fn rtx_needs_the_endpoints_consent() {
     assert_eq!(consumer.codecs.len(), 1);
     assert_eq!(consumer.encodings[0].rtx, None);
     assert!(consumer.codecs[0].has_feedback("nack", ""), "the endpoint may still ask; packets come again as they were");
+}
+
+#[test]
+fn rtx_of_a_media_codec_that_the_endpoint_does_not_know_is_left_out() {
+    let json = r#"{"mid":"0","codecs":[{"mimeType":"video/VP8","payloadType":96,"clockRate":90000},
+        {"mimeType":"video/rtx","payloadType":97,"clockRate":90000,"parameters":{"apt":96}},
+        {"mimeType":"video/VP9","payloadType":98,"clockRate":90000}]}"#;
+    let mut capabilities = device();
+    capabilities.codecs.retain(|codec| codec.is_rtx() || codec.mime_type == "video/VP9");
+    let consumer = consumer(json, &capabilities, true).unwrap();
+    let payload_types: Vec<_> = consumer.codecs.iter().map(|codec| codec.payload_type).collect();
+    assert_eq!(payload_types, [103, 104]);
 }
 
 #[test]
