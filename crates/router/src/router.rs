@@ -106,10 +106,13 @@ impl Router {
         SessionId(self.sessions.insert(Session::new(setup)) as u32)
     }
 
-    /// Says that the session's transport can send: its consumers start, with a key frame each.
+    /// Says that the session's transport can send: its consumers start, with a key frame each. Saying it again changes
+    /// nothing.
     pub fn connect_session(&mut self, session: SessionId, now: Instant, out: &mut impl Output) {
         let Some(state) = self.sessions.get_mut(session.0 as usize) else { return };
-        state.connected = true;
+        if std::mem::replace(&mut state.connected, true) {
+            return;
+        }
         for consumer in state.consumers.clone() {
             self.start_consumer(consumer, now, out);
         }

@@ -61,7 +61,7 @@ impl Router {
         let Some(route) = self.media_route(peer, ssrc) else { return };
         let Some(session) = self.sessions.get_mut(peer.session.0 as usize) else { return };
         let theirs = NtpTime(info.ntp);
-        let ours = session.clock.to_ours(theirs, peer.ntp);
+        let ours = session.clock.map_to_ours(theirs, peer.ntp);
         self.with_producer(route.source.producer, peer.now, out, |producer, cx| {
             let Some(stream) = producer.streams.get_mut(usize::from(route.source.stream)) else { return };
             let Some(reception) = &stream.reception else { return };

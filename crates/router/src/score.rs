@@ -71,7 +71,7 @@ impl Score {
         let weighted = self.recent[..self.len].iter().zip((1..=self.len).rev());
         let (sum, weights) = weighted
             .fold((0, 0), |(sum, weights), (&score, weight)| (sum + usize::from(score) * weight, weights + weight));
-        if weights == 0 { SCORE_MAX } else { ((sum + weights / 2) / weights) as u8 }
+        (sum + weights / 2).checked_div(weights).map_or(SCORE_MAX, |mean| mean as u8)
     }
 }
 

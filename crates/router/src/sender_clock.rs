@@ -27,7 +27,7 @@ impl PublisherClock {
     /// The publisher's time `theirs`, which a report that arrived at our time `now` tells, on our clock.
     ///
     /// Any value at all is mapped to within a second of `now` (case C07).
-    pub(crate) fn to_ours(&mut self, theirs: NtpTime, now: NtpTime) -> NtpTime {
+    pub(crate) fn map_to_ours(&mut self, theirs: NtpTime, now: NtpTime) -> NtpTime {
         let measured = now.0.wrapping_sub(theirs.0);
         let offset = match self.offset {
             Some(offset) => follow(offset, measured),
@@ -80,7 +80,7 @@ pub(crate) fn round_trip(now: NtpTime, last: u32, delay: u32) -> Option<Duration
         return None;
     }
     let units = now.middle().wrapping_sub(last).wrapping_sub(delay);
-    let round_trip = Duration::from_micros(u64::from(units) * 1_000_000 >> 16);
+    let round_trip = Duration::from_micros((u64::from(units) * 1_000_000) >> 16);
     (round_trip <= ROUND_TRIP_MAX).then_some(round_trip)
 }
 
@@ -99,8 +99,8 @@ mod tests {
     #[test]
     fn streams_of_one_publisher_are_mapped_alike() {
         let mut clock = PublisherClock::default();
-        let audio = clock.to_ours(NtpTime(100 * SECOND), NtpTime(5000 * SECOND));
-        let video = clock.to_ours(NtpTime(101 * SECOND), NtpTime(5001 * SECOND + 40 * MS));
+        let audio = clock.map_to_ours(NtpTime(100 * SECOND), NtpTime(5000 * SECOND));
+        let video = clock.map_to_ours(NtpTime(101 * SECOND), NtpTime(5001 * SECOND + 40 * MS));
         let apart = video.0 - audio.0;
         assert!((SECOND..=SECOND + MS).contains(&apart), "network delay of one report must not move the stream");
     }
@@ -111,7 +111,7 @@ mod tests {
         let mut mapped = NtpTime(0);
         for second in 1..20_000 {
             let theirs = NtpTime(second * (SECOND + SECOND / 10_000));
-            mapped = clock.to_ours(theirs, NtpTime(second * SECOND));
+            mapped = clock.map_to_ours(theirs, NtpTime(second * SECOND));
         }
         assert!((mapped.0 as i64 - (19_999 * SECOND) as i64).unsigned_abs() < 2 * MS);
     }
@@ -121,7 +121,7 @@ mod tests {
         let mut clock = PublisherClock::default();
         let now = NtpTime(0xe000_0000_0000_0000);
         for theirs in [0, u64::MAX, 1, 1 << 63, (1 << 63) - 1, 5000 * SECOND, 4000 * SECOND] {
-            let mapped = clock.to_ours(NtpTime(theirs), now);
+            let mapped = clock.map_to_ours(NtpTime(theirs), now);
             assert!((mapped.0.wrapping_sub(now.0) as i64).unsigned_abs() <= SECOND + MS, "{theirs}");
         }
     }

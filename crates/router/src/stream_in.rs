@@ -230,7 +230,7 @@ impl IncomingStream {
 
     /// Looks back on the time since the last look. Returns the new score if it changed.
     pub(crate) fn update_score(&mut self, now: Moment) -> Option<u8> {
-        let reception = self.reception.as_mut()?;
+        let reception = self.reception.as_mut().filter(|reception| reception.active)?;
         if now.at.saturating_duration_since(reception.last_packet.at) >= SILENCE_MAX {
             reception.active = false;
             return self.score.set_inactive();

@@ -161,7 +161,7 @@ impl TransportCc {
         self.far_behind = 0;
         self.pending = 0;
         // The next multiple of 2^16 above everything, so that numbers never go back.
-        self.highest = ((self.highest >> 16) + 1 << 16) + u64::from(sequence);
+        self.highest = (((self.highest >> 16) + 1) << 16) + u64::from(sequence);
         self.base = self.highest;
         self.highest
     }

@@ -34,7 +34,7 @@ impl Producer {
 
     /// Somebody wants a key frame of `stream`.
     pub(crate) fn wish_key_frame<O: Output>(&mut self, place: u8, cx: &mut Context<'_, O>) {
-        if self.kind != MediaKind::Video || self.paused {
+        if self.kind != MediaKind::Video || self.paused || self.consumers.is_empty() {
             return;
         }
         let Some(stream) = self.streams.get_mut(usize::from(place)) else { return };

@@ -1,4 +1,5 @@
-use millrace_router::setup::{ProduceError, StreamSetup};
+use millrace_router::setup::{ConsumeError, ConsumerSetup, ProduceError, StreamSetup};
+use millrace_router::{ProducerIndex, SessionId};
 
 use crate::call::{
     AUDIO_SSRC, Call, MID_ID, REPAIRED_RID_ID, RID_ID, RTX_SSRC, Rtp, VIDEO_SSRC, audio_setup, video_setup,
@@ -26,7 +27,7 @@ fn streams_are_found_by_rid_and_their_rtx_by_repaired_rid() {
     let (viewer, ..) = call.view(producer);
     call.publish(&Rtp::key(1).with_extension(RID_ID, b"hi"));
     call.publish(&Rtp::delta(3));
-    call.publish(&Rtp::delta(2).as_rtx(1).with_extension(REPAIRED_RID_ID, b"hi"));
+    call.publish(&Rtp::delta(2).into_rtx(1).with_extension(REPAIRED_RID_ID, b"hi"));
     assert_eq!(call.sequences(viewer), [1000, 1002, 1001]);
 }
 
@@ -113,4 +114,24 @@ fn counts_of_streams_and_codecs_are_bounded() {
     let mut setup = video_setup(call.publisher);
     setup.streams.clear();
     assert_eq!(call.router.produce(setup), Err(ProduceError::Streams(0)));
+}
+
+#[test]
+fn a_consumer_of_nothing_or_with_a_taken_ssrc_is_refused() {
+    let (mut call, producer) = Call::with_video();
+    let (viewer, ssrc, _) = call.view(producer);
+    let good = call.consumer_setup(viewer, producer);
+    let (nobody, nothing) = (SessionId(99), ProducerIndex(99));
+    let cases = [
+        (ConsumerSetup { session: nobody, ..good.clone() }, ConsumeError::UnknownSession(nobody)),
+        (ConsumerSetup { producer: nothing, ..good.clone() }, ConsumeError::UnknownProducer(nothing)),
+        (ConsumerSetup { stream: 1, ..good.clone() }, ConsumeError::UnknownProducer(producer)),
+        (ConsumerSetup { ssrc, ..good.clone() }, ConsumeError::SsrcInUse(ssrc)),
+        (ConsumerSetup { rtx_ssrc: Some(ssrc), ..good.clone() }, ConsumeError::SsrcInUse(ssrc)),
+        (ConsumerSetup { ssrc: 8, ..good.clone() }, ConsumeError::SsrcInUse(8)),
+    ];
+    for (setup, expected) in cases {
+        assert_eq!(call.router.consume(setup, call.now, &mut call.out), Err(expected));
+    }
+    assert!(call.router.consume(good, call.now, &mut call.out).is_ok());
 }

@@ -97,7 +97,7 @@ impl Rtp {
     }
 
     /// This packet sent again on the RTX stream, as number `rtx_sequence`.
-    pub(crate) fn as_rtx(self, rtx_sequence: u16) -> Self {
+    pub(crate) fn into_rtx(self, rtx_sequence: u16) -> Self {
         let payload = [&self.sequence.to_be_bytes()[..], &self.payload].concat();
         Self { ssrc: RTX_SSRC, payload_type: RTX_PT, sequence: rtx_sequence, payload, ..self }
     }

@@ -11,7 +11,7 @@ fn r07_rtx_without_an_original_is_dropped() {
     let (viewer, ..) = call.view(producer);
     call.publish(&Rtp::key(1));
     for payload in [vec![], vec![0], vec![0, 2]] {
-        call.publish(&Rtp { payload, ..Rtp::delta(2).as_rtx(1) });
+        call.publish(&Rtp { payload, ..Rtp::delta(2).into_rtx(1) });
     }
     call.publish(&Rtp { payload_type: RTX_PT, ..Rtp::delta(2) });
     assert_eq!(call.seen(viewer).len(), 1);
@@ -152,6 +152,8 @@ fn c08_a_goodbye_ends_only_the_senders_own_stream() {
     let scores = [video, audio].map(|producer| call.router.producer_score(producer)[0].score);
     assert_eq!(scores, [0, 10]);
     assert!(matches!(call.out.events[0], RouterEvent::ProducerScore { producer, .. } if producer == video));
+    call.run_for(ms(3000));
+    assert_eq!(call.router.producer_score(video)[0].score, 0, "and stays ended");
     call.publish(&Rtp::delta(2));
     assert_eq!(call.seen(stranger).len(), 2, "who speaks again is heard again");
 }
@@ -167,7 +169,8 @@ fn any_bytes_at_all_leave_the_call_standing() {
         random ^= random << 17;
         random
     };
-    let templates = [Rtp::key(1), Rtp::delta(2), Rtp::delta(3).as_rtx(1), Rtp::padding(4)].map(|packet| packet.bytes());
+    let templates =
+        [Rtp::key(1), Rtp::delta(2), Rtp::delta(3).into_rtx(1), Rtp::padding(4)].map(|packet| packet.bytes());
     for round in 0..30_000usize {
         let mut bytes = templates[round % templates.len()].clone();
         // Mostly numbers and timestamps, so that the packets get past the SSRC table.

@@ -121,3 +121,15 @@ fn a_silent_stream_is_left_in_peace_and_asked_again_when_it_speaks() {
     call.publish(&Rtp::delta(1));
     assert_eq!(call.key_frame_requests(), asked + 1);
 }
+
+#[test]
+fn a_producer_without_viewers_is_never_asked() {
+    let (mut call, producer) = Call::with_video();
+    let (_, _, consumer) = call.view(producer);
+    let asked = call.key_frame_requests();
+    call.router.close_consumer(consumer);
+    call.publish(&Rtp::delta(1));
+    call.publish(&Rtp::delta(600));
+    call.run_for(ms(5000));
+    assert_eq!(call.key_frame_requests(), asked);
+}

@@ -19,7 +19,7 @@ fn upstream_loss_is_asked_for_repaired_by_rtx_and_seen_by_viewers() {
     assert_eq!(call.nacked(), [0u16; 0], "reordering gets 10 ms");
     call.run_for(ms(1));
     assert_eq!(call.nacked(), [11]);
-    call.publish(&Rtp::delta(11).as_rtx(77));
+    call.publish(&Rtp::delta(11).into_rtx(77));
     assert_eq!(call.seen(viewer), [(1000, Some(10)), (1002, Some(12)), (1001, Some(11))]);
     call.run_for(ms(500));
     assert_eq!(call.nacked(), [11], "a repaired packet is not asked for again");
@@ -32,7 +32,7 @@ fn a_repaired_packet_is_the_original_byte_for_byte() {
     call.view(producer);
     call.publish(&Rtp::key(10));
     call.publish(&Rtp::delta(12));
-    call.publish(&Rtp::delta(11).as_rtx(1));
+    call.publish(&Rtp::delta(11).into_rtx(1));
     let repaired = call.out.rtp.last().unwrap();
     assert_eq!((&repaired.payload, repaired.rewrite.payload_type), (&Rtp::delta(11).payload, VIEWER_PT));
     assert_eq!(repaired.rewrite.timestamp, 11 * 3000);
@@ -56,7 +56,7 @@ fn a_lost_key_frame_start_that_rtx_brings_starts_the_viewer() {
     let (viewer, ..) = call.view(producer);
     call.publish(&Rtp::delta(9));
     call.publish(&Rtp::delta(11));
-    call.publish(&Rtp::key(10).as_rtx(1));
+    call.publish(&Rtp::key(10).into_rtx(1));
     assert_eq!(call.seen(viewer), [(1000, Some(10)), (1001, Some(11))]);
 }
 
@@ -65,8 +65,8 @@ fn rtx_probes_repair_nothing_and_reach_nobody() {
     let (mut call, producer) = Call::with_video();
     let (viewer, ..) = call.view(producer);
     call.publish_pictures(1..5);
-    call.publish(&Rtp::delta(3).as_rtx(1));
-    call.publish(&Rtp { payload: Vec::new(), padding: 100, ..Rtp::delta(3).as_rtx(2) });
+    call.publish(&Rtp::delta(3).into_rtx(1));
+    call.publish(&Rtp { payload: Vec::new(), padding: 100, ..Rtp::delta(3).into_rtx(2) });
     assert_eq!(call.seen(viewer).len(), 4);
     assert_eq!(call.router.counters(call.publisher).unwrap().rtx_packets_dropped, 2);
 }

@@ -1,5 +1,7 @@
 //! What publishers and viewers see of a router, in virtual time.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod binding;
 mod call;
 mod forwarding;
@@ -7,4 +9,5 @@ mod hostile;
 mod key_frames;
 mod loss;
 mod reports;
+mod traces;
 mod transport_cc;

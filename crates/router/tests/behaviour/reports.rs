@@ -276,7 +276,7 @@ fn stats_count_what_came_and_went() {
     let (_, ssrc, consumer) = call.view(producer);
     call.publish_pictures(0..60);
     call.publish(&Rtp::delta(62));
-    call.publish(&Rtp::delta(61).as_rtx(1));
+    call.publish(&Rtp::delta(61).into_rtx(1));
     let inbound = call.router.producer_stats(producer, call.now).remove(0);
     assert_eq!((inbound.base.ssrc, inbound.packet_count, inbound.byte_count), (VIDEO_SSRC, 61, 61 * 18));
     assert_eq!((inbound.base.packets_repaired, inbound.base.packets_retransmitted), (1, 1));

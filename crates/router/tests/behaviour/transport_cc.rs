@@ -55,8 +55,8 @@ fn probes_of_padding_on_either_stream_are_told_about() {
     let (mut call, _) = Call::with_video();
     call.publish(&numbered(Rtp::key(1), 1));
     call.publish(&numbered(Rtp::padding(2), 2));
-    call.publish(&numbered(Rtp { payload: Vec::new(), padding: 100, ..Rtp::delta(1).as_rtx(1) }, 3));
-    call.publish(&numbered(Rtp::key(1).as_rtx(2), 4));
+    call.publish(&numbered(Rtp { payload: Vec::new(), padding: 100, ..Rtp::delta(1).into_rtx(1) }, 3));
+    call.publish(&numbered(Rtp::key(1).into_rtx(2), 4));
     call.publish(&numbered(Rtp { ssrc: 99, ..Rtp::key(1) }, 5));
     call.run_for(ms(100));
     assert_eq!(told(&call).iter().map(|(number, _)| *number).collect::<Vec<_>>(), [1, 2, 3, 4, 5]);
