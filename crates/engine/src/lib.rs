@@ -1,7 +1,23 @@
-//! The media plane as one Rust API: workers, commands, replies and events as plain data.
+//! The media plane as one Rust API: workers, requests, replies and events as plain data.
+//!
+//! A [`Worker`] is one thread. It is asked by requests (JSON text with a number) and answers through its [`Outbox`],
+//! in order. [`process`] carries the same text over a byte stream, so that a worker can live in a child process.
 
+mod certificate;
+mod error;
+mod event_loop;
+mod journal;
 pub mod message;
 pub mod outbox;
+mod plane;
+pub mod process;
+mod random;
+mod request;
+mod resource_usage;
+mod setup;
+mod worker;
 
+pub use error::{RequestError, StartError};
 pub use message::{ErrorBody, LogLevel, Message, Outcome};
 pub use outbox::Outbox;
+pub use worker::{REQUESTS_MAX, THREAD_NAME_PREFIX, Worker};

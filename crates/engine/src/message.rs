@@ -1,5 +1,6 @@
 //! What a worker says: replies, events, logs and its last words. Plain data; the same over a bridge or a socket.
 
+use millrace_model::ErrorClass;
 use serde::Serialize;
 use serde_json::Value;
 use uuid::Uuid;
@@ -56,7 +57,7 @@ pub enum Outcome {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ErrorBody {
     /// The JavaScript class.
-    pub class: &'static str,
+    pub class: ErrorClass,
     /// The stable code, `ERR_…`.
     pub code: &'static str,
     /// What failed, which value, what to do.

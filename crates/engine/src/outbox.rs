@@ -246,7 +246,10 @@ mod tests {
         assert_eq!(messages.iter().filter(|m| matches!(m, Message::Reply { .. })).count(), 500);
         assert!(messages.len() <= MERGE_ABOVE_MESSAGES + 7);
         for object in 0..7u32 {
-            let last = messages.iter().rev().find(|m| matches!(m, Message::Event { target, .. } if target.as_u128() == u128::from(object)));
+            let last = messages
+                .iter()
+                .rev()
+                .find(|m| matches!(m, Message::Event { target, .. } if target.as_u128() == u128::from(object)));
             let value = 99_999 - (99_999 - object) % 7;
             assert_eq!(last, Some(&state(u128::from(object), value)));
         }

@@ -39,10 +39,36 @@ counters! {
     rtp_packets_received,
     /// RTP packets sent, retransmissions included.
     rtp_packets_sent,
+    /// Bytes of RTP packets received and authenticated, headers included.
+    rtp_bytes_received,
+    /// Bytes of RTP packets sent, headers and tags included.
+    rtp_bytes_sent,
     /// RTCP compound packets received and authenticated.
     rtcp_packets_received,
     /// RTCP compound packets sent.
     rtcp_packets_sent,
+    /// Messages that datagrams were sent as: a run of equal datagrams to one peer is one message (UDP GSO).
+    send_messages,
+    /// System calls that messages were sent with.
+    send_calls,
+    /// Datagrams that the system refused to send: no route, a refused port, a filter, a closed socket.
+    datagrams_refused_by_system,
+    /// Sealed datagrams dropped, oldest first, because full sockets held too many of them.
+    datagrams_overflown,
+    /// Datagrams dropped because the worker held as many packets as it may.
+    datagrams_dropped_no_memory,
+    /// Times a socket could not be read.
+    socket_errors,
+    /// TCP connections accepted.
+    tcp_connections_accepted,
+    /// TCP connections closed at once because the worker has as many as it may.
+    tcp_connections_refused,
+    /// TCP connections closed because no valid ICE check came in time.
+    tcp_connections_closed_idle,
+    /// TCP connections closed because what came was not framed packets (RFC 4571).
+    tcp_connections_closed_malformed,
+    /// TCP frames dropped because the peer reads too slowly.
+    tcp_frames_dropped,
     /// Datagrams dropped because they were empty, too long, or of no known protocol (RFC 7983).
     datagrams_dropped_unknown,
     /// Datagrams dropped because their source was never validated by ICE.

@@ -10,6 +10,7 @@ mod tests;
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
+use std::task::{Context, Poll};
 
 use thiserror::Error;
 
@@ -191,6 +192,17 @@ impl TcpConnection {
     /// The runtime is shutting down.
     pub async fn readable(&self) -> io::Result<()> {
         self.stream.readable().await
+    }
+
+    /// Asks whether there may be something to read, as [`readable`](Self::readable), and wakes the task when so. Lets
+    /// a task wait without borrowing the connection meanwhile.
+    pub fn poll_readable(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.stream.poll_read_ready(context)
+    }
+
+    /// Asks whether the kernel may take more, as [`writable`](Self::writable), and wakes the task when so.
+    pub fn poll_writable(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.stream.poll_write_ready(context)
     }
 
     /// Waits until the kernel may take more; ask only while [`pending_bytes`](Self::pending_bytes) is not 0.

@@ -209,6 +209,11 @@ impl WebRtcTransport {
         self.queue.add_stream(spec)
     }
 
+    /// Tells whether an SSRC was ever sent: it cannot be given to a new stream.
+    pub fn has_sent(&self, ssrc: u32) -> bool {
+        self.queue.has_sent(ssrc)
+    }
+
     /// Removes an outgoing stream and what waits of it. An unknown id changes nothing.
     pub fn remove_stream(&mut self, stream: OutgoingStreamId) {
         self.queue.remove_stream(stream);
@@ -265,6 +270,7 @@ impl WebRtcTransport {
     fn open_rtp(&mut self, packet: PacketMut) -> Option<Received> {
         let opened = self.open(packet, SrtpInbound::open_rtp)?;
         self.counters.rtp_packets_received += 1;
+        self.counters.rtp_bytes_received += opened.bytes().len() as u64;
         Some(Received::Rtp(opened))
     }
 
@@ -292,17 +298,14 @@ impl WebRtcTransport {
         &mut self,
         now: Instant,
         slots: &mut S,
-        call: impl FnOnce(&mut OutgoingQueue, &mut Outlet<'_, Counted<'_, S>>),
+        call: impl FnOnce(&mut OutgoingQueue, &mut Outlet<'_, S>),
     ) {
         let (Some(tuple), Some(srtp)) = (self.ice.selected_tuple(), &mut self.srtp) else {
             self.counters.outgoing_packets_refused += 1;
             return;
         };
         let (srtp, counters) = (&mut srtp.outbound, &mut self.counters);
-        let mut slots = Counted { slots, datagrams: 0, bytes: 0 };
-        call(&mut self.queue, &mut Outlet { tuple: *tuple, now, slots: &mut slots, srtp, log: &mut (), counters });
-        self.counters.datagrams_sent += slots.datagrams;
-        self.counters.datagram_bytes_sent += slots.bytes;
+        call(&mut self.queue, &mut Outlet { tuple: *tuple, now, slots, srtp, log: &mut (), counters });
         if self.queue.is_exhausted() {
             // RFC 3711 §9.2: these keys must not seal another packet.
             self.association.close(now, &mut self.counters);
@@ -341,25 +344,6 @@ impl WebRtcTransport {
 
 /// [`SrtpInbound::open_rtp`] or [`SrtpInbound::open_rtcp`].
 type Open = fn(&mut SrtpInbound, &mut PacketMut) -> Result<(), SrtpError>;
-
-/// Counts what is sent through slots.
-struct Counted<'a, S> {
-    slots: &'a mut S,
-    datagrams: u64,
-    bytes: u64,
-}
-
-impl<S: SendSlots> SendSlots for Counted<'_, S> {
-    fn slot(&mut self, tuple: &Tuple) -> Option<&mut [u8]> {
-        self.slots.slot(tuple)
-    }
-
-    fn commit(&mut self, tuple: &Tuple, len: usize) {
-        self.datagrams += 1;
-        self.bytes += len as u64;
-        self.slots.commit(tuple, len);
-    }
-}
 
 #[cfg(test)]
 mod tests;

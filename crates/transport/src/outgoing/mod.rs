@@ -168,6 +168,11 @@ impl OutgoingQueue {
         }
     }
 
+    /// Tells whether the transport sends or ever sent this SSRC, so that it cannot be given to a new stream.
+    pub fn has_sent(&self, ssrc: u32) -> bool {
+        self.ssrcs.contains(&ssrc)
+    }
+
     /// Tells whether nothing waits.
     pub fn is_empty(&self) -> bool {
         self.waiting.is_empty()
@@ -204,6 +209,8 @@ impl OutgoingQueue {
             Ok(sent) => {
                 outlet.slots.commit(&outlet.tuple, sent.bytes);
                 outlet.counters.rtp_packets_sent += 1;
+                outlet.counters.rtp_bytes_sent += sent.bytes as u64;
+                count_datagram(sent.bytes, outlet.counters);
                 outlet.log.on_sent(&sent);
             }
             Err(refusal) => self.refuse(refusal, outlet.counters),
@@ -218,6 +225,7 @@ impl OutgoingQueue {
             Ok(len) => {
                 outlet.slots.commit(&outlet.tuple, len);
                 outlet.counters.rtcp_packets_sent += 1;
+                count_datagram(len, outlet.counters);
             }
             Err(refusal) => self.refuse(refusal, outlet.counters),
         }
@@ -283,6 +291,11 @@ fn write_rtx_payload(original: u16, payload: &[u8], place: &mut [u8]) -> Result<
     *number = original.to_be_bytes();
     rest.get_mut(..payload.len()).ok_or(Refusal::Misuse)?.copy_from_slice(payload);
     Ok(number.len() + payload.len())
+}
+
+fn count_datagram(bytes: usize, counters: &mut Counters) {
+    counters.datagrams_sent += 1;
+    counters.datagram_bytes_sent += bytes as u64;
 }
 
 fn seal_rtcp([front, back]: [&[u8]; 2], srtp: &mut SrtpOutbound, slot: &mut [u8]) -> Result<usize, Refusal> {

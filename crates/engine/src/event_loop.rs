@@ -1,0 +1,164 @@
+//! What a worker's thread does: wait for requests, sockets and deadlines, and hand each to the [`Plane`].
+//!
+//! Everything runs on one thread, so the plane sits in a `RefCell`; a borrow never lives across an `await`.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use millrace_model::CheckedWorkerSettings;
+use millrace_net::UdpSocket;
+use millrace_transport::SocketId;
+use millrace_transport::dtls::LocalCertificate;
+use tokio::runtime::Builder;
+use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::task::{JoinHandle, LocalSet, spawn_local, yield_now};
+
+use crate::outbox::Outbox;
+use crate::plane::{Plane, SocketHandle};
+use crate::worker::panic_text;
+
+/// How long a watcher waits after its socket failed.
+const SOCKET_ERROR_PAUSE: Duration = Duration::from_millis(100);
+
+/// Runs until the owner closes the worker; an error is the worker's last words.
+pub(crate) fn run(
+    settings: CheckedWorkerSettings,
+    certificate: LocalCertificate,
+    inbox: mpsc::Receiver<String>,
+    closed: oneshot::Receiver<()>,
+    outbox: Arc<Outbox>,
+) -> Result<(), String> {
+    let runtime = Builder::new_current_thread().enable_io().enable_time().build();
+    let runtime = runtime.map_err(|error| format!("the worker's runtime could not be made: {error}"))?;
+    let plane = Plane::new(settings, certificate, outbox, Instant::now());
+    LocalSet::new().block_on(&runtime, Loop::new(plane).serve(inbox, closed))
+}
+
+/// The plane with the tasks that watch its sockets.
+struct Loop {
+    shared: Rc<Shared>,
+    watchers: HashMap<SocketId, JoinHandle<()>>,
+}
+
+/// What watchers share with the loop.
+struct Shared {
+    plane: RefCell<Plane>,
+    /// Rings when a watcher changed what the loop waits for: a nearer deadline, a new socket, a panic.
+    changed: Notify,
+    panic: RefCell<Option<String>>,
+}
+
+impl Loop {
+    fn new(plane: Plane) -> Self {
+        let shared = Shared { plane: RefCell::new(plane), changed: Notify::new(), panic: RefCell::default() };
+        Self { shared: Rc::new(shared), watchers: HashMap::new() }
+    }
+
+    async fn serve(
+        mut self,
+        mut inbox: mpsc::Receiver<String>,
+        mut closed: oneshot::Receiver<()>,
+    ) -> Result<(), String> {
+        loop {
+            let deadline = self.shared.plane.borrow_mut().deadline();
+            tokio::select! {
+                biased;
+                _ = &mut closed => break,
+                () = wait_until(deadline) => self.shared.plane.borrow_mut().handle_timeout(Instant::now()),
+                () = self.shared.changed.notified() => {}
+                request = inbox.recv() => {
+                    let Some(text) = request else { break };
+                    let reply = self.shared.plane.borrow_mut().handle_request(&text, Instant::now());
+                    // Ports must be free when the reply that closed their owner is read.
+                    self.update_watchers().await;
+                    self.shared.plane.borrow_mut().say(reply);
+                }
+            }
+            self.update_watchers().await;
+            if let Some(panic) = self.shared.panic.borrow_mut().take() {
+                return Err(panic);
+            }
+        }
+        self.shared.plane.borrow_mut().close(Instant::now());
+        self.update_watchers().await;
+        Ok(())
+    }
+
+    /// Ends the watchers of closed sockets and starts those of new ones.
+    async fn update_watchers(&mut self) {
+        let changes = self.shared.plane.borrow_mut().take_socket_changes();
+        for watcher in changes.closed.into_iter().filter_map(|id| self.watchers.remove(&id)) {
+            watcher.abort();
+            // The only error is the cancellation just asked for; panics are caught inside.
+            let _ = watcher.await;
+        }
+        for (id, socket) in changes.opened {
+            let watcher = spawn_local(watch(Rc::clone(&self.shared), id, socket));
+            self.watchers.insert(id, watcher);
+        }
+        for (id, socket) in changes.blocked {
+            spawn_local(wait_writable(Rc::clone(&self.shared), id, socket));
+        }
+    }
+}
+
+async fn wait_until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Waits for a socket and lets the plane attend to it, until it is closed or fails.
+async fn watch(shared: Rc<Shared>, id: SocketId, socket: SocketHandle) {
+    loop {
+        match socket.ready().await {
+            Ok(ready) => {
+                let open = shared.attend(|plane| plane.attend_socket(id, &socket, ready, Instant::now()));
+                if open != Some(true) {
+                    return;
+                }
+                // Other sockets, requests and timers get their turn after each bounded read.
+                yield_now().await;
+            }
+            Err(_) => {
+                let open = shared.attend(|plane| plane.socket_failed(id, Instant::now()));
+                if open != Some(true) {
+                    return;
+                }
+                // Such as no descriptor left for a new connection: it may pass, and must not spin.
+                tokio::time::sleep(SOCKET_ERROR_PAUSE).await;
+            }
+        }
+    }
+}
+
+/// Waits once until a full socket takes datagrams again. A closed socket's waiting ends with its last handle.
+async fn wait_writable(shared: Rc<Shared>, id: SocketId, socket: Rc<UdpSocket>) {
+    let _ = socket.writable().await;
+    shared.attend(|plane| plane.socket_writable(id, Instant::now()));
+}
+
+impl Shared {
+    /// Lets the plane do something for a watcher; `None` after a panic, which ends the worker.
+    fn attend<T>(&self, work: impl FnOnce(&mut Plane) -> T) -> Option<T> {
+        let mut plane = self.plane.borrow_mut();
+        match catch_unwind(AssertUnwindSafe(|| work(&mut plane))) {
+            Ok(value) => {
+                if plane.take_loop_is_stale() {
+                    self.changed.notify_one();
+                }
+                Some(value)
+            }
+            Err(panic) => {
+                *self.panic.borrow_mut() = Some(panic_text(panic.as_ref()));
+                self.changed.notify_one();
+                None
+            }
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! What routers and transports say, as applications hear it.
+
+use std::time::Instant;
+
+use millrace_model::{ConsumerScore, ProducerScore, ProducerVideoOrientation};
+use millrace_router::{Direction, RouterEvent, Trace, TracedPacket};
+use serde_json::{Map, Value, json};
+use uuid::Uuid;
+
+use super::Plane;
+use crate::message::Message;
+
+/// An event message.
+pub(super) fn event(target: Uuid, event: &'static str, data: Value) -> Message {
+    Message::Event { target, event, data }
+}
+
+impl Plane {
+    /// Says an event after the reply of the request at hand.
+    pub(super) fn tell(&mut self, target: Uuid, name: &'static str, data: Value) {
+        self.events.push(event(target, name, data));
+    }
+
+    /// Tells what the router at `index` said during a call.
+    pub(super) fn tell_router_events(&mut self, index: usize, now: Instant) {
+        let timestamp_ms = self.timestamp_ms(now);
+        let Some(entry) = self.routers.get(index) else { return };
+        for said in self.router_events.drain(..) {
+            let target = match &said {
+                RouterEvent::ProducerScore { producer, .. }
+                | RouterEvent::VideoOrientation { producer, .. }
+                | RouterEvent::ProducerTrace { producer, .. } => {
+                    entry.producer(*producer).map(|producer| producer.id.uuid())
+                }
+                RouterEvent::ConsumerScore { consumer, .. } | RouterEvent::ConsumerTrace { consumer, .. } => {
+                    entry.consumer(*consumer).map(|consumer| consumer.id.uuid())
+                }
+            };
+            let (name, data) = told(said, timestamp_ms);
+            self.events.extend(target.map(|target| event(target, name, data)));
+        }
+    }
+
+    /// The worker's clock in milliseconds, as stats and traces show it.
+    pub(super) fn timestamp_ms(&self, now: Instant) -> u64 {
+        now.saturating_duration_since(self.started).as_millis() as u64
+    }
+}
+
+fn told(said: RouterEvent, timestamp_ms: u64) -> (&'static str, Value) {
+    match said {
+        RouterEvent::ProducerScore { scores, .. } => {
+            let scores: Vec<_> = scores
+                .into_iter()
+                .map(|score| ProducerScore {
+                    encoding_idx: score.stream.into(),
+                    ssrc: score.ssrc,
+                    rid: score.rid,
+                    score: score.score,
+                })
+                .collect();
+            ("score", json!(scores))
+        }
+        RouterEvent::ConsumerScore { score, .. } => ("score", json!(consumer_score(score))),
+        RouterEvent::VideoOrientation { orientation, .. } => {
+            let orientation = ProducerVideoOrientation {
+                camera: orientation.back_camera,
+                flip: orientation.flip,
+                rotation: orientation.rotation_degrees,
+            };
+            ("videoorientationchange", json!(orientation))
+        }
+        RouterEvent::ProducerTrace { trace, .. } | RouterEvent::ConsumerTrace { trace, .. } => {
+            ("trace", traced(&trace, timestamp_ms))
+        }
+    }
+}
+
+/// A consumer's score as applications see it.
+pub(super) fn consumer_score(score: millrace_router::ConsumerScore) -> ConsumerScore {
+    ConsumerScore { score: score.score, producer_score: score.producer_score, producer_scores: score.producer_scores }
+}
+
+fn traced(trace: &Trace, timestamp_ms: u64) -> Value {
+    let (kind, direction, info) = match trace {
+        Trace::Rtp { direction, packet } => ("rtp", *direction, packet_info(packet)),
+        Trace::KeyFrame { direction, packet } => ("keyframe", *direction, packet_info(packet)),
+        Trace::Nack { direction } => ("nack", *direction, Map::new()),
+        Trace::PictureLoss { direction, ssrc } => ("pli", *direction, ssrc_info(*ssrc)),
+        Trace::FullIntraRequest { direction, ssrc } => ("fir", *direction, ssrc_info(*ssrc)),
+        Trace::SenderReport { ssrc, ntp, timestamp, packet_count, octet_count } => {
+            let mut info = ssrc_info(*ssrc);
+            info.insert("ntpSec".into(), json!(ntp.0 >> 32));
+            info.insert("ntpFrac".into(), json!(ntp.0 & 0xffff_ffff));
+            info.insert("rtpTs".into(), json!(timestamp));
+            info.insert("packetCount".into(), json!(packet_count));
+            info.insert("octetCount".into(), json!(octet_count));
+            ("sr", Direction::In, info)
+        }
+    };
+    let direction = if direction == Direction::In { "in" } else { "out" };
+    json!({ "type": kind, "timestamp": timestamp_ms, "direction": direction, "info": info })
+}
+
+fn ssrc_info(ssrc: u32) -> Map<String, Value> {
+    Map::from_iter([("ssrc".to_owned(), json!(ssrc))])
+}
+
+fn packet_info(packet: &TracedPacket) -> Map<String, Value> {
+    let fields = [
+        ("ssrc", json!(packet.ssrc)),
+        ("payloadType", json!(packet.payload_type)),
+        ("sequenceNumber", json!(packet.sequence)),
+        ("timestamp", json!(packet.timestamp)),
+        ("marker", json!(packet.marker)),
+        ("isKeyFrame", json!(packet.key_frame)),
+        ("isRtx", json!(packet.rtx)),
+        ("size", json!(packet.size)),
+        ("payloadSize", json!(packet.payload_size)),
+    ];
+    fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}

@@ -1,0 +1,231 @@
+//! A worker's whole state and what may be done to it: the media plane on one thread.
+
+mod candidates;
+mod events;
+mod fanout;
+mod listen;
+mod receive;
+mod reports;
+mod requests;
+mod routers;
+mod sockets;
+mod streams;
+mod traffic;
+mod transports;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use millrace_model::{
+    CheckedWorkerSettings, ConsumerId, Counters, ProducerId, RouterId, TransportId, TransportPortRange, WallClock,
+    WebRtcServerId,
+};
+use millrace_net::{RecvBatch, TcpReadBuffer, TimerWheel};
+use millrace_packet::{PacketMut, PacketPool};
+use millrace_router::{ConsumerIndex, ProducerIndex, RouterEvent};
+use millrace_transport::SocketId;
+use millrace_transport::dtls::LocalCertificate;
+use rustc_hash::FxHashMap;
+use slab::Slab;
+
+use crate::journal::Journal;
+use crate::message::Message;
+use crate::outbox::Outbox;
+use crate::random::Random;
+
+pub(crate) use sockets::SocketHandle;
+
+use sockets::{Changes, Sockets};
+
+use listen::Server;
+use routers::RouterEntry;
+use transports::TransportEntry;
+
+/// Packets that a worker holds at most, in caches and queues together: 400 MB when all are in use.
+///
+/// When all are held, datagrams are dropped and counted until some are forgotten.
+const PACKETS_MAX: usize = 262_144;
+
+/// Transports of one worker at most. One more is refused.
+const TRANSPORTS_MAX: usize = 65_536;
+
+/// Everything that a worker has.
+pub(crate) struct Plane {
+    certificate: LocalCertificate,
+    rtc_ports: TransportPortRange,
+    outbox: Arc<Outbox>,
+    journal: Journal,
+    clock: WallClock,
+    random: Random,
+    pool: PacketPool,
+    /// There except while its datagrams are handled.
+    batch: Option<RecvBatch>,
+    read_buffer: TcpReadBuffer,
+    /// Packets of one TCP read, kept for its memory.
+    frames: Vec<PacketMut>,
+    sockets: Sockets,
+    servers: BTreeMap<WebRtcServerId, Server>,
+    routers: Slab<RouterEntry>,
+    router_ids: FxHashMap<RouterId, usize>,
+    transports: Slab<TransportEntry>,
+    transport_ids: FxHashMap<TransportId, usize>,
+    /// Each producer's router and index.
+    producer_ids: FxHashMap<ProducerId, (usize, ProducerIndex)>,
+    /// Each consumer's router and index.
+    consumer_ids: FxHashMap<ConsumerId, (usize, ConsumerIndex)>,
+    /// Which transport the datagrams of a validated path belong to.
+    paths: FxHashMap<(SocketId, SocketAddr), usize>,
+    /// Which transport made an ICE user name fragment.
+    ufrags: FxHashMap<Vec<u8>, usize>,
+    timers: TimerWheel,
+    /// Deadline that the event loop waits for, as it was last told.
+    armed: Option<Instant>,
+    loop_is_stale: bool,
+    /// What routers said during the call at hand.
+    router_events: Vec<RouterEvent>,
+    /// Events that follow the reply of the request at hand.
+    events: Vec<Message>,
+    /// What no open transport counts: the worker's own, and the sums of closed transports.
+    counters: Counters,
+    started: Instant,
+}
+
+/// The owner of a deadline, as a number for the timer wheel.
+#[derive(Clone, Copy)]
+enum TimerOwner {
+    Transport(usize),
+    Router(usize),
+    Connection(SocketId),
+}
+
+impl TimerOwner {
+    /// The wheel's tables are indexed by these numbers, which therefore stay dense.
+    fn id(self) -> u32 {
+        match self {
+            Self::Transport(index) => (index as u32) << 2,
+            Self::Router(index) => ((index as u32) << 2) | 1,
+            Self::Connection(socket) => (socket.0 << 2) | 2,
+        }
+    }
+
+    fn of(id: u32) -> Self {
+        let index = id >> 2;
+        match id & 3 {
+            0 => Self::Transport(index as usize),
+            1 => Self::Router(index as usize),
+            _ => Self::Connection(SocketId(index)),
+        }
+    }
+}
+
+impl Plane {
+    pub(crate) fn new(
+        settings: CheckedWorkerSettings,
+        certificate: LocalCertificate,
+        outbox: Arc<Outbox>,
+        now: Instant,
+    ) -> Self {
+        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Self {
+            certificate,
+            rtc_ports: settings.rtc_ports,
+            journal: Journal::new(Arc::clone(&outbox), settings.log_level, settings.log_tags, now),
+            outbox,
+            clock: WallClock::new(now, since_epoch),
+            random: Random::new(),
+            pool: PacketPool::new(PACKETS_MAX),
+            batch: Some(RecvBatch::new()),
+            read_buffer: TcpReadBuffer::default(),
+            frames: Vec::new(),
+            sockets: Sockets::new(),
+            servers: BTreeMap::new(),
+            routers: Slab::new(),
+            router_ids: FxHashMap::default(),
+            transports: Slab::new(),
+            transport_ids: FxHashMap::default(),
+            producer_ids: FxHashMap::default(),
+            consumer_ids: FxHashMap::default(),
+            paths: FxHashMap::default(),
+            ufrags: FxHashMap::default(),
+            timers: TimerWheel::new(now),
+            armed: None,
+            loop_is_stale: false,
+            router_events: Vec::new(),
+            events: Vec::new(),
+            counters: Counters::default(),
+            started: now,
+        }
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) is wanted next. The event loop asks each time it waits.
+    pub(crate) fn deadline(&mut self) -> Option<Instant> {
+        self.armed = self.timers.next_deadline();
+        self.armed
+    }
+
+    /// Tells once whether the event loop waits for the wrong things: a nearer deadline or changed sockets.
+    pub(crate) fn take_loop_is_stale(&mut self) -> bool {
+        let nearer = match (self.timers.next_deadline(), self.armed) {
+            (Some(next), Some(armed)) => next < armed,
+            (next, None) => next.is_some(),
+            (None, Some(_)) => false,
+        };
+        std::mem::take(&mut self.loop_is_stale) || nearer || self.sockets.has_changed()
+    }
+
+    /// Does what is due.
+    pub(crate) fn handle_timeout(&mut self, now: Instant) {
+        while let Some(id) = self.timers.pop_due(now) {
+            match TimerOwner::of(id) {
+                TimerOwner::Transport(index) => self.transport_timeout(index, now),
+                TimerOwner::Router(index) => self.router_timeout(index, now),
+                TimerOwner::Connection(socket) => self.connection_timeout(socket, now),
+            }
+        }
+        self.finish();
+    }
+
+    /// What the event loop has to learn of sockets.
+    pub(crate) fn take_socket_changes(&mut self) -> Changes {
+        self.sockets.take_changes()
+    }
+
+    /// Sends what was collected.
+    fn flush(&mut self) {
+        self.sockets.flush(&mut self.counters);
+    }
+
+    /// Ends a turn: sends what was collected and says what happened.
+    fn finish(&mut self) {
+        self.flush();
+        for message in self.events.drain(..) {
+            self.outbox.push(message);
+        }
+    }
+
+    /// Says the reply of a request, then what happened while it was carried out.
+    pub(crate) fn say(&mut self, reply: Option<Message>) {
+        reply.into_iter().chain(self.events.drain(..)).for_each(|message| self.outbox.push(message));
+    }
+
+    /// Closes everything, telling peers.
+    pub(crate) fn close(&mut self, now: Instant) {
+        let routers: Vec<_> = self.routers.iter().map(|(index, _)| index).collect();
+        for index in routers {
+            self.close_router(index, now);
+        }
+        while let Some(id) = self.servers.keys().next().copied() {
+            self.close_server(id, now);
+        }
+        self.flush();
+    }
+
+    fn set_timer(&mut self, owner: TimerOwner, deadline: Option<Instant>) {
+        match deadline {
+            Some(deadline) => self.timers.set(owner.id(), deadline),
+            None => self.timers.cancel(owner.id()),
+        }
+    }
+}

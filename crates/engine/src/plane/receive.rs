@@ -1,0 +1,202 @@
+//! What comes from sockets: which transport it is for, and what becomes of it.
+
+use std::cell::RefCell;
+use std::time::{Duration, Instant};
+
+use millrace_net::{Datagram, RECV_DATAGRAMS_MAX, RecvReport, TcpClosed, TcpConnection, UdpSocket};
+use millrace_packet::PacketMut;
+use millrace_transport::stun;
+use millrace_transport::webrtc::Received;
+use millrace_transport::{DatagramKind, Protocol, SocketId, Tuple};
+
+use super::sockets::{Readiness, SocketHandle, SocketOwner};
+use super::{Plane, TimerOwner};
+
+/// Batches read from one socket before others get their turn.
+const BATCHES_PER_TURN_MAX: usize = 8;
+
+/// Time a TCP connection has for its first valid ICE check. Then it is closed and counted.
+const TCP_VALIDATION_TIME: Duration = Duration::from_secs(10);
+
+impl Plane {
+    /// Does what a socket is ready for; false when the socket is gone.
+    pub(crate) fn attend_socket(
+        &mut self,
+        id: SocketId,
+        handle: &SocketHandle,
+        ready: Readiness,
+        now: Instant,
+    ) -> bool {
+        if self.sockets.owner(id).is_none() {
+            return false;
+        }
+        let goes_on = match (handle, ready) {
+            (SocketHandle::Udp(socket), _) => {
+                self.receive_datagrams(id, socket, now);
+                true
+            }
+            (_, Readiness::Accepted(connection)) => {
+                self.accept(id, connection, now);
+                true
+            }
+            (SocketHandle::Connection(connection), Readiness::Readable) => self.receive_frames(id, connection, now),
+            (SocketHandle::Connection(connection), Readiness::Writable) => connection.borrow_mut().flush().is_ok(),
+            (SocketHandle::Listener(_), _) => true,
+        };
+        if !goes_on {
+            self.close_connection(id, now);
+        }
+        self.finish();
+        goes_on
+    }
+
+    /// A socket could not be waited for; false when it is gone. A connection is over then, others may recover.
+    pub(crate) fn socket_failed(&mut self, id: SocketId, now: Instant) -> bool {
+        self.counters.socket_errors += 1;
+        if self.sockets.is_connection(id) {
+            self.close_connection(id, now);
+            self.finish();
+        }
+        self.sockets.owner(id).is_some()
+    }
+
+    /// A full socket takes datagrams again: first those that were sealed, then what waits in transports.
+    pub(crate) fn socket_writable(&mut self, id: SocketId, now: Instant) {
+        self.sockets.unblock(id);
+        self.flush();
+        for (index, entry) in &mut self.transports {
+            if entry.core.has_waiting(id) {
+                entry.core.flush_queue(now, &mut self.sockets.slots(index, &mut self.counters));
+            }
+        }
+        self.finish();
+    }
+
+    fn receive_datagrams(&mut self, id: SocketId, socket: &UdpSocket, now: Instant) {
+        // Taken out while its datagrams are handled; nothing below receives from another socket.
+        let Some(mut batch) = self.batch.take() else { return };
+        for _ in 0..BATCHES_PER_TURN_MAX {
+            let received = socket.recv_batch(&self.pool, &mut batch);
+            self.count_received(batch.report());
+            for Datagram { packet, remote, local_ip } in batch.drain() {
+                let tuple = Tuple { socket: id, protocol: Protocol::Udp, remote, local_ip };
+                self.handle_packet(&tuple, packet, now);
+            }
+            self.flush();
+            self.counters.socket_errors += u64::from(received.is_err());
+            if !matches!(received, Ok(RECV_DATAGRAMS_MAX)) {
+                break;
+            }
+        }
+        self.batch = Some(batch);
+    }
+
+    /// Counts what no transport will.
+    fn count_received(&mut self, report: RecvReport) {
+        self.counters.datagrams_received += report.too_long as u64 + report.no_slot as u64;
+        self.counters.datagrams_dropped_unknown += report.too_long as u64;
+        self.counters.datagrams_dropped_no_memory += report.no_slot as u64;
+    }
+
+    /// Finds the transport of a packet and lets it have it.
+    fn handle_packet(&mut self, tuple: &Tuple, packet: PacketMut, now: Instant) {
+        let path = (tuple.socket, tuple.remote);
+        let Some(index) = self.paths.get(&path).copied().or_else(|| self.transport_of_check(tuple, packet.bytes()))
+        else {
+            self.counters.datagrams_received += 1;
+            self.counters.datagram_bytes_received += packet.bytes().len() as u64;
+            self.counters.datagrams_dropped_unvalidated += 1;
+            return;
+        };
+        // A peer that moves to another transport keeps its address: the check's user name decides.
+        let index = match DatagramKind::of(packet.bytes()) {
+            DatagramKind::Stun => self.transport_of_check(tuple, packet.bytes()).unwrap_or(index),
+            _ => index,
+        };
+        let Some(entry) = self.transports.get_mut(index) else { return };
+        match entry.core.handle_datagram(tuple, packet, now) {
+            Some(Received::Rtp(packet)) => self.route_rtp(index, packet, now),
+            Some(Received::Rtcp(packet)) => self.route_rtcp(index, packet.bytes(), now),
+            None => self.after_transport(index, now),
+        }
+    }
+
+    /// The transport whose user name fragment a STUN check names, if it listens on the socket that the check came to.
+    fn transport_of_check(&self, tuple: &Tuple, bytes: &[u8]) -> Option<usize> {
+        let ufrag = stun::request_ufrag(bytes)?;
+        let index = *self.ufrags.get(ufrag)?;
+        let server = self.transports.get(index)?.server;
+        let listens = match self.sockets.owner(tuple.socket)? {
+            SocketOwner::Transport(owner) => owner == index,
+            SocketOwner::Server(id) => server == Some(id),
+        };
+        listens.then_some(index)
+    }
+
+    fn route_rtp(&mut self, index: usize, packet: PacketMut, now: Instant) {
+        let Some(transport) = self.transports.get(index) else { return };
+        let session = transport.session;
+        self.with_router(transport.router, now, |core, fanout| core.handle_rtp(session, packet, now, fanout));
+    }
+
+    fn route_rtcp(&mut self, index: usize, compound: &[u8], now: Instant) {
+        let Some(transport) = self.transports.get(index) else { return };
+        let session = transport.session;
+        self.with_router(transport.router, now, |core, fanout| core.handle_rtcp(session, compound, now, fanout));
+    }
+
+    fn accept(&mut self, listener: SocketId, connection: TcpConnection, now: Instant) {
+        let Some(owner) = self.sockets.owner(listener) else { return };
+        match self.sockets.add_connection(connection, owner) {
+            Some(id) => {
+                self.counters.tcp_connections_accepted += 1;
+                self.set_timer(TimerOwner::Connection(id), Some(now + TCP_VALIDATION_TIME));
+            }
+            None => self.counters.tcp_connections_refused += 1,
+        }
+    }
+
+    fn receive_frames(&mut self, id: SocketId, connection: &RefCell<TcpConnection>, now: Instant) -> bool {
+        let mut packets = std::mem::take(&mut self.frames);
+        let (tuple, received) = {
+            // Given back before the packets are handled: answers leave by the same connection.
+            let mut connection = connection.borrow_mut();
+            let (remote, local_ip) = (connection.remote_addr(), Some(connection.local_addr().ip()));
+            let tuple = Tuple { socket: id, protocol: Protocol::Tcp, remote, local_ip };
+            (tuple, connection.recv(&mut self.read_buffer, &self.pool, |packet| packets.push(packet)))
+        };
+        for packet in packets.drain(..) {
+            self.handle_packet(&tuple, packet, now);
+        }
+        self.frames = packets;
+        match &received {
+            Ok(report) => self.counters.datagrams_dropped_no_memory += report.no_slot as u64,
+            Err(TcpClosed::Framing(_)) => self.counters.tcp_connections_closed_malformed += 1,
+            Err(TcpClosed::ByPeer | TcpClosed::Outside(_)) => {}
+        }
+        received.is_ok()
+    }
+
+    /// Closes a connection and takes its path from its transport.
+    pub(super) fn close_connection(&mut self, id: SocketId, now: Instant) {
+        self.set_timer(TimerOwner::Connection(id), None);
+        let users: Vec<_> =
+            self.paths.iter().filter(|((socket, _), _)| *socket == id).map(|(_, index)| *index).collect();
+        for index in users {
+            if let Some(entry) = self.transports.get_mut(index) {
+                entry.core.remove_socket(id, now);
+            }
+            self.after_transport(index, now);
+        }
+        self.sockets.close(id);
+    }
+
+    /// Time is up for the first check of a connection.
+    pub(super) fn connection_timeout(&mut self, id: SocketId, now: Instant) {
+        let is_used = self.paths.keys().any(|(socket, _)| *socket == id);
+        if self.sockets.is_connection(id) && !is_used {
+            self.counters.tcp_connections_closed_idle += 1;
+            self.close_connection(id, now);
+        }
+    }
+}

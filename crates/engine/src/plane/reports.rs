@@ -1,0 +1,283 @@
+//! What applications may look at: dumps, statistics, metrics.
+
+use std::time::Instant;
+
+use millrace_model::{
+    BaseTransportDump, BaseTransportStats, ConsumerDump, ConsumerType, DtlsRole, IceRole, Metrics, NameEntriesDump,
+    NameEntryDump, ProducerDump, ProducerType, RecvRtpHeaderExtensions, RouterDump, RtpListenerDump, RtpParameters,
+    RtpStreamDump, RtpStreamParametersDump, RtxStreamDump, RtxStreamParameters, SsrcEntryDump, WebRtcTransportDump,
+    WebRtcTransportStat, WorkerDump,
+};
+use millrace_transport::webrtc::DtlsState;
+use serde_json::Value;
+
+use super::Plane;
+use super::requests::json;
+use super::routers::{ConsumerEntry, ProducerEntry, RouterEntry};
+use super::streams::{ConsumerAt, ProducerAt};
+use super::traffic::Bytes;
+use super::transports::{dtls_state, ice_parameters, ice_state};
+use crate::error::RequestError;
+
+impl Plane {
+    pub(super) fn worker_dump(&self) -> WorkerDump {
+        WorkerDump {
+            pid: std::process::id(),
+            web_rtc_server_ids: self.servers.keys().copied().collect(),
+            router_ids: self.routers.iter().map(|(_, router)| router.id).collect(),
+        }
+    }
+
+    /// The counters of the worker and of each open transport. A transport's own and its session's are one.
+    pub(super) fn metrics(&self) -> Metrics {
+        let counted: Vec<_> = self
+            .transports
+            .iter()
+            .map(|(_, entry)| {
+                let mut counters = entry.core.counters().clone();
+                let session = self.routers.get(entry.router).and_then(|router| router.core.counters(entry.session));
+                session.into_iter().for_each(|session| counters.add(session));
+                (entry.id, counters)
+            })
+            .collect();
+        Metrics::new(&self.counters, counted.iter().map(|(id, counters)| (*id, counters)))
+    }
+
+    pub(super) fn router_dump(&self, index: usize) -> RouterDump {
+        let entry = &self.routers[index];
+        let producers = entry.producers.iter().flatten();
+        let consumers = || entry.consumers.iter().flatten();
+        let viewers = |producer: &ProducerEntry| NameEntriesDump {
+            key: producer.id.to_string(),
+            values: consumers()
+                .filter(|consumer| consumer.producer == producer.id)
+                .map(|consumer| consumer.id.to_string())
+                .collect(),
+        };
+        RouterDump {
+            id: entry.id,
+            transport_ids: self.transports_of(index).map(|transport| transport.id).collect(),
+            rtp_observer_ids: Vec::new(),
+            map_producer_id_consumer_ids: producers.map(viewers).collect(),
+            map_consumer_id_producer_id: consumers()
+                .map(|consumer| NameEntryDump { key: consumer.id.to_string(), value: consumer.producer.to_string() })
+                .collect(),
+            map_producer_id_observer_ids: Vec::new(),
+            map_data_producer_id_data_consumer_ids: Vec::new(),
+            map_data_consumer_id_data_producer_id: Vec::new(),
+        }
+    }
+
+    fn transports_of(&self, router: usize) -> impl Iterator<Item = &super::transports::TransportEntry> {
+        self.transports.iter().map(|(_, entry)| entry).filter(move |entry| entry.router == router)
+    }
+
+    pub(super) fn transport_dump(&self, index: usize) -> WebRtcTransportDump {
+        let entry = &self.transports[index];
+        let router = &self.routers[entry.router];
+        let tuple = entry.core.selected_tuple().and_then(|tuple| self.shown_tuple(index, tuple));
+        let remote_cert = match entry.core.dtls_state() {
+            DtlsState::Connected { remote_certificate } => Some(remote_certificate.clone()),
+            _ => None,
+        };
+        WebRtcTransportDump {
+            base: base_dump(index, entry, router),
+            ice_role: IceRole::Controlled,
+            ice_parameters: ice_parameters(entry.core.ice_parameters()),
+            ice_candidates: entry.candidates.clone(),
+            ice_state: ice_state(entry.core.ice_state()),
+            ice_selected_tuple: tuple,
+            dtls_parameters: self.dtls_parameters(DtlsRole::Auto),
+            dtls_state: dtls_state(entry.core.dtls_state()),
+            dtls_remote_cert: remote_cert,
+        }
+    }
+
+    pub(super) fn transport_stats(&mut self, index: usize, now: Instant) -> Vec<WebRtcTransportStat> {
+        let timestamp = self.timestamp_ms(now);
+        let entry = &mut self.transports[index];
+        let counters = entry.core.counters();
+        let bytes = Bytes {
+            received: counters.datagram_bytes_received,
+            sent: counters.datagram_bytes_sent,
+            rtp_received: counters.rtp_bytes_received,
+            rtp_sent: counters.rtp_bytes_sent,
+        };
+        let bitrates = entry.traffic.read(bytes, now);
+        let entry = &self.transports[index];
+        let available = self.routers[entry.router].core.available_outgoing_bitrate(entry.session);
+        let base = BaseTransportStats {
+            transport_id: entry.id.to_string(),
+            timestamp,
+            bytes_received: bytes.received,
+            recv_bitrate: bitrates.received,
+            bytes_sent: bytes.sent,
+            send_bitrate: bitrates.sent,
+            rtp_bytes_received: bytes.rtp_received,
+            rtp_recv_bitrate: bitrates.rtp_received,
+            rtp_bytes_sent: bytes.rtp_sent,
+            rtp_send_bitrate: bitrates.rtp_sent,
+            available_outgoing_bitrate: available,
+            max_incoming_bitrate: entry.limits.max_incoming(),
+            max_outgoing_bitrate: entry.limits.max_outgoing(),
+            min_outgoing_bitrate: entry.limits.min_outgoing(),
+            ..BaseTransportStats::default()
+        };
+        let tuple = entry.core.selected_tuple().and_then(|tuple| self.shown_tuple(index, tuple));
+        vec![WebRtcTransportStat {
+            stats_type: "webrtc-transport".to_owned(),
+            base,
+            ice_role: IceRole::Controlled,
+            ice_state: ice_state(entry.core.ice_state()),
+            ice_selected_tuple: tuple,
+            dtls_state: dtls_state(entry.core.dtls_state()),
+        }]
+    }
+
+    pub(super) fn producer_dump(&self, (router, index): ProducerAt) -> Option<ProducerDump> {
+        let entry = &self.routers[router];
+        let producer = entry.producer(index)?;
+        let scores = entry.core.producer_score(index);
+        let score = |stream: usize| scores.iter().find(|score| usize::from(score.stream) == stream);
+        let streams = (0..producer.parameters.encodings.len())
+            .filter_map(|stream| Some(stream_dump(&producer.parameters, stream, score(stream)?.score)))
+            .collect();
+        Some(ProducerDump {
+            id: producer.id,
+            kind: producer.kind,
+            producer_type: ProducerType::Simple,
+            rtp_parameters: producer.parameters.clone(),
+            rtp_mapping: producer.mapping.clone(),
+            rtp_streams: streams,
+            trace_event_types: producer.traces.clone(),
+            paused: entry.core.is_producer_paused(index),
+        })
+    }
+
+    pub(super) fn consumer_dump(&self, (router, index): ConsumerAt) -> Option<ConsumerDump> {
+        let entry = &self.routers[router];
+        let consumer = entry.consumer(index)?;
+        let (_, producer) = self.producer_ids.get(&consumer.producer)?;
+        let score = entry.core.consumer_score(index).unwrap_or_default().score;
+        let media = consumer.parameters.codecs.iter().filter(|codec| !codec.is_rtx());
+        Some(ConsumerDump {
+            id: consumer.id,
+            producer_id: consumer.producer,
+            kind: consumer.kind,
+            consumer_type: ConsumerType::Simple,
+            rtp_parameters: consumer.parameters.clone(),
+            consumable_rtp_encodings: consumer.consumable_encodings.clone(),
+            supported_codec_payload_types: media.map(|codec| codec.payload_type).collect(),
+            trace_event_types: consumer.traces.clone(),
+            paused: consumer.paused,
+            producer_paused: entry.core.is_producer_paused(*producer),
+            priority: consumer.priority,
+            rtp_stream: stream_dump(&consumer.parameters, 0, score),
+        })
+    }
+
+    pub(super) fn producer_stats(&mut self, (router, index): ProducerAt, now: Instant) -> Value {
+        json(self.routers[router].core.producer_stats(index, now)).unwrap_or_default()
+    }
+
+    pub(super) fn consumer_stats(&mut self, (router, index): ConsumerAt, now: Instant) -> Result<Value, RequestError> {
+        let Some((sent, received)) = self.routers[router].core.consumer_stats(index, now) else {
+            return Ok(Value::Array(Vec::new()));
+        };
+        let received = received.map(json).transpose()?;
+        Ok([Some(json(sent)?), received].into_iter().flatten().collect())
+    }
+}
+
+fn base_dump(index: usize, entry: &super::transports::TransportEntry, router: &RouterEntry) -> BaseTransportDump {
+    let producers: Vec<_> = router.producers.iter().flatten().filter(|producer| producer.transport == index).collect();
+    let consumers: Vec<_> = router.consumers.iter().flatten().filter(|consumer| consumer.transport == index).collect();
+    BaseTransportDump {
+        id: entry.id,
+        producer_ids: producers.iter().map(|producer| producer.id).collect(),
+        consumer_ids: consumers.iter().map(|consumer| consumer.id).collect(),
+        map_ssrc_consumer_id: ssrc_entries(&consumers, |parameters| parameters.encodings.first()?.ssrc),
+        map_rtx_ssrc_consumer_id: ssrc_entries(&consumers, |parameters| Some(parameters.encodings.first()?.rtx?.ssrc)),
+        recv_rtp_header_extensions: extensions(&producers),
+        rtp_listener: listener(&producers),
+        trace_event_types: entry.traces.clone(),
+    }
+}
+
+fn ssrc_entries(consumers: &[&ConsumerEntry], ssrc: impl Fn(&RtpParameters) -> Option<u32>) -> Vec<SsrcEntryDump> {
+    let entry = |consumer: &&ConsumerEntry| {
+        Some(SsrcEntryDump { key: ssrc(&consumer.parameters)?, value: consumer.id.to_string() })
+    };
+    consumers.iter().filter_map(entry).collect()
+}
+
+/// The numbers of the header extensions that a transport reads, as its latest producer has them.
+fn extensions(producers: &[&ProducerEntry]) -> RecvRtpHeaderExtensions {
+    use millrace_model::uri;
+    let id = |uri: &str| producers.iter().rev().find_map(|producer| producer.parameters.header_extension_id(uri));
+    RecvRtpHeaderExtensions {
+        mid: id(uri::MID),
+        rid: id(uri::RTP_STREAM_ID),
+        rrid: id(uri::REPAIRED_RTP_STREAM_ID),
+        abs_send_time: id(uri::ABS_SEND_TIME),
+        transport_wide_cc01: id(uri::TRANSPORT_WIDE_CC),
+    }
+}
+
+fn listener(producers: &[&ProducerEntry]) -> RtpListenerDump {
+    let mut dump = RtpListenerDump::default();
+    for producer in producers {
+        let value = producer.id.to_string();
+        let name = |key: &String| NameEntryDump { key: key.clone(), value: value.clone() };
+        dump.mid_table.extend(producer.parameters.mid.as_ref().map(name));
+        for encoding in &producer.parameters.encodings {
+            dump.rid_table.extend(encoding.rid.as_ref().map(name));
+            let ssrcs = encoding.ssrc.into_iter().chain(encoding.rtx.map(|rtx| rtx.ssrc));
+            dump.ssrc_table.extend(ssrcs.map(|key| SsrcEntryDump { key, value: value.clone() }));
+        }
+    }
+    dump
+}
+
+/// One stream as its parameters describe it.
+fn stream_dump(parameters: &RtpParameters, index: usize, score: u8) -> RtpStreamDump {
+    let encoding = parameters.encodings.get(index).cloned().unwrap_or_default();
+    let codec = parameters.media_codec();
+    let payload_type = codec.map_or(0, |codec| codec.payload_type);
+    let has = |kind, parameter| codec.is_some_and(|codec| codec.has_feedback(kind, parameter));
+    let says = |name| codec.and_then(|codec| codec.parameters.u32_or(name, 0)) == Some(1);
+    let cname = parameters.rtcp.cname.clone().unwrap_or_default();
+    let rtx_codec = parameters.rtx_codec(payload_type);
+    let rtx_stream = encoding.rtx.zip(rtx_codec).map(|(rtx, codec)| RtxStreamDump {
+        params: RtxStreamParameters {
+            ssrc: rtx.ssrc,
+            payload_type: codec.payload_type,
+            mime_type: codec.mime_type.clone(),
+            clock_rate: codec.clock_rate,
+            rrid: None,
+            cname: cname.clone(),
+        },
+    });
+    RtpStreamDump {
+        params: RtpStreamParametersDump {
+            encoding_idx: index as u32,
+            ssrc: encoding.ssrc.unwrap_or_default(),
+            payload_type,
+            mime_type: codec.map(|codec| codec.mime_type.clone()).unwrap_or_default(),
+            clock_rate: codec.map_or(0, |codec| codec.clock_rate),
+            rid: encoding.rid,
+            cname,
+            rtx_ssrc: encoding.rtx.map(|rtx| rtx.ssrc),
+            rtx_payload_type: rtx_codec.map(|codec| codec.payload_type),
+            use_nack: has("nack", ""),
+            use_pli: has("nack", "pli"),
+            use_fir: has("ccm", "fir"),
+            use_in_band_fec: says("useinbandfec"),
+            use_dtx: encoding.dtx.unwrap_or_default() || says("usedtx"),
+            spatial_layers: 1,
+            temporal_layers: 1,
+        },
+        score,
+        rtx_stream,
+    }
+}

@@ -1,0 +1,234 @@
+//! Which method does what. Parameters are parsed here, at the door; inside there is no validation.
+
+use std::time::Instant;
+
+use millrace_model::{
+    ConsumerId, ConsumerOptions, ModelError, ProducerId, ProducerOptions, RouterId, RouterOptions, TransportId,
+    WebRtcServerId, WebRtcServerOptions, WebRtcTransportOptions, WorkerUpdateableSettings, parse,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::Plane;
+use crate::error::RequestError;
+use crate::message::{Message, Outcome};
+use crate::request::{Head, REQUEST_BYTES_MAX, id_of, refusal};
+use crate::resource_usage;
+
+type Answer = Result<Value, RequestError>;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct OfServer {
+    web_rtc_server_id: WebRtcServerId,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct OfRouter {
+    router_id: RouterId,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct OfTransport {
+    transport_id: TransportId,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct OfProducer {
+    producer_id: ProducerId,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct OfConsumer {
+    consumer_id: ConsumerId,
+}
+
+#[derive(Deserialize)]
+struct Bitrate {
+    bitrate: u64,
+}
+
+#[derive(Deserialize)]
+struct Types<T> {
+    types: Vec<T>,
+}
+
+#[derive(Deserialize)]
+struct PriorityParameter {
+    priority: u8,
+}
+
+impl Plane {
+    /// Carries out one request; the reply is to be [said](Plane::say). A text without a number gets no reply.
+    pub(crate) fn handle_request(&mut self, text: &str, now: Instant) -> Option<Message> {
+        let id = id_of(text)?;
+        let answer = self.answer(text, now);
+        self.flush();
+        Some(match answer {
+            Ok(value) => Message::Reply { id, outcome: Outcome::Ok(value) },
+            Err(error) => refusal(id, error),
+        })
+    }
+
+    fn answer(&mut self, text: &str, now: Instant) -> Answer {
+        if text.len() > REQUEST_BYTES_MAX {
+            let reason = format!("a request has at most {REQUEST_BYTES_MAX} bytes, this one {}", text.len());
+            return Err(ModelError::limit("arguments", reason).into());
+        }
+        let head: Head = serde_json::from_str(text)
+            .map_err(|error| ModelError::invalid("method", format!("the request cannot be read: {error}")))?;
+        let (noun, verb) = head.method.split_once('.').unwrap_or((&head.method, ""));
+        match noun {
+            "worker" => self.worker_request(verb, text, now),
+            "webRtcServer" => self.server_request(verb, text, now),
+            "router" => self.router_request(verb, text, now),
+            "transport" => self.transport_request(verb, text, now),
+            "producer" => self.producer_request(verb, text, now),
+            "consumer" => self.consumer_request(verb, text, now),
+            _ => Err(RequestError::UnknownMethod(head.method.into_owned())),
+        }
+    }
+
+    fn worker_request(&mut self, verb: &str, text: &str, now: Instant) -> Answer {
+        match verb {
+            "dump" => json(self.worker_dump()),
+            "getResourceUsage" => json(resource_usage::of_this_process()),
+            "getMetrics" => json(self.metrics()),
+            "updateSettings" => {
+                let WorkerUpdateableSettings { log_level, log_tags } = parse(text)?;
+                self.journal.update(log_level, log_tags);
+                Ok(Value::Null)
+            }
+            "createWebRtcServer" => {
+                let id = parse::<OfServer>(text)?.web_rtc_server_id;
+                self.create_server(id, parse::<WebRtcServerOptions>(text)?.into_checked()?)
+            }
+            "createRouter" => {
+                let id = parse::<OfRouter>(text)?.router_id;
+                self.create_router(id, parse::<RouterOptions>(text)?, now)
+            }
+            #[cfg(debug_assertions)]
+            "panic" => panic!("asked for by a test"),
+            _ => unknown("worker", verb),
+        }
+    }
+
+    fn server_request(&mut self, verb: &str, text: &str, now: Instant) -> Answer {
+        let id = parse::<OfServer>(text)?.web_rtc_server_id;
+        match verb {
+            "close" => {
+                self.close_server(id, now);
+                Ok(Value::Null)
+            }
+            "dump" => json(self.server_dump(id)?),
+            _ => unknown("webRtcServer", verb),
+        }
+    }
+
+    fn router_request(&mut self, verb: &str, text: &str, now: Instant) -> Answer {
+        let id = parse::<OfRouter>(text)?.router_id;
+        if verb == "close" {
+            if let Some(index) = self.router_ids.get(&id).copied() {
+                self.close_router(index, now);
+            }
+            return Ok(Value::Null);
+        }
+        let index = self.router_index(id)?;
+        match verb {
+            "dump" => json(self.router_dump(index)),
+            "updateMediaCodecs" => self.update_media_codecs(index, parse::<RouterOptions>(text)?),
+            "createWebRtcTransport" => {
+                let id = parse::<OfTransport>(text)?.transport_id;
+                let settings = parse::<WebRtcTransportOptions>(text)?.into_checked()?;
+                self.create_webrtc_transport(index, id, settings, now)
+            }
+            _ => unknown("router", verb),
+        }
+    }
+
+    fn transport_request(&mut self, verb: &str, text: &str, now: Instant) -> Answer {
+        let id = parse::<OfTransport>(text)?.transport_id;
+        if verb == "close" {
+            if let Some(index) = self.transport_ids.get(&id).copied() {
+                self.close_transport(index, now);
+            }
+            return Ok(Value::Null);
+        }
+        let index = self.transport_index(id)?;
+        match verb {
+            "dump" => json(self.transport_dump(index)),
+            "getStats" => json(self.transport_stats(index, now)),
+            "connect" => self.connect_transport(index, parse(text)?, now),
+            "restartIce" => self.restart_ice(index, now),
+            "setMaxIncomingBitrate" => self.set_max_incoming_bitrate(index, parse::<Bitrate>(text)?.bitrate, now),
+            "setMaxOutgoingBitrate" => self.limit_bitrate(index, |limits| limits.set_max_outgoing(bitrate(text)?)),
+            "setMinOutgoingBitrate" => self.limit_bitrate(index, |limits| limits.set_min_outgoing(bitrate(text)?)),
+            "enableTraceEvent" => self.trace_transport(index, parse::<Types<_>>(text)?.types),
+            "produce" => {
+                let id = parse::<OfProducer>(text)?.producer_id;
+                self.produce(index, id, parse::<ProducerOptions>(text)?.into_checked()?, now)
+            }
+            "consume" => {
+                let id = parse::<OfConsumer>(text)?.consumer_id;
+                self.consume(index, id, parse::<ConsumerOptions>(text)?.into_checked()?, now)
+            }
+            _ => unknown("transport", verb),
+        }
+    }
+
+    fn producer_request(&mut self, verb: &str, text: &str, now: Instant) -> Answer {
+        let id = parse::<OfProducer>(text)?.producer_id;
+        if verb == "close" {
+            self.close_producer(id, now);
+            return Ok(Value::Null);
+        }
+        let at = self.producer_at(id)?;
+        match verb {
+            "dump" => json(self.producer_dump(at)),
+            "getStats" => json(self.producer_stats(at, now)),
+            "pause" => self.pause_producer(at, now),
+            "resume" => self.resume_producer(at, now),
+            "enableTraceEvent" => self.trace_producer(at, parse::<Types<_>>(text)?.types),
+            _ => unknown("producer", verb),
+        }
+    }
+
+    fn consumer_request(&mut self, verb: &str, text: &str, now: Instant) -> Answer {
+        let id = parse::<OfConsumer>(text)?.consumer_id;
+        if verb == "close" {
+            self.close_consumer(id, now);
+            return Ok(Value::Null);
+        }
+        let at = self.consumer_at(id)?;
+        match verb {
+            "dump" => json(self.consumer_dump(at)),
+            "getStats" => self.consumer_stats(at, now),
+            "pause" => self.pause_consumer(at, now),
+            "resume" => self.resume_consumer(at, now),
+            "requestKeyFrame" => self.request_key_frame(at, now),
+            "setPreferredLayers" => self.set_preferred_layers(at, parse(text)?),
+            "setPriority" => self.set_priority(at, parse::<PriorityParameter>(text)?.priority),
+            "enableTraceEvent" => self.trace_consumer(at, parse::<Types<_>>(text)?.types),
+            _ => unknown("consumer", verb),
+        }
+    }
+}
+
+fn bitrate(text: &str) -> Result<u64, ModelError> {
+    parse::<Bitrate>(text).map(|parameter| parameter.bitrate)
+}
+
+/// A reply's value as JSON.
+pub(super) fn json(value: impl Serialize) -> Answer {
+    // Replies hold strings, numbers and lists of them, all of which have a JSON form.
+    serde_json::to_value(value)
+        .map_err(|error| RequestError::InvalidState(format!("the reply cannot be written: {error}")))
+}
+
+fn unknown(noun: &str, verb: &str) -> Answer {
+    Err(RequestError::UnknownMethod(format!("{noun}.{verb}")))
+}

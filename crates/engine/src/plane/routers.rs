@@ -1,0 +1,171 @@
+//! Routers: the rooms within which producers are consumed.
+
+use std::time::Instant;
+
+use millrace_model::{
+    ConsumerId, ConsumerLayers, ConsumerTraceEventType, MediaKind, ProducerId, ProducerTraceEventType, RouterId,
+    RouterOptions, RtpCapabilities, RtpEncodingParameters, RtpParameters, ortc,
+};
+use millrace_packet::OutgoingStreamId;
+use millrace_router::{ConsumerIndex, ProducerIndex, Router, SessionId};
+use serde_json::{Value, json};
+
+use super::{Plane, TimerOwner};
+use crate::error::RequestError;
+
+/// Routers of one worker at most. One more is refused.
+const ROUTERS_MAX: usize = 65_536;
+
+/// A router with its place in the worker.
+pub(super) struct RouterEntry {
+    pub(super) id: RouterId,
+    pub(super) core: Router,
+    pub(super) capabilities: RtpCapabilities,
+    /// The transport of each session, by the session's number.
+    pub(super) sessions: Vec<usize>,
+    /// What applications know of each producer, by its index.
+    pub(super) producers: Vec<Option<ProducerEntry>>,
+    /// What applications know of each consumer, by its index.
+    pub(super) consumers: Vec<Option<ConsumerEntry>>,
+}
+
+/// What was negotiated for a producer.
+pub(super) struct ProducerEntry {
+    pub(super) id: ProducerId,
+    pub(super) transport: usize,
+    pub(super) kind: MediaKind,
+    pub(super) parameters: RtpParameters,
+    pub(super) mapping: ortc::RtpCodecsEncodingsMapping,
+    pub(super) consumable: RtpParameters,
+    pub(super) traces: Vec<ProducerTraceEventType>,
+}
+
+/// What was negotiated for a consumer.
+pub(super) struct ConsumerEntry {
+    pub(super) id: ConsumerId,
+    pub(super) transport: usize,
+    pub(super) producer: ProducerId,
+    pub(super) kind: MediaKind,
+    pub(super) parameters: RtpParameters,
+    pub(super) consumable_encodings: Vec<RtpEncodingParameters>,
+    pub(super) stream: OutgoingStreamId,
+    pub(super) priority: u8,
+    pub(super) preferred_layers: Option<ConsumerLayers>,
+    pub(super) paused: bool,
+    pub(super) traces: Vec<ConsumerTraceEventType>,
+}
+
+impl RouterEntry {
+    pub(super) fn producer(&self, index: ProducerIndex) -> Option<&ProducerEntry> {
+        self.producers.get(index.0 as usize)?.as_ref()
+    }
+
+    pub(super) fn consumer(&self, index: ConsumerIndex) -> Option<&ConsumerEntry> {
+        self.consumers.get(index.0 as usize)?.as_ref()
+    }
+}
+
+/// Puts an entry at the index that the router chose.
+pub(super) fn place<T>(entries: &mut Vec<Option<T>>, index: u32, entry: T) {
+    let index = index as usize;
+    if entries.len() <= index {
+        entries.resize_with(index + 1, || None);
+    }
+    entries[index] = Some(entry);
+}
+
+impl Plane {
+    pub(super) fn router_index(&self, id: RouterId) -> Result<usize, RequestError> {
+        self.router_ids.get(&id).copied().ok_or_else(|| RequestError::not_found("Router", id))
+    }
+
+    pub(super) fn create_router(
+        &mut self,
+        id: RouterId,
+        options: RouterOptions,
+        now: Instant,
+    ) -> Result<Value, RequestError> {
+        if self.router_ids.contains_key(&id) {
+            return Err(RequestError::duplicate("Router", id));
+        }
+        if self.routers.len() >= ROUTERS_MAX {
+            return Err(RequestError::Limit(format!("a worker has at most {ROUTERS_MAX} routers")));
+        }
+        let capabilities = ortc::generate_router_rtp_capabilities(&options.media_codecs)?;
+        let reply = json!({ "rtpCapabilities": capabilities });
+        let index = self.routers.insert(RouterEntry {
+            id,
+            core: Router::new(self.clock, now),
+            capabilities,
+            sessions: Vec::new(),
+            producers: Vec::new(),
+            consumers: Vec::new(),
+        });
+        self.router_ids.insert(id, index);
+        Ok(reply)
+    }
+
+    pub(super) fn update_media_codecs(&mut self, index: usize, options: RouterOptions) -> Result<Value, RequestError> {
+        let capabilities = &mut self.routers[index].capabilities;
+        ortc::update_media_codecs(capabilities, &options.media_codecs)?;
+        Ok(json!({ "rtpCapabilities": capabilities }))
+    }
+
+    /// Closes a router with its transports.
+    pub(super) fn close_router(&mut self, index: usize, now: Instant) {
+        let transports: Vec<_> =
+            self.transports.iter().filter(|(_, entry)| entry.router == index).map(|(transport, _)| transport).collect();
+        for transport in transports {
+            self.close_transport(transport, now);
+        }
+        if let Some(entry) = self.routers.try_remove(index) {
+            self.router_ids.remove(&entry.id);
+            self.set_timer(TimerOwner::Router(index), None);
+        }
+    }
+
+    /// Closes an RTP session with its producers and consumers. Who viewed those producers is told; the application
+    /// that closes the transport knows of the others.
+    pub(super) fn close_session(&mut self, router: usize, session: SessionId) {
+        let Some(entry) = self.routers.get_mut(router) else { return };
+        let closed = entry.core.close_session(session);
+        if let Some(transport) = entry.sessions.get_mut(session.0 as usize) {
+            *transport = usize::MAX;
+        }
+        for consumer in closed.consumers {
+            self.forget_consumer(router, consumer);
+        }
+        for consumer in closed.orphans {
+            self.end_consumer(router, consumer);
+        }
+        for producer in closed.producers {
+            self.forget_producer(router, producer);
+        }
+    }
+
+    /// Takes a closed producer out of the tables.
+    pub(super) fn forget_producer(&mut self, router: usize, index: ProducerIndex) {
+        let entry = self.routers.get_mut(router).and_then(|entry| entry.producers.get_mut(index.0 as usize));
+        if let Some(producer) = entry.and_then(Option::take) {
+            self.producer_ids.remove(&producer.id);
+        }
+    }
+
+    /// Takes a closed consumer out of the tables and its stream out of its transport.
+    pub(super) fn forget_consumer(&mut self, router: usize, index: ConsumerIndex) -> Option<ConsumerId> {
+        let entry = self.routers.get_mut(router)?.consumers.get_mut(index.0 as usize)?;
+        let consumer = entry.take()?;
+        self.consumer_ids.remove(&consumer.id);
+        if let Some(transport) = self.transports.get_mut(consumer.transport) {
+            transport.core.remove_stream(consumer.stream);
+        }
+        Some(consumer.id)
+    }
+
+    /// Tells a viewer that what it viewed has ended.
+    pub(super) fn end_consumer(&mut self, router: usize, index: ConsumerIndex) {
+        if let Some(id) = self.forget_consumer(router, index) {
+            self.tell(id.uuid(), "producerclose", Value::Null);
+        }
+    }
+}

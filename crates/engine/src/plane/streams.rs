@@ -1,0 +1,398 @@
+//! Producers and consumers: negotiated, made, paused, closed.
+
+use std::time::Instant;
+
+use millrace_model::ortc::{self, ConsumerNegotiation};
+use millrace_model::{
+    ConsumerId, ConsumerLayers, ConsumerSettings, ConsumerTraceEventType, ConsumerType, MediaKind, ModelError,
+    ProducerId, ProducerSettings, ProducerTraceEventType, ProducerType, RtpParameters,
+};
+use millrace_packet::OutgoingStreamId;
+use millrace_router::setup::{ConsumeError, ConsumerSetup, ProduceError};
+use millrace_router::{ConsumerIndex, ProducerIndex, TraceKinds};
+use millrace_transport::outgoing::{OutgoingStreamError, OutgoingStreamSpec, Repair};
+use serde_json::{Value, json};
+
+use super::Plane;
+use super::events::consumer_score;
+use super::routers::{ConsumerEntry, ProducerEntry, place};
+use crate::error::RequestError;
+use crate::setup;
+
+/// First sequence numbers are below this, so that the first wrap is far off and cannot be mistaken (RFC 3711 §3.3.1).
+const FIRST_SEQUENCE_BELOW: u16 = 1 << 15;
+
+/// Tries to draw an SSRC that the transport does not use. With 2^32 to choose from the first nearly always succeeds.
+const SSRC_TRIES_MAX: usize = 16;
+
+/// Where a producer is: its router and its index there.
+pub(super) type ProducerAt = (usize, ProducerIndex);
+
+/// Where a consumer is: its router and its index there.
+pub(super) type ConsumerAt = (usize, ConsumerIndex);
+
+impl Plane {
+    pub(super) fn producer_at(&self, id: ProducerId) -> Result<ProducerAt, RequestError> {
+        self.producer_ids.get(&id).copied().ok_or_else(|| RequestError::not_found("Producer", id))
+    }
+
+    pub(super) fn consumer_at(&self, id: ConsumerId) -> Result<ConsumerAt, RequestError> {
+        self.consumer_ids.get(&id).copied().ok_or_else(|| RequestError::not_found("Consumer", id))
+    }
+
+    pub(super) fn produce(
+        &mut self,
+        transport: usize,
+        id: ProducerId,
+        settings: ProducerSettings,
+        now: Instant,
+    ) -> Result<Value, RequestError> {
+        if self.producer_ids.contains_key(&id) {
+            return Err(RequestError::duplicate("Producer", id));
+        }
+        let ProducerSettings { kind, rtp_parameters: mut parameters, paused, key_frame_request_delay } = settings;
+        self.settle_cname(transport, &mut parameters);
+        let (router, session) = (self.transports[transport].router, self.transports[transport].session);
+        let first_ssrc = ortc::ssrc_from_random(self.random.u32());
+        let entry = &mut self.routers[router];
+        let mapping = ortc::get_producer_rtp_parameters_mapping(&mut parameters, &entry.capabilities, first_ssrc)?;
+        let consumable = ortc::get_consumable_rtp_parameters(kind, &parameters, &entry.capabilities, &mapping);
+        let publication =
+            setup::Publication { session, kind, parameters: &parameters, key_frame_request_delay, paused };
+        let index = entry.core.produce(setup::producer(&publication)).map_err(produce_error)?;
+        let reply = json!({
+            "type": ProducerType::Simple,
+            "rtpParameters": parameters,
+            "consumableRtpParameters": consumable,
+        });
+        let traces = Vec::new();
+        let producer = ProducerEntry { id, transport, kind, parameters, mapping, consumable, traces };
+        place(&mut entry.producers, index.0, producer);
+        self.producer_ids.insert(id, (router, index));
+        self.after_router(router, now);
+        Ok(reply)
+    }
+
+    /// Producers of one transport share a CNAME, so that viewers keep audio and video together (RFC 8834 §4.9).
+    fn settle_cname(&mut self, transport: usize, parameters: &mut RtpParameters) {
+        let entry = &mut self.transports[transport];
+        let cname = match (entry.cname.take(), parameters.rtcp.cname.take()) {
+            (Some(known), _) => known,
+            (None, Some(given)) => given,
+            (None, None) => self.random.cname(),
+        };
+        parameters.rtcp.cname = Some(cname.clone());
+        entry.cname = Some(cname);
+    }
+
+    pub(super) fn consume(
+        &mut self,
+        transport: usize,
+        id: ConsumerId,
+        settings: ConsumerSettings,
+        now: Instant,
+    ) -> Result<Value, RequestError> {
+        if self.consumer_ids.contains_key(&id) {
+            return Err(RequestError::duplicate("Consumer", id));
+        }
+        let (router, producer) = self.producer_at(settings.producer_id)?;
+        if router != self.transports[transport].router {
+            return Err(RequestError::not_found("Producer of this router", settings.producer_id));
+        }
+        let (kind, parameters) = self.negotiate(transport, (router, producer), &settings)?;
+        let stream = self.add_stream(transport, &parameters)?;
+        let setup = self.consumer_setup(transport, (router, producer), &parameters, stream, settings.paused);
+        let made = self.with_router(router, now, |core, fanout| core.consume(setup, now, fanout));
+        let Some(Ok(index)) = made else {
+            self.transports[transport].core.remove_stream(stream);
+            return Err(made.and_then(Result::err).map_or(RequestError::WorkerClosed, consume_error));
+        };
+        self.enter_consumer(
+            (router, index),
+            producer,
+            transport,
+            ConsumerParts { id, kind, parameters, stream, settings },
+        );
+        Ok(self.consumer_reply((router, index), producer))
+    }
+
+    /// The parameters of a new consumer, with an SSRC and a MID of its own.
+    fn negotiate(
+        &mut self,
+        transport: usize,
+        (router, producer): ProducerAt,
+        settings: &ConsumerSettings,
+    ) -> Result<(MediaKind, RtpParameters), RequestError> {
+        let entry = self.routers[router]
+            .producer(producer)
+            .ok_or_else(|| RequestError::not_found("Producer", settings.producer_id))?;
+        let negotiation =
+            ConsumerNegotiation { enable_rtx: settings.enable_rtx_for(entry.kind), ssrc: self.free_ssrc(transport) };
+        let mut parameters =
+            ortc::get_consumer_rtp_parameters(&entry.consumable, &settings.rtp_capabilities, negotiation)?;
+        let kind = entry.kind;
+        let transport = &mut self.transports[transport];
+        parameters.mid = settings.mid.clone().or_else(|| {
+            let mid = transport.next_mid.to_string();
+            transport.next_mid += 1;
+            Some(mid)
+        });
+        Ok((kind, parameters))
+    }
+
+    /// An SSRC that, with the next one, was never sent on the transport.
+    fn free_ssrc(&self, transport: usize) -> u32 {
+        let core = &self.transports[transport].core;
+        let mut ssrc = ortc::ssrc_from_random(self.random.u32());
+        for _ in 0..SSRC_TRIES_MAX {
+            if !core.has_sent(ssrc) && !core.has_sent(ssrc + 1) {
+                break;
+            }
+            ssrc = ortc::ssrc_from_random(self.random.u32());
+        }
+        ssrc
+    }
+
+    fn add_stream(&mut self, transport: usize, parameters: &RtpParameters) -> Result<OutgoingStreamId, RequestError> {
+        let encoding = parameters.encodings.first();
+        let ssrc = encoding.and_then(|encoding| encoding.ssrc).unwrap_or_default();
+        let repair = match encoding.and_then(|encoding| encoding.rtx) {
+            Some(rtx) => Repair::Rtx { ssrc: rtx.ssrc },
+            None if has_nack(parameters) => Repair::SameStream,
+            None => Repair::None,
+        };
+        let spec = OutgoingStreamSpec::new(ssrc, repair, setup::extension_plan(parameters));
+        self.transports[transport].core.add_stream(spec).map_err(stream_error)
+    }
+
+    fn consumer_setup(
+        &self,
+        transport: usize,
+        (router, producer): ProducerAt,
+        parameters: &RtpParameters,
+        stream: OutgoingStreamId,
+        paused: bool,
+    ) -> ConsumerSetup {
+        let source = self.routers[router].producer(producer);
+        let encoding = parameters.encodings.first();
+        let payload_types = source.map(|source| {
+            setup::payload_types(&source.parameters, parameters, |pt| source.mapping.mapped_payload_type(pt))
+        });
+        ConsumerSetup {
+            session: self.transports[transport].session,
+            producer,
+            stream: 0,
+            outgoing: stream,
+            ssrc: encoding.and_then(|encoding| encoding.ssrc).unwrap_or_default(),
+            rtx_ssrc: encoding.and_then(|encoding| encoding.rtx).map(|rtx| rtx.ssrc),
+            rid: None,
+            cname: parameters.rtcp.cname.clone().unwrap_or_default(),
+            payload_types: payload_types.unwrap_or_default(),
+            nack: has_nack(parameters),
+            first_sequence: self.random.u16() % FIRST_SEQUENCE_BELOW,
+            first_rtx_sequence: self.random.u16() % FIRST_SEQUENCE_BELOW,
+            paused,
+        }
+    }
+
+    fn enter_consumer(&mut self, at: ConsumerAt, producer: ProducerIndex, transport: usize, parts: ConsumerParts) {
+        let (router, index) = at;
+        let entry = &mut self.routers[router];
+        let encodings = entry.producer(producer).map(|source| source.consumable.encodings.clone()).unwrap_or_default();
+        let consumer = ConsumerEntry {
+            id: parts.id,
+            transport,
+            producer: parts.settings.producer_id,
+            kind: parts.kind,
+            parameters: parts.parameters,
+            consumable_encodings: encodings,
+            stream: parts.stream,
+            priority: 1,
+            preferred_layers: parts.settings.preferred_layers,
+            paused: parts.settings.paused,
+            traces: Vec::new(),
+        };
+        place(&mut entry.consumers, index.0, consumer);
+        self.consumer_ids.insert(parts.id, at);
+    }
+
+    fn consumer_reply(&self, (router, index): ConsumerAt, producer: ProducerIndex) -> Value {
+        let entry = &self.routers[router];
+        let score = entry.core.consumer_score(index).map(consumer_score).unwrap_or_default();
+        let Some(consumer) = entry.consumer(index) else { return Value::Null };
+        json!({
+            "kind": consumer.kind,
+            "rtpParameters": consumer.parameters,
+            "type": ConsumerType::Simple,
+            "producerPaused": entry.core.is_producer_paused(producer),
+            "score": score,
+            "preferredLayers": consumer.preferred_layers,
+        })
+    }
+
+    pub(super) fn close_producer(&mut self, id: ProducerId, now: Instant) {
+        let Some((router, index)) = self.producer_ids.get(&id).copied() else { return };
+        let consumers = self.with_router(router, now, |core, _| core.close_producer(index));
+        for consumer in consumers.unwrap_or_default() {
+            self.end_consumer(router, consumer);
+        }
+        self.forget_producer(router, index);
+    }
+
+    pub(super) fn close_consumer(&mut self, id: ConsumerId, now: Instant) {
+        let Some((router, index)) = self.consumer_ids.get(&id).copied() else { return };
+        self.with_router(router, now, |core, _| core.close_consumer(index));
+        self.forget_consumer(router, index);
+    }
+
+    pub(super) fn pause_producer(&mut self, (router, index): ProducerAt, now: Instant) -> Result<Value, RequestError> {
+        let told = self.with_router(router, now, |core, _| core.pause_producer(index));
+        self.tell_consumers(router, told.unwrap_or_default(), "producerpause");
+        Ok(Value::Null)
+    }
+
+    pub(super) fn resume_producer(&mut self, (router, index): ProducerAt, now: Instant) -> Result<Value, RequestError> {
+        let told = self.with_router(router, now, |core, fanout| core.resume_producer(index, now, fanout));
+        self.tell_consumers(router, told.unwrap_or_default(), "producerresume");
+        Ok(Value::Null)
+    }
+
+    fn tell_consumers(&mut self, router: usize, consumers: Vec<ConsumerIndex>, event: &'static str) {
+        for index in consumers {
+            if let Some(id) = self.routers[router].consumer(index).map(|consumer| consumer.id) {
+                self.tell(id.uuid(), event, Value::Null);
+            }
+        }
+    }
+
+    pub(super) fn pause_consumer(&mut self, (router, index): ConsumerAt, now: Instant) -> Result<Value, RequestError> {
+        self.with_router(router, now, |core, _| core.pause_consumer(index));
+        self.change_consumer((router, index), |consumer| consumer.paused = true);
+        Ok(Value::Null)
+    }
+
+    pub(super) fn resume_consumer(&mut self, (router, index): ConsumerAt, now: Instant) -> Result<Value, RequestError> {
+        self.with_router(router, now, |core, fanout| core.resume_consumer(index, now, fanout));
+        self.change_consumer((router, index), |consumer| consumer.paused = false);
+        Ok(Value::Null)
+    }
+
+    pub(super) fn request_key_frame(
+        &mut self,
+        (router, index): ConsumerAt,
+        now: Instant,
+    ) -> Result<Value, RequestError> {
+        self.with_router(router, now, |core, fanout| core.request_key_frame(index, now, fanout));
+        Ok(Value::Null)
+    }
+
+    /// Streams have one layer so far, as mediasoup's consumers of type `simple` do: the wish is kept, and null returned.
+    pub(super) fn set_preferred_layers(
+        &mut self,
+        at: ConsumerAt,
+        layers: ConsumerLayers,
+    ) -> Result<Value, RequestError> {
+        self.change_consumer(at, |consumer| consumer.preferred_layers = Some(layers));
+        Ok(Value::Null)
+    }
+
+    pub(super) fn set_priority(&mut self, at: ConsumerAt, priority: u8) -> Result<Value, RequestError> {
+        if priority == 0 {
+            return Err(ModelError::invalid("priority", "0 is below the lowest priority; give 1 to 255").into());
+        }
+        self.change_consumer(at, |consumer| consumer.priority = priority);
+        Ok(json!({ "priority": priority }))
+    }
+
+    fn change_consumer(&mut self, (router, index): ConsumerAt, change: impl FnOnce(&mut ConsumerEntry)) {
+        let entries = &mut self.routers[router].consumers;
+        if let Some(consumer) = entries.get_mut(index.0 as usize).and_then(Option::as_mut) {
+            change(consumer);
+        }
+    }
+
+    pub(super) fn trace_producer(
+        &mut self,
+        (router, index): ProducerAt,
+        types: Vec<ProducerTraceEventType>,
+    ) -> Result<Value, RequestError> {
+        use ProducerTraceEventType as Type;
+        let kinds = types.iter().fold(TraceKinds::NONE, |kinds, kind| {
+            kinds.with(match kind {
+                Type::Rtp => TraceKinds::RTP,
+                Type::KeyFrame => TraceKinds::KEY_FRAME,
+                Type::Nack => TraceKinds::NACK,
+                Type::Pli => TraceKinds::PLI,
+                Type::Fir => TraceKinds::FIR,
+                Type::Sr => TraceKinds::SR,
+            })
+        });
+        let entry = &mut self.routers[router];
+        entry.core.trace_producer(index, kinds);
+        if let Some(producer) = entry.producers.get_mut(index.0 as usize).and_then(Option::as_mut) {
+            producer.traces = types;
+        }
+        Ok(Value::Null)
+    }
+
+    pub(super) fn trace_consumer(
+        &mut self,
+        at: ConsumerAt,
+        types: Vec<ConsumerTraceEventType>,
+    ) -> Result<Value, RequestError> {
+        use ConsumerTraceEventType as Type;
+        let kinds = types.iter().fold(TraceKinds::NONE, |kinds, kind| {
+            kinds.with(match kind {
+                Type::Rtp => TraceKinds::RTP,
+                Type::KeyFrame => TraceKinds::KEY_FRAME,
+                Type::Nack => TraceKinds::NACK,
+                Type::Pli => TraceKinds::PLI,
+                Type::Fir => TraceKinds::FIR,
+            })
+        });
+        self.routers[at.0].core.trace_consumer(at.1, kinds);
+        self.change_consumer(at, |consumer| consumer.traces = types);
+        Ok(Value::Null)
+    }
+}
+
+/// What a new consumer is known by.
+struct ConsumerParts {
+    id: ConsumerId,
+    kind: MediaKind,
+    parameters: RtpParameters,
+    stream: OutgoingStreamId,
+    settings: ConsumerSettings,
+}
+
+fn has_nack(parameters: &RtpParameters) -> bool {
+    parameters.codecs.iter().any(|codec| !codec.is_rtx() && codec.has_feedback("nack", ""))
+}
+
+fn produce_error(error: ProduceError) -> RequestError {
+    match error {
+        ProduceError::TooManyProducers | ProduceError::Codecs(_) | ProduceError::Streams(_) => {
+            RequestError::Limit(error.to_string())
+        }
+        ProduceError::UnknownSession(_) => RequestError::InvalidState(error.to_string()),
+        ProduceError::SsrcInUse(_) | ProduceError::MidInUse(_) | ProduceError::RidInUse(_) => {
+            RequestError::Collision(error.to_string())
+        }
+    }
+}
+
+fn consume_error(error: ConsumeError) -> RequestError {
+    match error {
+        ConsumeError::SsrcInUse(_) => RequestError::Collision(error.to_string()),
+        ConsumeError::UnknownSession(_) | ConsumeError::UnknownProducer(_) => {
+            RequestError::InvalidState(error.to_string())
+        }
+    }
+}
+
+fn stream_error(error: OutgoingStreamError) -> RequestError {
+    match error {
+        OutgoingStreamError::SsrcUsed(_) => RequestError::Collision(error.to_string()),
+        OutgoingStreamError::TooManySsrcs => RequestError::Limit(error.to_string()),
+    }
+}

@@ -1,0 +1,91 @@
+//! From negotiated ORTC parameters to what routers and transports are told.
+
+use std::time::Duration;
+
+use millrace_model::{MediaKind, RtpCodecParameters, RtpParameters};
+use millrace_packet::header::ExtensionPlan;
+use millrace_packet::{ExtensionIds, ExtensionKind, VideoCodec};
+use millrace_router::SessionId;
+use millrace_router::setup::{CodecSetup, Feedback, PayloadTypes, ProducerSetup, StreamSetup};
+
+/// What a producer's router side is made from.
+pub(crate) struct Publication<'a> {
+    pub(crate) session: SessionId,
+    pub(crate) kind: MediaKind,
+    pub(crate) parameters: &'a RtpParameters,
+    pub(crate) key_frame_request_delay: Duration,
+    pub(crate) paused: bool,
+}
+
+/// The router's view of a producer.
+pub(crate) fn producer(publication: &Publication<'_>) -> ProducerSetup {
+    let parameters = publication.parameters;
+    let streams = parameters.encodings.iter().map(|encoding| StreamSetup {
+        ssrc: encoding.ssrc,
+        rtx_ssrc: encoding.rtx.map(|rtx| rtx.ssrc),
+        rid: encoding.rid.clone(),
+    });
+    let codecs = parameters.codecs.iter().filter(|codec| !codec.is_rtx());
+    ProducerSetup {
+        session: publication.session,
+        kind: publication.kind,
+        mid: parameters.mid.clone(),
+        streams: streams.collect(),
+        codecs: codecs.map(|codec| codec_setup(parameters, codec)).collect(),
+        extensions: ExtensionIds::new(extension_pairs(parameters)),
+        key_frame_request_delay: publication.key_frame_request_delay,
+        paused: publication.paused,
+    }
+}
+
+fn codec_setup(parameters: &RtpParameters, codec: &RtpCodecParameters) -> CodecSetup {
+    CodecSetup {
+        payload_type: codec.payload_type,
+        rtx_payload_type: parameters.rtx_codec(codec.payload_type).map(|rtx| rtx.payload_type),
+        mime_type: codec.mime_type.clone(),
+        video_codec: VideoCodec::from_mime_type(&codec.mime_type),
+        clock_rate: codec.clock_rate,
+        feedback: Feedback {
+            nack: codec.has_feedback("nack", ""),
+            pli: codec.has_feedback("nack", "pli"),
+            fir: codec.has_feedback("ccm", "fir"),
+            transport_cc: codec.has_feedback("transport-cc", ""),
+            remb: codec.has_feedback("goog-remb", ""),
+        },
+    }
+}
+
+/// The header extensions of `parameters` that a router understands, by their number on the wire.
+fn extension_pairs(parameters: &RtpParameters) -> impl Iterator<Item = (u8, ExtensionKind)> {
+    let extensions = parameters.header_extensions.iter();
+    extensions.filter_map(|extension| ExtensionKind::from_uri(&extension.uri).map(|kind| (extension.id, kind)))
+}
+
+/// The header extensions of a viewer's packets. RIDs name a publisher's encodings and mean nothing to a viewer.
+pub(crate) fn extension_plan(parameters: &RtpParameters) -> ExtensionPlan {
+    let pairs = extension_pairs(parameters)
+        .filter(|(_, kind)| !matches!(kind, ExtensionKind::RtpStreamId | ExtensionKind::RepairedRtpStreamId));
+    let plan = ExtensionPlan::new(pairs);
+    match &parameters.mid {
+        Some(mid) => plan.clone().with_mid(mid).unwrap_or(plan),
+        None => plan,
+    }
+}
+
+/// How the producer's payload types are called by a viewer. `router_payload_type` maps the producer's types to the
+/// router's, which are those of the viewer's parameters before its own SDP renamed them.
+pub(crate) fn payload_types(
+    producer: &RtpParameters,
+    viewer: &RtpParameters,
+    router_payload_type: impl Fn(u8) -> Option<u8>,
+) -> Vec<PayloadTypes> {
+    let media = producer.codecs.iter().filter(|codec| !codec.is_rtx());
+    media
+        .filter_map(|codec| {
+            let viewer_type = router_payload_type(codec.payload_type)?;
+            viewer.codecs.iter().find(|viewer| viewer.payload_type == viewer_type)?;
+            let viewer_rtx = viewer.rtx_codec(viewer_type).map(|rtx| rtx.payload_type);
+            Some(PayloadTypes { producer: codec.payload_type, viewer: viewer_type, viewer_rtx })
+        })
+        .collect()
+}

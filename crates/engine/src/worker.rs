@@ -1,0 +1,96 @@
+//! A worker: one named OS thread with a tokio current-thread runtime, its sockets and its state.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread::{self, JoinHandle};
+
+use millrace_model::{ModelError, WorkerSettings};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::error::{RequestError, StartError};
+use crate::message::Message;
+use crate::outbox::Outbox;
+use crate::{certificate, event_loop, request};
+
+/// How the thread of every worker is called; a number follows.
+pub const THREAD_NAME_PREFIX: &str = "millrace-";
+
+/// Requests that wait for a worker at most; one more is refused with `ERR_TOO_MANY_REQUESTS`.
+///
+/// A worker carries out some hundred thousand a second, so that this many waiting means that it is stuck.
+pub const REQUESTS_MAX: usize = 16_384;
+
+static NEXT_NUMBER: AtomicU32 = AtomicU32::new(1);
+
+/// The owner's end of a worker. Dropping it closes the worker and waits until its ports are free.
+pub struct Worker {
+    requests: mpsc::Sender<String>,
+    close: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+    outbox: Arc<Outbox>,
+}
+
+impl Worker {
+    /// Starts a worker with `settings` (JSON text of [`WorkerSettings`]); it speaks through `outbox`.
+    ///
+    /// # Errors
+    /// [`StartError`] when the settings are wrong, the certificate cannot be used or the system gives no thread.
+    pub fn start(settings: &str, outbox: Arc<Outbox>) -> Result<Self, StartError> {
+        let settings = millrace_model::parse::<WorkerSettings>(settings)?.into_checked()?;
+        let certificate = certificate::load(&settings)?;
+        let (requests, inbox) = mpsc::channel(REQUESTS_MAX);
+        let (close, closed) = oneshot::channel();
+        let name = format!("{THREAD_NAME_PREFIX}{}", NEXT_NUMBER.fetch_add(1, Ordering::Relaxed));
+        let last_words = Arc::clone(&outbox);
+        let thread_outbox = Arc::clone(&outbox);
+        let body = move || {
+            let run = AssertUnwindSafe(|| event_loop::run(settings, certificate, inbox, closed, thread_outbox));
+            let ended = catch_unwind(run).unwrap_or_else(|panic| Err(panic_text(panic.as_ref())));
+            if let Err(message) = ended {
+                last_words.push(Message::Died { message });
+            }
+        };
+        let thread = thread::Builder::new().name(name).spawn(body).map_err(StartError::Thread)?;
+        Ok(Self { requests, close: Some(close), thread: Some(thread), outbox })
+    }
+
+    /// Sends one request (JSON text). Its reply, or its refusal, comes through the outbox.
+    pub fn request(&self, text: String) {
+        if let Err(error) = self.requests.try_send(text) {
+            let (text, error) = match error {
+                mpsc::error::TrySendError::Full(text) => (text, RequestError::TooMany),
+                mpsc::error::TrySendError::Closed(text) => (text, RequestError::WorkerClosed),
+            };
+            if let Some(id) = request::id_of(&text) {
+                self.outbox.push(request::refusal(id, error));
+            }
+        }
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        if let Some(close) = self.close.take() {
+            // An error means that the thread has ended already.
+            let _ = close.send(());
+        }
+        if let Some(thread) = self.thread.take() {
+            // A panic was caught inside and has been told.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// The text of a panic, for `died`.
+pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    format!("the worker's thread panicked: {}", text.unwrap_or("no text"))
+}
+
+impl From<ModelError> for StartError {
+    fn from(error: ModelError) -> Self {
+        Self::Settings(error)
+    }
+}

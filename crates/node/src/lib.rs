@@ -1,0 +1,11 @@
+//! The Node.js addon: conversion, errors and the event queue. No decisions are made here.
+//!
+//! JavaScript sends requests as JSON text and receives batches of messages as JSON text, the same text that a worker
+//! in a child process exchanges over its socket. `ts/channel.ts` is the other half.
+
+// The napi macros write glue that is exempt from two lints: it is unsafe by nature and has no place for docs.
+#![allow(unsafe_code, missing_docs)]
+
+mod capabilities;
+mod panics;
+mod worker;
