@@ -128,6 +128,14 @@ fn unknown_attributes_are_listed_only_when_they_must_be_understood() {
 }
 
 #[test]
+fn unknown_attributes_beyond_the_limit_are_left_out_of_the_list() {
+    let many: Vec<_> = (0x7000..0x7014).map(|kind| (kind, &[][..])).collect();
+    let bytes = raw(&many);
+    let listed = Message::parse(&bytes).unwrap().unknown_attributes;
+    assert_eq!(listed.as_slice(), (0x7000..0x7008).collect::<Vec<u16>>());
+}
+
+#[test]
 fn i04_every_length_from_0_to_600_is_refused_or_parsed_without_harm() {
     let valid = hex(SAMPLE_REQUEST);
     for len in 0..=600 {
@@ -139,6 +147,13 @@ fn i04_every_length_from_0_to_600_is_refused_or_parsed_without_harm() {
             let _ = Message::parse(&cut);
         }
     }
+}
+
+#[test]
+fn i04_bytes_after_the_message_are_refused() {
+    let mut bytes = raw(&[(attribute::PRIORITY, &[0; 4])]);
+    bytes.extend_from_slice(&[0x00, 0x25, 0, 0]);
+    assert_eq!(Message::parse(&bytes).err(), Some(ParseError::Length));
 }
 
 #[test]

@@ -168,7 +168,6 @@ impl Association {
 
     fn end(&mut self, state: DtlsState) {
         self.stage = Stage::Over;
-        self.early.clear();
         self.set_state(state);
     }
 

@@ -31,6 +31,18 @@ fn the_best_of_the_pairs_that_work_is_nominated() {
 }
 
 #[test]
+fn a_better_pair_that_may_still_answer_is_waited_for_but_not_long() {
+    let mut world = World::new();
+    world.deaf = vec![1];
+    world.add_pair(1, 200);
+    world.add_pair(2, 100);
+    world.run_for(PACING + NOMINATION_WAIT - Duration::from_millis(1));
+    assert_eq!((world.client.state(), world.client.selected_tuple()), (IceState::Connected, Some(&tuple(2))));
+    world.run_for(Duration::from_millis(1));
+    assert_eq!((world.client.state(), world.client.selected_tuple()), (IceState::Completed, Some(&tuple(2))));
+}
+
+#[test]
 fn first_checks_are_paced() {
     let mut world = World::new();
     world.deaf = (1..=5).collect();
@@ -127,16 +139,30 @@ fn i05_forged_unknown_and_misplaced_answers_change_nothing() {
     world.client.handle_timeout(world.now);
     let check = world.client.poll_transmit().unwrap();
     let id = Message::parse(&check.bytes).unwrap().transaction_id;
-    let answer = |id, password: &str| {
-        let writer = Writer::new(Class::Success, id).xor_mapped_address(tuple(1).remote);
-        writer.finish(&IntegrityKey::new(password))
-    };
     world.client.handle_datagram(&tuple(1), &answer(id, "guess"), world.now);
     world.client.handle_datagram(&tuple(1), &answer([0xee; 12], PASSWORD), world.now);
     world.client.handle_datagram(&tuple(2), &answer(id, PASSWORD), world.now);
     assert_eq!((world.client.state(), world.events().len()), (IceState::New, 0));
     world.client.handle_datagram(&tuple(1), &answer(id, PASSWORD), world.now);
     assert_eq!(world.client.state(), IceState::Connected);
+}
+
+#[test]
+fn i05_a_consent_answer_from_elsewhere_keeps_nothing_alive() {
+    let mut world = World::new();
+    world.add_pair(1, 100);
+    world.exchange();
+    world.deaf = vec![1];
+    for _ in 0..4 {
+        world.now = world.client.deadline().unwrap();
+        world.client.handle_timeout(world.now);
+        let check = world.client.poll_transmit().unwrap();
+        let id = Message::parse(&check.bytes).unwrap().transaction_id;
+        world.client.handle_datagram(&tuple(2), &answer(id, PASSWORD), world.now);
+        world.client.handle_datagram(&tuple(1), &answer(id, "guess"), world.now);
+    }
+    world.run_for(Duration::from_secs(15));
+    assert_eq!(world.client.state(), IceState::Disconnected);
 }
 
 #[test]
@@ -221,7 +247,8 @@ impl World {
             if due > end {
                 break;
             }
-            self.now = due.max(self.now);
+            assert!(due > self.now, "what was due is done, so that nobody wakes in vain");
+            self.now = due;
             self.exchange();
         }
         self.now = end;
@@ -257,6 +284,11 @@ impl World {
         self.random ^= self.random << 17;
         self.random % 100 < self.loss_percent
     }
+}
+
+fn answer(id: TransactionId, password: &str) -> Vec<u8> {
+    let writer = Writer::new(Class::Success, id).xor_mapped_address(tuple(1).remote);
+    writer.finish(&IntegrityKey::new(password))
 }
 
 fn credentials(ufrag: &str) -> IceCredentials {

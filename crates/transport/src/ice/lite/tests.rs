@@ -264,8 +264,10 @@ fn i09_after_a_restart_old_credentials_live_until_the_new_ones_are_used() {
     world.check(1, Writer::use_candidate);
     world.ice.restart(&credentials("again"), world.now);
     world.events();
-    let answer = world.check(1, |check| check).unwrap();
-    assert!(Message::parse(&answer.bytes).unwrap().verify(&IntegrityKey::new(PASSWORD)));
+    for _ in 0..2 {
+        let answer = world.check(1, |check| check).expect("the old credentials are still valid");
+        assert!(Message::parse(&answer.bytes).unwrap().verify(&IntegrityKey::new(PASSWORD)));
+    }
     let renewed = Writer::new(Class::Request, [0; 12]).username("again:peer").priority(1).ice_controlling(1);
     assert!(world.receive(&tuple(2), &signed(renewed.use_candidate(), PASSWORD)).is_some());
     assert_eq!(world.ice.selected_tuple(), Some(&tuple(2)));
@@ -285,6 +287,27 @@ fn i09_old_credentials_end_with_the_grace_even_if_nobody_uses_the_new_ones() {
     world.pass(Duration::ZERO);
     assert_eq!(world.events(), [IceEvent::UfragRetired("server".into())]);
     assert_eq!((world.ice.state(), world.ice.deadline()), (IceState::Completed, None));
+}
+
+#[test]
+fn a_second_restart_retires_the_credentials_of_the_first_start_at_once() {
+    let mut world = World::new();
+    world.ice.restart(&credentials("second"), world.now);
+    assert_eq!(world.events(), []);
+    world.ice.restart(&credentials("third"), world.now);
+    assert_eq!(world.events(), [IceEvent::UfragRetired("server".into())]);
+}
+
+#[test]
+fn a_restart_gives_the_peer_the_whole_consent_time_again() {
+    let mut world = World::new();
+    world.check(1, Writer::use_candidate);
+    world.pass(Duration::from_secs(29));
+    world.ice.restart(&credentials("again"), world.now);
+    world.pass(Duration::from_secs(29));
+    assert_eq!(world.ice.state(), IceState::Completed);
+    world.pass(Duration::from_secs(1));
+    assert_eq!(world.ice.state(), IceState::Disconnected);
 }
 
 #[test]
