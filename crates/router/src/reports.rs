@@ -128,7 +128,7 @@ impl Router {
         compounds.append(|writer| writer.reference_time(session.ssrc, ntp.0));
         if let Some(bitrate) = remb.bitrate() {
             compounds.append(|writer| writer.remb(session.ssrc, bitrate, &remb.streams));
-            session.limit_lifted = false;
+            session.lifted_reports = session.lifted_reports.saturating_sub(1);
         }
     }
 
@@ -174,7 +174,7 @@ struct Remb {
 impl Remb {
     fn of(session: &Session) -> Self {
         let limit = session.max_incoming_bitrate;
-        Self { limit, limit_lifted: session.limit_lifted, only: false, streams: ArrayVec::new() }
+        Self { limit, limit_lifted: session.lifted_reports > 0, only: false, streams: ArrayVec::new() }
     }
 
     fn add(&mut self, producer: &Producer) {

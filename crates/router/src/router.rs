@@ -123,7 +123,9 @@ impl Router {
         let Some(state) = self.sessions.get_mut(session.0 as usize) else { return };
         state.connected = false;
         for index in state.consumers.clone() {
-            self.consumer_mut(index).map(Consumer::stop).unwrap_or_default();
+            if let Some(consumer) = self.consumer_mut(index) {
+                consumer.stop();
+            }
         }
     }
 
@@ -146,8 +148,7 @@ impl Router {
     /// Limits what the session's publisher sends, in bit/s, by telling it so (REMB); `None` lifts the limit.
     pub fn set_max_incoming_bitrate(&mut self, session: SessionId, bitrate: Option<u64>) {
         let Some(state) = self.sessions.get_mut(session.0 as usize) else { return };
-        state.limit_lifted = state.max_incoming_bitrate.is_some() && bitrate.is_none();
-        state.max_incoming_bitrate = bitrate;
+        state.limit_bitrate(bitrate);
     }
 
     /// What the session's peer last said it can receive, in bit/s.
@@ -314,7 +315,9 @@ impl Router {
 
     /// Sets what is traced of a consumer. Default: nothing.
     pub fn trace_consumer(&mut self, index: ConsumerIndex, kinds: TraceKinds) {
-        self.consumer_mut(index).map(|consumer| consumer.set_trace(kinds)).unwrap_or_default();
+        if let Some(consumer) = self.consumer_mut(index) {
+            consumer.set_trace(kinds);
+        }
     }
 
     /// Scores of a consumer; `None` when it is closed.

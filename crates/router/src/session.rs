@@ -21,6 +21,9 @@ pub const AVAILABLE_BITRATE_MIN: u64 = 30_000;
 /// Highest bitrate that a peer may claim to be able to receive, in bit/s (case C06).
 pub const AVAILABLE_BITRATE_MAX: u64 = 10_000_000_000;
 
+/// Reports in a row that say that a limit was lifted: one could be lost, and the peer would keep to the limit for ever.
+const LIFTED_REPORTS: u8 = 4;
+
 /// What an SSRC of the peer carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Route {
@@ -71,8 +74,8 @@ pub(crate) struct Session {
     pub(crate) clock: PublisherClock,
     pub(crate) reference: Option<ReferenceTime>,
     pub(crate) max_incoming_bitrate: Option<u64>,
-    /// A limit was lifted and the peer has not been told yet.
-    pub(crate) limit_lifted: bool,
+    /// Reports that still tell the peer that a limit was lifted.
+    pub(crate) lifted_reports: u8,
     /// What the peer last said it can receive, in bit/s.
     pub(crate) available_bitrate: Option<u64>,
     pub(crate) counters: Counters,
@@ -97,7 +100,7 @@ impl Session {
             clock: PublisherClock::default(),
             reference: None,
             max_incoming_bitrate: None,
-            limit_lifted: false,
+            lifted_reports: 0,
             available_bitrate: None,
             counters: Counters::default(),
         }
@@ -174,6 +177,13 @@ impl Session {
     /// Tells whether we send with this SSRC.
     pub(crate) fn sends(&self, ssrc: u32) -> bool {
         ssrc == self.ssrc || self.outgoing.contains_key(&ssrc)
+    }
+
+    /// Sets or lifts the limit of what the peer sends, in bit/s.
+    pub(crate) fn limit_bitrate(&mut self, bitrate: Option<u64>) {
+        let lifted = self.max_incoming_bitrate.is_some() && bitrate.is_none();
+        self.lifted_reports = if lifted { LIFTED_REPORTS } else { 0 };
+        self.max_incoming_bitrate = bitrate;
     }
 
     /// Notes how much the peer says it can receive, within sane bounds (case C06).

@@ -2,12 +2,12 @@
 
 use std::time::Instant;
 
+use arrayvec::ArrayVec;
 use millrace_model::MediaKind;
 use millrace_packet::DATAGRAM_BYTES_MAX;
 use millrace_packet::rtcp::CompoundWriter;
 use millrace_packet::rtcp::feedback::{FeedbackSsrcs, FullIntraEntry};
 
-use crate::Output;
 use crate::consumer::{Consumer, Flow};
 use crate::context::Context;
 use crate::events::{Direction, Trace, TraceKinds};
@@ -16,6 +16,7 @@ use crate::nack::{MISSING_PACKETS_MAX, NackGenerator};
 use crate::producer::{Producer, UPKEEP_INTERVAL};
 use crate::stream_in::SILENCE_MAX;
 use crate::timers::Task;
+use crate::{Output, SessionId};
 
 /// Packets asked for in one NACK: even if no two stand close, it fits into a datagram.
 const NACK_PACKETS_MAX: usize = 256;
@@ -52,31 +53,18 @@ impl Producer {
     /// Asks for the packets of `stream` that are due, and gives up those asked for too often.
     fn handle_nack_timeout<O: Output>(&mut self, place: u8, cx: &mut Context<'_, O>) {
         let task = Task::Nack(self.index, place);
-        let (feedback_ssrc, session) = (self.feedback_ssrc, self.session);
+        let (sender, session) = (self.feedback_ssrc, self.session);
         let Some(stream) = self.streams.get_mut(usize::from(place)) else { return };
-        let (Some(ssrc), Some(nack), Some(reception)) = (stream.ssrc, &mut stream.nack, &stream.reception) else {
+        let (Some(media), Some(nack), Some(reception)) = (stream.ssrc, &mut stream.nack, &stream.reception) else {
             return;
         };
-        let (mut due, mut len) = ([0u16; MISSING_PACKETS_MAX], 0);
-        let round = nack.collect(cx.now.at, |index| {
-            due[len] = reception.position.sequence(index);
-            len += 1;
-        });
-        let ssrcs = FeedbackSsrcs { sender: feedback_ssrc, media: ssrc };
-        for missing in due[..len].chunks(NACK_PACKETS_MAX) {
-            let mut bytes = [0; DATAGRAM_BYTES_MAX];
-            let mut writer = CompoundWriter::new(&mut bytes);
-            if writer.nack(ssrcs, missing.iter().copied()).is_ok() {
-                let len = writer.len();
-                cx.out.send_rtcp(session, &bytes[..len]);
-                cx.counters.nacks_sent += 1;
-                stream.counts.nacks += 1;
-            }
-        }
-        stream.counts.nack_packets += round.requested as u64;
+        let mut due: ArrayVec<u16, MISSING_PACKETS_MAX> = ArrayVec::new();
+        let round = nack.collect(cx.now.at, |index| due.push(reception.position.sequence(index)));
         stream.nack_alarm.set(nack.deadline(), task, cx.timers);
+        stream.counts.nacks += send_nacks(session, FeedbackSsrcs { sender, media }, &due, cx);
+        stream.counts.nack_packets += round.requested as u64;
         cx.counters.rtp_packets_given_up += round.given_up as u64;
-        if len > 0 {
+        if round.requested > 0 {
             self.trace(TraceKinds::NACK, Trace::Nack { direction: Direction::Out }, cx);
         }
         if round.given_up > 0 {
@@ -164,4 +152,20 @@ impl Producer {
             self.trace(kinds, trace, cx);
         }
     }
+}
+
+/// Asks for the packets `due`, in as many NACKs as it takes. Returns their number.
+fn send_nacks<O: Output>(session: SessionId, ssrcs: FeedbackSsrcs, due: &[u16], cx: &mut Context<'_, O>) -> u64 {
+    let mut sent = 0;
+    for missing in due.chunks(NACK_PACKETS_MAX) {
+        let mut bytes = [0; DATAGRAM_BYTES_MAX];
+        let mut writer = CompoundWriter::new(&mut bytes);
+        if writer.nack(ssrcs, missing.iter().copied()).is_ok() {
+            let len = writer.len();
+            cx.out.send_rtcp(session, &bytes[..len]);
+            sent += 1;
+        }
+    }
+    cx.counters.nacks_sent += sent;
+    sent
 }
