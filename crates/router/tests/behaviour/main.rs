@@ -11,3 +11,4 @@ mod loss;
 mod reports;
 mod traces;
 mod transport_cc;
+mod weather;
