@@ -1,0 +1,69 @@
+import type { JSX } from 'preact';
+import { useState } from 'preact/hooks';
+import type { Call } from '../call/call';
+import { type CallState, localMedia } from '../call/call-state';
+import { Controls } from './controls';
+import { flowing, PeerTiles, ScreenTile, Tile } from './tile';
+import { TrafficLine } from './traffic-line';
+import { useStore } from './use-store';
+
+/** The page during the call. */
+export function CallView({ call, room, name }: { call: Call; room: string; name: string }): JSX.Element {
+  const state = useStore(call.state);
+  const [numbers, setNumbers] = useState(false);
+  return (
+    <main class="call">
+      <Grid state={state} name={name} />
+      {state.phase !== 'joined' && (
+        <div class="interruption" role="status">
+          <span class="spinner" aria-hidden="true" />
+          {state.phase === 'connecting' ? 'Connecting…' : `Reconnecting… ${state.reason}`}
+        </div>
+      )}
+      {state.phase === 'joined' && state.peers.length === 0 && (
+        <p class="alone">Nobody else is here yet. Send them the address of this page.</p>
+      )}
+      <footer>
+        <span class="room">{room}</span>
+        <Controls call={call} state={state} numbers={numbers} onNumbers={() => setNumbers(!numbers)} />
+        <div class="footer-end">{numbers && <TrafficLine call={call} />}</div>
+      </footer>
+      <p class="unseen" aria-live="polite">
+        {state.announcement}
+      </p>
+    </main>
+  );
+}
+
+function Grid({ state, name }: { state: CallState; name: string }): JSX.Element {
+  const microphone = localMedia(state, 'microphone');
+  const ownScreen = localMedia(state, 'screen');
+  const screens = state.peers.flatMap((peer) => {
+    const track = flowing(peer, 'screen')?.track;
+    return track ? [{ id: peer.id, name: peer.name, track }] : [];
+  });
+  const shown = screens.length + (ownScreen ? 1 : 0);
+  const tiles = shown + 1 + state.peers.length;
+  return (
+    <ul class={`grid ${shown > 0 ? 'spotlight' : ''}`} style={{ '--columns': columnsFor(tiles) }}>
+      {screens.map((screen) => (
+        <ScreenTile key={`${screen.id}-screen`} name={screen.name} track={screen.track} />
+      ))}
+      {ownScreen && <Tile name="Your screen" picture={ownScreen.track} muted={false} screen />}
+      <Tile
+        name={`${name} (you)`}
+        picture={localMedia(state, 'camera')?.track}
+        mirrored
+        muted={!microphone || microphone.paused}
+      />
+      {state.peers.map((peer) => (
+        <PeerTiles key={peer.id} peer={peer} />
+      ))}
+    </ul>
+  );
+}
+
+/** Columns of a grid of this many tiles, as square as it gets. */
+function columnsFor(tiles: number): number {
+  return Math.ceil(Math.sqrt(tiles));
+}

@@ -1,0 +1,97 @@
+import type { JSX } from 'preact';
+import { useEffect, useState } from 'preact/hooks';
+import type { Peer, RemoteMedia, Source } from '../call/call-state';
+import { Icon } from './icons';
+import { Picture, Sound } from './media-player';
+
+/** Someone in the call: the picture, or the initials where there is none, and the name. */
+export function Tile(props: {
+  name: string;
+  picture: MediaStreamTrack | undefined;
+  mirrored?: boolean;
+  muted: boolean;
+  speaking?: boolean;
+  screen?: boolean;
+}): JSX.Element {
+  const { name, picture, mirrored, muted, speaking, screen } = props;
+  const classes = ['tile', speaking ? 'speaking' : '', screen ? 'screen' : ''];
+  return (
+    <li class={classes.filter(Boolean).join(' ')}>
+      {picture ? <Picture track={picture} mirrored={mirrored ?? false} /> : <Initials name={name} />}
+      <div class="tile-name">
+        {muted && (
+          <span class="tile-muted" role="img" aria-label="muted">
+            <Icon name="microphoneOff" />
+          </span>
+        )}
+        <span>{name}</span>
+      </div>
+    </li>
+  );
+}
+
+/** Another participant, and beside it the screen that it shows. */
+export function PeerTiles({ peer }: { peer: Peer }): JSX.Element {
+  const microphone = flowing(peer, 'microphone');
+  const camera = flowing(peer, 'camera');
+  const speaking = useSpeaking(microphone);
+  return (
+    <>
+      <Tile name={peer.name} picture={camera?.track} muted={!microphone} speaking={speaking} />
+      {microphone && <Sound track={microphone.track} />}
+    </>
+  );
+}
+
+/** The screen that a participant shows. */
+export function ScreenTile({ name, track }: { name: string; track: MediaStreamTrack }): JSX.Element {
+  return <Tile name={`${name}’s screen`} picture={track} muted={false} screen />;
+}
+
+/** What a participant sends from this source and has not paused. */
+export function flowing(peer: Peer, source: Source): RemoteMedia | undefined {
+  return peer.media.find((media) => media.source === source && !media.paused);
+}
+
+function Initials({ name }: { name: string }): JSX.Element {
+  const letters = name
+    .split(/\s+/)
+    .slice(0, 2)
+    .map((word) => [...word][0] ?? '');
+  return (
+    <div class={`initials tone-${toneOf(name)}`} aria-hidden="true">
+      {letters.join('').toUpperCase()}
+    </div>
+  );
+}
+
+/** Whether a participant is speaking, as its packets say (RFC 6464). */
+function useSpeaking(microphone: RemoteMedia | undefined): boolean {
+  const [speaking, setSpeaking] = useState(false);
+  const receiver = microphone?.receiver;
+  useEffect(() => {
+    if (!receiver) {
+      setSpeaking(false);
+      return;
+    }
+    const timer = setInterval(() => {
+      const level = receiver.getSynchronizationSources()[0]?.audioLevel ?? 0;
+      setSpeaking(level > SPEAKING_LEVEL);
+    }, SPEAKING_INTERVAL_MS);
+    return () => clearInterval(timer);
+  }, [receiver]);
+  return speaking;
+}
+
+/** A colour that stays with a name. */
+function toneOf(name: string): number {
+  return [...name].reduce((sum, letter) => sum + (letter.codePointAt(0) ?? 0), 0) % TONES;
+}
+
+/** Number of `tone-…` classes in the style sheet. */
+const TONES = 6;
+
+/** Linear level from which a voice counts as one: about -35 dBFS. */
+const SPEAKING_LEVEL = 0.018;
+
+const SPEAKING_INTERVAL_MS = 250;
