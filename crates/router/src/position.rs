@@ -7,6 +7,11 @@ use millrace_packet::sequence::{DROPOUT_MAX, is_newer_timestamp};
 /// A packet further back than this is dropped: no viewer waits for it any more.
 pub(crate) const WINDOW_PACKETS: u64 = 1024;
 
+/// Packets of the past in one row, without a newer one between them, that prove that the sender stepped back.
+///
+/// Networks and resends bring old packets one by one; a row this long is a new sequence. Its start is lost.
+const OLD_RUN_MAX: u8 = 8;
+
 /// What [`Position::place`] says of a packet. `index` counts the packets of a stream without a gap over restarts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Placement {
@@ -35,6 +40,9 @@ pub(crate) struct Position {
     newest_timestamp: u32,
     /// The number that would confirm a restart.
     restart_at: Option<u16>,
+    /// The number that would go on with the row of packets of the past.
+    old_next: u16,
+    old_run: u8,
     /// Bit `index % WINDOW_PACKETS`: whether that packet of the window has arrived.
     arrived: [u64; (WINDOW_PACKETS / 64) as usize],
 }
@@ -45,8 +53,16 @@ impl Position {
         let origin = 1 << 16;
         let highest = origin + u64::from(sequence);
         let arrived = [0; (WINDOW_PACKETS / 64) as usize];
-        let mut position =
-            Self { highest, base: highest, origin, newest_timestamp: timestamp, restart_at: None, arrived };
+        let mut position = Self {
+            highest,
+            base: highest,
+            origin,
+            newest_timestamp: timestamp,
+            restart_at: None,
+            old_next: 0,
+            old_run: 0,
+            arrived,
+        };
         position.mark(highest);
         position
     }
@@ -87,10 +103,13 @@ impl Position {
         // A number of the past on a picture of the future is a sender that stepped back, not a duplicate.
         let from_the_future = is_newer_timestamp(timestamp, self.newest_timestamp);
         if behind >= WINDOW_PACKETS && behind < u64::from(DROPOUT_MAX) && !from_the_future {
-            return Placement::TooOld;
+            return self.consider_old(sequence, timestamp, Placement::TooOld);
         }
         if behind < WINDOW_PACKETS && !(from_the_future && self.has_arrived(self.highest - behind)) {
-            return self.place_behind(behind);
+            return match self.place_behind(behind) {
+                Placement::Duplicate => self.consider_old(sequence, timestamp, Placement::Duplicate),
+                placement => placement,
+            };
         }
         self.consider_restart(sequence, timestamp)
     }
@@ -111,6 +130,7 @@ impl Position {
         self.highest = index;
         self.newest_timestamp = timestamp;
         self.restart_at = None;
+        self.old_run = 0;
         self.mark(index);
         Placement::Newest { index, skipped: ahead - 1 }
     }
@@ -130,6 +150,17 @@ impl Position {
             self.restart_at = Some(sequence.wrapping_add(1));
             return Placement::Unconfirmed;
         }
+        self.restart(sequence, timestamp)
+    }
+
+    /// A packet of the past is what it seems, unless it ends a row of them.
+    fn consider_old(&mut self, sequence: u16, timestamp: u32, seeming: Placement) -> Placement {
+        self.old_run = if sequence == self.old_next { self.old_run.saturating_add(1) } else { 1 };
+        self.old_next = sequence.wrapping_add(1);
+        if self.old_run < OLD_RUN_MAX { seeming } else { self.restart(sequence, timestamp) }
+    }
+
+    fn restart(&mut self, sequence: u16, timestamp: u32) -> Placement {
         let index = self.highest + WINDOW_PACKETS;
         *self = Self { highest: index, base: index, origin: index - u64::from(sequence), ..Self::new(0, timestamp) };
         self.arrived.fill(0);
@@ -211,6 +242,28 @@ mod tests {
         }
         assert_eq!(position.place(50, 900), Placement::Unconfirmed);
         assert!(matches!(position.place(51, 901), Placement::Restarted { .. }));
+    }
+
+    #[test]
+    fn r08_a_step_back_with_old_timestamps_is_a_restart_after_a_row_of_packets() {
+        for back in [20, 500, 1500, 2900] {
+            let mut position = Position::new(0, 0);
+            (1..3000u16).for_each(|sequence| _ = position.place(sequence, u32::from(sequence)));
+            let placements: Vec<_> = (0..10).map(|step| position.place(2999 - back + step, 5)).collect();
+            let restart = placements.iter().position(|placement| matches!(placement, Placement::Restarted { .. }));
+            assert_eq!(restart, Some(usize::from(OLD_RUN_MAX) - 1), "{back}: {placements:?}");
+            assert!(matches!(placements[8], Placement::Newest { skipped: 0, .. }));
+        }
+    }
+
+    #[test]
+    fn old_packets_between_new_ones_are_no_restart() {
+        let mut position = Position::new(0, 0);
+        (1..100u16).for_each(|sequence| _ = position.place(sequence, u32::from(sequence)));
+        for step in 0..50u16 {
+            assert_eq!(position.place(10 + step, 10), Placement::Duplicate);
+            assert!(matches!(position.place(100 + step, 100), Placement::Newest { .. }));
+        }
     }
 
     #[test]
