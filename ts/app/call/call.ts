@@ -165,8 +165,10 @@ export function reconnectDelayMs(attempt: number, random: number): number {
 /** After this close code of the server there is no use in coming back. */
 const CLOSED_FOR_GOOD = 4000;
 
+/** Time in ms before the first attempt to reconnect. */
 const RECONNECT_MS = 500;
 
+/** Longest time in ms between two attempts to reconnect. */
 const RECONNECT_MS_MAX = 8000;
 
 /** Attempts before giving up: about two minutes. */
