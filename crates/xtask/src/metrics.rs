@@ -1,0 +1,41 @@
+//! Writes the page that explains every counter from the registry of counters.
+
+use millrace_model::Counters;
+
+/// The page.
+pub(crate) const PAGE: &str = "docs/internals/metrics.md";
+
+/// What stands above the table.
+const INTRODUCTION: &str = "\
+<!-- Generated from crates/model/src/counters.rs; run `cargo xtask generate`. Do not edit. -->
+
+# Metrics
+
+`worker.getMetrics()` resolves to `{ worker, transports }`: the counters below for the worker as a whole, and for each open
+transport. The worker's include those of its closed transports, so they never go down while the worker lives. Whatever is
+dropped, refused or repaired anywhere in the core has a name here; a drop without a counter is a bug.
+
+Counters are plain numbers that start at 0. They hold no address, no id of a peer and no secret, so they may be published.
+
+| counter | counts |
+| --- | --- |
+";
+
+/// The whole page.
+pub(crate) fn page() -> String {
+    let rows = Counters::NAMES.iter().map(|(name, meaning)| format!("| `{name}` | {} |\n", meaning.trim()));
+    INTRODUCTION.to_owned() + &rows.collect::<String>()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_has_every_counter() {
+        let page = page();
+        for (name, _) in Counters::NAMES {
+            assert!(page.contains(&format!("\n| `{name}` | ")), "{name}");
+        }
+    }
+}
