@@ -45,7 +45,7 @@ function Grid({ state, name }: { state: CallState; name: string }): JSX.Element 
   const shown = screens.length + (ownScreen ? 1 : 0);
   const tiles = shown + 1 + state.peers.length;
   return (
-    <ul class={`grid ${shown > 0 ? 'spotlight' : ''}`} style={{ '--columns': columnsFor(tiles) }}>
+    <ul class={`grid ${shown > 0 ? 'spotlight' : ''}`} style={shapeOf(tiles)}>
       {screens.map((screen) => (
         <ScreenTile key={`${screen.id}-screen`} name={screen.name} track={screen.track} />
       ))}
@@ -63,7 +63,14 @@ function Grid({ state, name }: { state: CallState; name: string }): JSX.Element 
   );
 }
 
-/** Columns of a grid of this many tiles, as square as it gets. */
-function columnsFor(tiles: number): number {
-  return Math.ceil(Math.sqrt(tiles));
+/** Columns and rows for this many tiles: nearly square on a wide window, a column less on an upright one. */
+function shapeOf(tiles: number): Record<string, number> {
+  const wide = Math.ceil(Math.sqrt(tiles));
+  const upright = Math.max(1, wide - 1);
+  return {
+    '--columns-wide': wide,
+    '--rows-wide': Math.ceil(tiles / wide),
+    '--columns-upright': upright,
+    '--rows-upright': Math.ceil(tiles / upright),
+  };
 }

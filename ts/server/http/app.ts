@@ -37,13 +37,13 @@ async function servePage(app: FastifyInstance): Promise<void> {
     );
     return;
   }
-  const html = await readFile(join(PAGE, 'index.html'));
   app.get<{ Params: { room: string } }>('/meet/:room', async (request, reply) => {
     if (!ROOM_ID.test(request.params.room)) {
       return reply.code(404).type(TEXT).send('A room name has 1 to 64 letters, digits, "-" and "_".\n');
     }
     reply.header('cache-control', 'no-cache').header('content-security-policy', PAGE_POLICY);
-    return reply.type('text/html; charset=utf-8').send(html);
+    // Read each time, so that a page that is built anew while the server runs works at once.
+    return reply.type('text/html; charset=utf-8').send(await readFile(join(PAGE, 'index.html')));
   });
   // Names in this folder contain a hash of the content, so a file never changes under its name.
   await app.register(fastifyStatic, {
