@@ -44,7 +44,7 @@ pub struct DtlsFingerprint {
 }
 
 /// Hash function of a fingerprint (RFC 8122 §5).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, TS)]
 pub enum FingerprintAlgorithm {
     /// SHA-1, 20 bytes.
     #[serde(rename = "sha-1")]
@@ -90,6 +90,9 @@ pub struct Fingerprint {
 }
 
 impl FingerprintAlgorithm {
+    /// Every algorithm, weakest first.
+    pub const ALL: [Self; 5] = [Self::Sha1, Self::Sha224, Self::Sha256, Self::Sha384, Self::Sha512];
+
     /// Bytes of a hash.
     pub const fn digest_bytes(self) -> usize {
         match self {
@@ -99,6 +102,12 @@ impl FingerprintAlgorithm {
             Self::Sha384 => 48,
             Self::Sha512 => 64,
         }
+    }
+}
+
+impl From<&Fingerprint> for DtlsFingerprint {
+    fn from(fingerprint: &Fingerprint) -> Self {
+        Self::new(fingerprint.algorithm, &fingerprint.digest)
     }
 }
 

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use dimpl::{Dtls, DtlsCertificate, Output};
+use millrace_model::{Fingerprint, FingerprintAlgorithm};
 use millrace_transport::SrtpProfile;
-use millrace_transport::dtls::{DtlsKeys, Fingerprint, FingerprintAlgorithm, PeerFingerprints};
+use millrace_transport::dtls::{DtlsKeys, PeerFingerprints, fingerprint_of};
 use rtc_dtls::config::{ConfigBuilder, ExtendedMasterSecretType};
 use rtc_dtls::crypto::Certificate;
 use rtc_dtls::endpoint::{Endpoint, EndpointEvent};
@@ -111,7 +112,7 @@ impl DtlsClient {
 
     /// Our fingerprint, to be signalled.
     pub fn fingerprint(&self) -> Fingerprint {
-        Fingerprint::of(FingerprintAlgorithm::Sha256, &self.certificate_der)
+        fingerprint_of(FingerprintAlgorithm::Sha256, &self.certificate_der)
     }
 
     /// Makes the handshake fail unless the server's certificate matches.

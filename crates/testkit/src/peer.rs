@@ -5,8 +5,9 @@ use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::time::Instant;
 
+use millrace_model::Fingerprint;
 use millrace_packet::{DATAGRAM_BYTES_MAX, PacketPool};
-use millrace_transport::dtls::{DtlsKeys, Fingerprint, PeerFingerprints};
+use millrace_transport::dtls::{DtlsKeys, PeerFingerprints};
 use millrace_transport::ice::{CandidatePair, ControllingConfig, IceControlling, IceCredentials, IceState};
 use millrace_transport::srtp::{OutgoingIndex, SrtpInbound, SrtpKeys, SrtpOutbound};
 use millrace_transport::{DatagramKind, Protocol, SocketId, SrtpProfile, Tuple};

@@ -16,7 +16,7 @@ use super::requests::json;
 use super::routers::{ConsumerEntry, ProducerEntry, RouterEntry};
 use super::streams::{ConsumerAt, ProducerAt};
 use super::traffic::Bytes;
-use super::transports::{dtls_state, ice_parameters, ice_state};
+use super::transports::{dtls_state, ice_parameters};
 use crate::error::RequestError;
 
 impl Plane {
@@ -85,7 +85,7 @@ impl Plane {
             ice_role: IceRole::Controlled,
             ice_parameters: ice_parameters(entry.core.ice_parameters()),
             ice_candidates: entry.candidates.clone(),
-            ice_state: ice_state(entry.core.ice_state()),
+            ice_state: entry.core.ice_state(),
             ice_selected_tuple: tuple,
             dtls_parameters: self.dtls_parameters(DtlsRole::Auto),
             dtls_state: dtls_state(entry.core.dtls_state()),
@@ -128,7 +128,7 @@ impl Plane {
             stats_type: "webrtc-transport".to_owned(),
             base,
             ice_role: IceRole::Controlled,
-            ice_state: ice_state(entry.core.ice_state()),
+            ice_state: entry.core.ice_state(),
             ice_selected_tuple: tuple,
             dtls_state: dtls_state(entry.core.dtls_state()),
         }]

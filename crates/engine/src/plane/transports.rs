@@ -3,13 +3,13 @@
 use std::time::Instant;
 
 use millrace_model::{
-    BitrateLimits, DtlsFingerprint, DtlsParameters, DtlsRole, DtlsState, FingerprintAlgorithm, IceCandidate,
-    IceParameters, IceRole, IceState, ModelError, TransportId, TransportTraceEventType, TransportTuple, WebRtcServerId,
-    WebRtcTransportConnectOptions, WebRtcTransportListen, WebRtcTransportSettings, WorkerLogTag,
+    BitrateLimits, DtlsFingerprint, DtlsParameters, DtlsRole, DtlsState, IceCandidate, IceParameters, IceRole,
+    ModelError, TransportId, TransportTraceEventType, TransportTuple, WebRtcServerId, WebRtcTransportConnectOptions,
+    WebRtcTransportListen, WebRtcTransportSettings, WorkerLogTag,
 };
 use millrace_router::SessionId;
 use millrace_router::setup::SessionSetup;
-use millrace_transport::dtls::{Fingerprint, PeerFingerprints, Role};
+use millrace_transport::dtls::{PeerFingerprints, Role};
 use millrace_transport::ice::{IceCredentials, IceEvent};
 use millrace_transport::outgoing::SendSlots;
 use millrace_transport::webrtc::{TransportEvent, WebRtcConfig, WebRtcTransport};
@@ -147,7 +147,7 @@ impl Plane {
             "iceRole": IceRole::Controlled,
             "iceParameters": ice_parameters(entry.core.ice_parameters()),
             "iceCandidates": entry.candidates,
-            "iceState": ice_state(entry.core.ice_state()),
+            "iceState": entry.core.ice_state(),
             "dtlsParameters": self.dtls_parameters(DtlsRole::Auto),
             "dtlsState": dtls_state(entry.core.dtls_state()),
         })
@@ -155,10 +155,7 @@ impl Plane {
 
     /// Our DTLS parameters, for signalling.
     pub(super) fn dtls_parameters(&self, role: DtlsRole) -> DtlsParameters {
-        let fingerprints = self.certificate.fingerprints().iter().map(|fingerprint| DtlsFingerprint {
-            algorithm: model_algorithm(fingerprint.algorithm()),
-            value: fingerprint.to_string(),
-        });
+        let fingerprints = self.certificate.fingerprints().iter().map(DtlsFingerprint::from);
         DtlsParameters { role, fingerprints: fingerprints.collect() }
     }
 
@@ -168,13 +165,7 @@ impl Plane {
         options: WebRtcTransportConnectOptions,
         now: Instant,
     ) -> Result<Value, RequestError> {
-        options.dtls_parameters.to_checked()?;
-        let fingerprints = options.dtls_parameters.fingerprints.iter();
-        let parsed = fingerprints
-            .map(|fingerprint| Fingerprint::parse(algorithm_name(fingerprint.algorithm), &fingerprint.value));
-        let fingerprints = parsed
-            .collect::<Result<_, _>>()
-            .and_then(PeerFingerprints::new)
+        let fingerprints = PeerFingerprints::new(options.dtls_parameters.to_checked()?)
             .map_err(|error| ModelError::invalid("dtlsParameters.fingerprints", error.to_string()))?;
         let remote_role = match options.dtls_parameters.role {
             DtlsRole::Auto => None,
@@ -298,7 +289,7 @@ impl Plane {
         match event {
             TransportEvent::Ice(IceEvent::State(state)) => {
                 self.journal.debug(WorkerLogTag::Ice, now, || format!("transport {id}: ICE {state:?}"));
-                self.tell(id.uuid(), "icestatechange", json!(ice_state(state)));
+                self.tell(id.uuid(), "icestatechange", json!(state));
             }
             TransportEvent::Ice(IceEvent::SelectedTuple(tuple)) => {
                 let shown = self.shown_tuple(index, &tuple);
@@ -385,18 +376,6 @@ pub(super) fn ice_parameters(credentials: &IceCredentials) -> IceParameters {
     }
 }
 
-/// The ICE state by its name in applications.
-pub(super) fn ice_state(state: millrace_transport::ice::IceState) -> IceState {
-    use millrace_transport::ice::IceState as State;
-    match state {
-        State::New => IceState::New,
-        State::Connected => IceState::Connected,
-        State::Completed => IceState::Completed,
-        State::Disconnected => IceState::Disconnected,
-        State::Closed => IceState::Closed,
-    }
-}
-
 /// The DTLS state by its name in applications.
 pub(super) fn dtls_state(state: &millrace_transport::webrtc::DtlsState) -> DtlsState {
     use millrace_transport::webrtc::DtlsState as State;
@@ -406,26 +385,5 @@ pub(super) fn dtls_state(state: &millrace_transport::webrtc::DtlsState) -> DtlsS
         State::Connected { .. } => DtlsState::Connected,
         State::Failed(_) => DtlsState::Failed,
         State::Closed => DtlsState::Closed,
-    }
-}
-
-fn algorithm_name(algorithm: FingerprintAlgorithm) -> &'static str {
-    match algorithm {
-        FingerprintAlgorithm::Sha1 => "sha-1",
-        FingerprintAlgorithm::Sha224 => "sha-224",
-        FingerprintAlgorithm::Sha256 => "sha-256",
-        FingerprintAlgorithm::Sha384 => "sha-384",
-        FingerprintAlgorithm::Sha512 => "sha-512",
-    }
-}
-
-fn model_algorithm(algorithm: millrace_transport::dtls::FingerprintAlgorithm) -> FingerprintAlgorithm {
-    use millrace_transport::dtls::FingerprintAlgorithm as Algorithm;
-    match algorithm {
-        Algorithm::Sha1 => FingerprintAlgorithm::Sha1,
-        Algorithm::Sha224 => FingerprintAlgorithm::Sha224,
-        Algorithm::Sha256 => FingerprintAlgorithm::Sha256,
-        Algorithm::Sha384 => FingerprintAlgorithm::Sha384,
-        Algorithm::Sha512 => FingerprintAlgorithm::Sha512,
     }
 }

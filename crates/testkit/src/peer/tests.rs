@@ -1,10 +1,9 @@
 use std::time::Duration;
 
 use millrace_model::Counters;
+use millrace_model::{Fingerprint, FingerprintAlgorithm};
 use millrace_transport::Transmit;
-use millrace_transport::dtls::{
-    DtlsEngine, DtlsEvent, DtlsSettings, FingerprintAlgorithm, LocalCertificate, Role, RtcDtls,
-};
+use millrace_transport::dtls::{DtlsEngine, DtlsEvent, DtlsSettings, LocalCertificate, Role, RtcDtls};
 use millrace_transport::ice::IceLite;
 
 use super::*;
@@ -194,7 +193,7 @@ impl Server {
             peer_fingerprints: PeerFingerprints::new(vec![peer]).unwrap(),
             srtp_sha1_32: false,
         };
-        assert_eq!(certificate.fingerprints()[2].algorithm(), FingerprintAlgorithm::Sha256);
+        assert_eq!(certificate.fingerprints()[2].algorithm, FingerprintAlgorithm::Sha256);
         Self {
             ice: IceLite::new(&credentials, None),
             credentials,

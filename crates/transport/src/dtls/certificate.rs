@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use aws_lc_rs::encoding::AsDer;
 use aws_lc_rs::{rsa, signature};
+use millrace_model::{Fingerprint, FingerprintAlgorithm};
 use rtc_crypto::{RTCCryptoProvider, SignatureScheme, SigningKey};
 use rtc_dtls::crypto::Certificate;
 
-use super::fingerprint::{Fingerprint, FingerprintAlgorithm};
+use super::fingerprint_of;
 
 /// Certificates accepted in one PEM chain. WebRTC peers look at the first only.
 const CHAIN_CERTIFICATES_MAX: usize = 8;
@@ -62,7 +63,7 @@ impl LocalCertificate {
 
     fn from_parts(certificate: Certificate, crypto: Arc<dyn RTCCryptoProvider>) -> Result<Self, CertificateError> {
         let der = certificate.certificate.first().ok_or(CertificateError::MalformedCertificate)?;
-        let fingerprints = FingerprintAlgorithm::ALL.map(|algorithm| Fingerprint::of(algorithm, der)).to_vec();
+        let fingerprints = FingerprintAlgorithm::ALL.map(|algorithm| fingerprint_of(algorithm, der)).to_vec();
         Ok(Self { shared: Arc::new(Shared { certificate, crypto, fingerprints }) })
     }
 
@@ -160,12 +161,14 @@ pub enum CertificateError {
 
 #[cfg(test)]
 mod tests {
+    use millrace_model::DtlsFingerprint;
+
     use super::*;
 
     #[test]
     fn every_certificate_is_new_and_has_all_fingerprints() {
         let (one, other) = (LocalCertificate::generate().unwrap(), LocalCertificate::generate().unwrap());
-        let algorithms: Vec<_> = one.fingerprints().iter().map(Fingerprint::algorithm).collect();
+        let algorithms: Vec<_> = one.fingerprints().iter().map(|fingerprint| fingerprint.algorithm).collect();
         assert_eq!(algorithms, FingerprintAlgorithm::ALL);
         assert_ne!(one.fingerprints(), other.fingerprints());
     }
@@ -176,7 +179,7 @@ mod tests {
             "59:25:2D:47:D3:CC:12:5E:2F:82:47:DD:A4:42:03:AB:7B:BE:C7:8A:A2:9E:D0:24:44:7C:A0:DC:03:D3:5C:FF";
         for key in [EC_KEY_PKCS8, EC_KEY_SEC1] {
             let certificate = LocalCertificate::from_pem(EC_CERTIFICATE, key).unwrap();
-            assert!(certificate.fingerprints()[2].to_string() == expected);
+            assert!(DtlsFingerprint::from(&certificate.fingerprints()[2]).value == expected);
         }
     }
 

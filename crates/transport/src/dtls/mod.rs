@@ -18,7 +18,7 @@ use std::time::Instant;
 use millrace_model::Counters;
 
 pub use certificate::{CertificateError, LocalCertificate, certificate_pem};
-pub use fingerprint::{Fingerprint, FingerprintAlgorithm, FingerprintError, PeerFingerprints};
+pub use fingerprint::{FingerprintError, PeerFingerprints, fingerprint_of};
 pub use rtc::{DtlsSettings, RtcDtls};
 
 use crate::srtp::SrtpProfile;

@@ -2,9 +2,11 @@
 
 mod world;
 
+use millrace_model::FingerprintAlgorithm;
+
 use self::world::{World, credentials, tuple};
 use super::*;
-use crate::dtls::{DtlsError, Fingerprint, FingerprintAlgorithm};
+use crate::dtls::{DtlsError, fingerprint_of};
 use crate::ice::TUPLES_MAX;
 use crate::srtp::{SrtpKeys, SrtpOutbound, testing};
 
@@ -87,7 +89,7 @@ fn connect_is_refused_the_second_time_and_for_a_dtls_server() {
 #[test]
 fn d02_a_certificate_that_was_not_signalled_fails_before_keys_exist() {
     let mut world = World::new();
-    let other = Fingerprint::of(FingerprintAlgorithm::Sha256, b"another certificate");
+    let other = fingerprint_of(FingerprintAlgorithm::Sha256, b"another certificate");
     world.transport.connect(PeerFingerprints::new(vec![other]).unwrap(), None, world.now).unwrap();
     world.peer.add_pair(1, world.now);
     world.run_for(Duration::from_secs(5));

@@ -7,9 +7,10 @@ use rtc_dtls::extension::extension_use_srtp::SrtpProtectionProfile;
 use rtc_shared::TransportProtocol;
 
 use super::link::{Client, Link, settings};
+use millrace_model::FingerprintAlgorithm;
+
 use crate::dtls::{
-    DtlsEngine, DtlsError, DtlsEvent, DtlsSettings, Fingerprint, FingerprintAlgorithm, LocalCertificate,
-    PeerFingerprints, Role, RtcDtls,
+    DtlsEngine, DtlsError, DtlsEvent, DtlsSettings, LocalCertificate, PeerFingerprints, Role, RtcDtls, fingerprint_of,
 };
 use crate::srtp::SrtpProfile;
 
@@ -229,5 +230,5 @@ fn rtc_client(now: Instant, profiles: &[SrtpProtectionProfile]) -> Endpoint {
 }
 
 fn any_fingerprints() -> PeerFingerprints {
-    PeerFingerprints::new(vec![Fingerprint::of(FingerprintAlgorithm::Sha256, b"unknown")]).unwrap()
+    PeerFingerprints::new(vec![fingerprint_of(FingerprintAlgorithm::Sha256, b"unknown")]).unwrap()
 }

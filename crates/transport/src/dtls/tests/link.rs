@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use dimpl::{Dtls, DtlsCertificate, Output};
-use millrace_model::Counters;
+use millrace_model::{Counters, FingerprintAlgorithm};
 
 use crate::dtls::{
-    DtlsEngine, DtlsError, DtlsEvent, DtlsKeys, DtlsSettings, Fingerprint, FingerprintAlgorithm, LocalCertificate,
-    PeerFingerprints, Role, RtcDtls,
+    DtlsEngine, DtlsError, DtlsEvent, DtlsKeys, DtlsSettings, LocalCertificate, PeerFingerprints, Role, RtcDtls,
+    fingerprint_of,
 };
 
 /// One-way delay of the link.
@@ -63,7 +63,7 @@ impl Client {
     }
 
     pub(crate) fn fingerprints(&self) -> PeerFingerprints {
-        let fingerprint = Fingerprint::of(FingerprintAlgorithm::Sha256, &self.certificate.certificate);
+        let fingerprint = fingerprint_of(FingerprintAlgorithm::Sha256, &self.certificate.certificate);
         PeerFingerprints::new(vec![fingerprint]).unwrap()
     }
 
