@@ -26,12 +26,9 @@ pub(super) struct Preference {
     pub(super) tcp: bool,
 }
 
-/// The candidates of `listeners`, the most preferred first.
+/// The candidates of `listeners`, in their order; the priorities say which is preferred.
 pub(super) fn of<'a>(listeners: impl Iterator<Item = &'a Listener>, preference: Preference) -> Vec<IceCandidate> {
-    let mut candidates: Vec<_> =
-        listeners.enumerate().flat_map(|(index, listener)| of_listener(index as u32, listener, preference)).collect();
-    candidates.sort_by_key(|candidate| std::cmp::Reverse(candidate.priority));
-    candidates
+    listeners.enumerate().flat_map(|(index, listener)| of_listener(index as u32, listener, preference)).collect()
 }
 
 fn of_listener(index: u32, listener: &Listener, preference: Preference) -> Vec<IceCandidate> {
@@ -84,14 +81,17 @@ mod tests {
     }
 
     #[test]
-    fn earlier_addresses_come_first_and_a_preferred_protocol_before_all() {
+    fn earlier_addresses_are_preferred_and_a_preferred_protocol_before_all() {
         let listeners = [listener(TransportProtocol::Udp, None), listener(TransportProtocol::Tcp, None)];
-        let protocols = |preference| -> Vec<_> {
-            of(listeners.iter(), preference).into_iter().map(|candidate| candidate.protocol).collect()
+        let priorities = |preference| {
+            let candidates = of(listeners.iter(), preference);
+            assert_eq!(candidates[0].protocol, TransportProtocol::Udp, "the order is that of the addresses");
+            (candidates[0].priority, candidates[1].priority)
         };
-        assert_eq!(protocols(Preference::default()), [TransportProtocol::Udp, TransportProtocol::Tcp]);
-        let tcp_first = Preference { udp: false, tcp: true };
-        assert_eq!(protocols(tcp_first), [TransportProtocol::Tcp, TransportProtocol::Udp]);
+        let (udp, tcp) = priorities(Preference::default());
+        assert!(udp > tcp);
+        let (udp, tcp) = priorities(Preference { udp: false, tcp: true });
+        assert!(tcp > udp);
     }
 
     #[test]
