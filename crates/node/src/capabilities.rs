@@ -9,19 +9,19 @@ use serde::Serialize;
 
 /// What routers can negotiate, as JSON text of `RtpCapabilities`.
 #[napi]
-pub(crate) fn get_supported_rtp_capabilities() -> Result<String> {
+pub fn get_supported_rtp_capabilities() -> Result<String> {
     json(&ortc::supported_rtp_capabilities())
 }
 
 /// The layers that a scalability mode names, as JSON text of `ScalabilityMode`.
 #[napi(js_name = "parseScalabilityMode")]
-pub(crate) fn scalability_mode(mode: String) -> Result<String> {
+pub fn scalability_mode(mode: String) -> Result<String> {
     json(&parse_scalability_mode(&mode))
 }
 
 /// Tells whether an endpoint with `rtpCapabilities` can receive what a producer sends; both are JSON text.
 #[napi]
-pub(crate) fn can_consume(consumable_rtp_parameters: String, rtp_capabilities: String) -> Result<bool> {
+pub fn can_consume(consumable_rtp_parameters: String, rtp_capabilities: String) -> Result<bool> {
     let consumable: RtpParameters = parse(&consumable_rtp_parameters).map_err(refused)?;
     let capabilities: RtpCapabilities = parse(&rtp_capabilities).map_err(refused)?;
     ortc::can_consume(&consumable, capabilities).map_err(refused)
@@ -29,14 +29,14 @@ pub(crate) fn can_consume(consumable_rtp_parameters: String, rtp_capabilities: S
 
 /// The capabilities of a router with these options (JSON text of `RouterOptions`), as JSON text of `RtpCapabilities`.
 #[napi]
-pub(crate) fn generate_router_rtp_capabilities(router_options: String) -> Result<String> {
+pub fn generate_router_rtp_capabilities(router_options: String) -> Result<String> {
     let options: RouterOptions = parse(&router_options).map_err(refused)?;
     json(&ortc::generate_router_rtp_capabilities(&options.media_codecs).map_err(refused)?)
 }
 
 /// The version of this package.
 #[napi]
-pub(crate) fn version() -> &'static str {
+pub fn version() -> &'static str {
     env!("CARGO_PKG_VERSION")
 }
 

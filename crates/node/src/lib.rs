@@ -3,8 +3,8 @@
 //! JavaScript sends requests as JSON text and receives batches of messages as JSON text, the same text that a worker
 //! in a child process exchanges over its socket. `ts/channel.ts` is the other half.
 
-// The napi macros write glue that is exempt from two lints: it is unsafe by nature and has no place for docs.
-#![allow(unsafe_code, missing_docs)]
+// The napi macros take only `pub` items and write glue that is unsafe by nature and has no place for docs.
+#![allow(unsafe_code, missing_docs, unreachable_pub)]
 
 mod capabilities;
 mod panics;

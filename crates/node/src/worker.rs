@@ -21,7 +21,7 @@ type Shared = Rc<RefCell<Option<Worker>>>;
 
 /// A media worker on a thread of its own.
 #[napi]
-pub(crate) struct NativeWorker {
+pub struct NativeWorker {
     worker: Shared,
     hook: Option<CleanupEnvHook<Shared>>,
 }
@@ -30,7 +30,7 @@ pub(crate) struct NativeWorker {
 impl NativeWorker {
     /// Starts a worker. `settings` is JSON text; `onMessages` gets batches of messages as JSON text.
     #[napi(constructor, catch_unwind)]
-    pub(crate) fn new(env: Env, settings: String, on_messages: Function<'_, String, Unknown<'static>>) -> Result<Self> {
+    pub fn new(env: Env, settings: String, on_messages: Function<'_, String, Unknown<'static>>) -> Result<Self> {
         panics::quiet_worker_threads();
         let outbox: Arc<OnceLock<Arc<Outbox>>> = Arc::default();
         let messages = Arc::clone(&outbox);
@@ -55,7 +55,7 @@ impl NativeWorker {
 
     /// Sends one request as JSON text. After `close` it does nothing.
     #[napi(catch_unwind)]
-    pub(crate) fn request(&self, command: String) {
+    pub fn request(&self, command: String) {
         if let Some(worker) = self.worker.borrow().as_ref() {
             worker.request(command);
         }
@@ -63,7 +63,7 @@ impl NativeWorker {
 
     /// Closes everything and waits until the thread has ended and the ports are free. Idempotent.
     #[napi(catch_unwind)]
-    pub(crate) fn close(&mut self, env: Env) -> Result<()> {
+    pub fn close(&mut self, env: Env) -> Result<()> {
         close(&self.worker);
         self.hook.take().map_or(Ok(()), |hook| env.remove_env_cleanup_hook(hook))
     }
