@@ -6,6 +6,7 @@
 mod architecture;
 mod arrows;
 mod cores;
+mod dependencies;
 mod generated;
 mod limits;
 mod links;
@@ -50,6 +51,7 @@ fn findings(tree: &Tree) -> Vec<Finding> {
         architecture::check,
         arrows::check,
         cores::check,
+        dependencies::check,
         generated::check,
         limits::check,
         links::check,

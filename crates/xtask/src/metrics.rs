@@ -11,9 +11,10 @@ const INTRODUCTION: &str = "\
 
 # Metrics
 
-`worker.getMetrics()` resolves to `{ worker, transports }`: the counters below for the worker as a whole, and for each open
-transport. The worker's include those of its closed transports, so they never go down while the worker lives. Whatever is
-dropped, refused or repaired anywhere in the core has a name here; a drop without a counter is a bug.
+`worker.getMetrics()` resolves to `{ worker, transports }`. `transports` holds the counters below for each open transport,
+`worker` what no open transport counts: the worker's own, and the sums of transports that were closed. Added up they
+never go down while the worker lives. Whatever is dropped, refused or repaired in the core has a name here; a drop without
+a counter is a bug.
 
 Counters are plain numbers that start at 0. They hold no address, no id of a peer and no secret, so they may be published.
 

@@ -1,0 +1,57 @@
+import { execFile } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import test from 'ava';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const examples = readdirSync(`${root}/examples`).filter((name) => name.endsWith('.mjs'));
+
+test('the embedding example prints what browsers need and hears that the publisher left', async (t) => {
+  const output = await run('embed.mjs');
+  for (const expected of [
+    'usernameFragment',
+    "protocol: 'udp'",
+    'fingerprints',
+    "'video/VP8'",
+    'the publisher has left',
+  ]) {
+    t.true(output.includes(expected), `${expected} in:\n${output}`);
+  }
+  t.regex(output, /^2 transports, 0 packets received$/m);
+});
+
+test('the server example answers and ends', async (t) => {
+  const output = await run('server.mjs');
+  t.regex(output, /^open http:\/\/\S+\/meet\/morning-coffee$/m);
+  t.regex(output, /^health 200 /m);
+});
+
+test('every example is listed', (t) => {
+  const page = readFileSync(`${root}/examples/README.md`, 'utf8');
+  t.deepEqual(
+    examples.filter((name) => !page.includes(`](${name})`)),
+    [],
+  );
+});
+
+test('code in the README and the guides stands in an example that runs', (t) => {
+  const programs = examples.map((name) => readFileSync(`${root}/examples/${name}`, 'utf8'));
+  const pages = ['README.md', ...readdirSync(`${root}/docs/guide`).map((name) => `docs/guide/${name}`)];
+  const blocks = pages.flatMap((page) => codeOf(readFileSync(`${root}/${page}`, 'utf8')));
+  t.true(blocks.length > 0);
+  t.deepEqual(
+    blocks.filter((block) => !programs.some((program) => program.includes(block))),
+    [],
+  );
+});
+
+async function run(example: string): Promise<string> {
+  const { stdout } = await promisify(execFile)(process.execPath, [`examples/${example}`], { cwd: root });
+  return stdout;
+}
+
+/** The blocks of JavaScript in a page. */
+function codeOf(page: string): string[] {
+  return [...page.matchAll(/^```js\n(.*?)^```$/gms)].map(([, code]) => code as string);
+}
