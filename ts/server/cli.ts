@@ -16,6 +16,10 @@ const SHUTDOWN_MS = 1800;
 const SIGNALS = { SIGINT: 2, SIGTERM: 15, SIGHUP: 1 } as const;
 
 async function main(): Promise<void> {
+  // Whoever reads what is printed may go; the calls go on.
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on('error', () => {});
+  }
   const command = readCommandLine(process.argv.slice(2), process.env);
   switch (command.action) {
     case 'help':
