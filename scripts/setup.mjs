@@ -2,41 +2,75 @@
 // Each step looks first whether there is anything to do, so that a second run costs next to nothing.
 
 import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { homedir } from 'node:os';
+import { delimiter, join } from 'node:path';
 import { probe, root, run, SetupError, step } from './steps.mjs';
 
-/** What the native build needs beside a Rust toolchain: a command to look for and the Debian package that has it. */
-export const BUILD_PACKAGES = [
-  { command: 'cc', debian: 'gcc' },
-  { command: 'c++', debian: 'g++' },
-  { command: 'make', debian: 'make' },
-  { command: 'cmake', debian: 'cmake' },
+/** What the native build needs beside Rust: how to see that it is there, and the Debian packages that have it. */
+export const BUILD_NEEDS = [
+  { name: 'a C compiler with headers', test: 'echo "#include <stdlib.h>" | cc -E -', debian: ['gcc', 'libc6-dev'] },
 ];
 
-/** What the tests need on top of it. */
-export const TEST_PACKAGES = [{ command: 'chromium', debian: 'chromium' }];
+/** What the tests need on top of it. Whatever Chromium is found first is used. */
+export const TEST_NEEDS = [
+  {
+    name: 'Chromium',
+    test: 'command -v chromium || command -v chromium-browser || command -v google-chrome',
+    debian: ['chromium'],
+  },
+];
 
-/** Installs the Debian packages whose commands are missing, or says in one line which and how. */
-export async function systemPackages(packages) {
-  const missing = packages.filter(({ command }) => !probe('sh', ['-c', `command -v ${command}`]).ok);
-  if (missing.length > 0) await installDebianPackages(missing.map(({ debian }) => debian));
-  if (!probe('cargo', ['--version']).ok) {
-    throw new SetupError('Rust is missing: install it with rustup (https://rustup.rs), then run this again.');
+/** Checks Node.js and Rust, and installs the Debian packages that are missing, or says in one line which and how. */
+export async function systemPackages(needs) {
+  checkNode();
+  const missing = needs.filter(({ test }) => !probe('sh', ['-c', test]).ok);
+  if (missing.length > 0) await installDebianPackages(missing);
+  checkRust();
+}
+
+/** npm only warns of a Node.js that is too old, and what fails then says something else. */
+function checkNode() {
+  const wanted = /\d+\.\d+/.exec(JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).engines.node)[0];
+  const [wantedMajor, wantedMinor] = wanted.split('.').map(Number);
+  const [major, minor] = process.versions.node.split('.').map(Number);
+  if (major < wantedMajor || (major === wantedMajor && minor < wantedMinor)) {
+    throw new SetupError(`Node.js ${wanted} or newer is needed, this is ${process.versions.node}: https://nodejs.org`);
   }
 }
 
-async function installDebianPackages(names) {
+function checkRust() {
+  const channel = /^channel = "(.+)"$/m.exec(readFileSync(join(root, 'rust-toolchain.toml'), 'utf8'))[1];
+  // Where rustup puts it; a shell that was open before the installation does not look there.
+  const rustup = join(homedir(), '.cargo', 'bin');
+  if (!probe('cargo', ['--version']).ok && existsSync(rustup)) process.env.PATH += delimiter + rustup;
+  if (!probe('cargo', ['--version']).ok) {
+    throw new SetupError(
+      `Missing: Rust ${channel}. Install with: curl -sSf https://sh.rustup.rs | sh -s -- -y --default-toolchain ${channel}`,
+    );
+  }
+}
+
+/** Checks the parts of the Rust toolchain that only `npm run check` needs. */
+export function checkRustLints() {
+  if (!probe('cargo', ['fmt', '--version']).ok || !probe('cargo', ['clippy', '--version']).ok) {
+    throw new SetupError('Missing: rustfmt and clippy. Install with: rustup component add rustfmt clippy');
+  }
+}
+
+async function installDebianPackages(missing) {
+  const packages = missing.flatMap(({ debian }) => debian);
+  const names = missing.map(({ name }) => name).join(', ');
+  const byHand = `Missing: ${names}. Install with: sudo apt-get install -y ${packages.join(' ')}`;
   const prefix = process.getuid?.() === 0 ? [] : ['sudo', '-n'];
-  const command = [...prefix, 'apt-get'];
-  const byHand = `Missing: ${names.join(', ')}. Install with: sudo apt-get install -y ${names.join(' ')}`;
-  const able = probe('sh', ['-c', 'command -v apt-get']).ok && (prefix.length === 0 || probe('sudo', ['-n', 'true']).ok);
-  if (!able) throw new SetupError(byHand);
-  const apt = (args) =>
-    run(command[0], [...command.slice(1), ...args], { env: { DEBIAN_FRONTEND: 'noninteractive' } });
+  if (!probe('sh', ['-c', [...prefix, 'apt-get', '--version'].join(' ')]).ok) throw new SetupError(byHand);
+  const apt = (args) => {
+    const [command, ...rest] = [...prefix, 'apt-get', ...args];
+    return run(command, rest, { env: { DEBIAN_FRONTEND: 'noninteractive' } });
+  };
   try {
-    await step(`Installing system packages: ${names.join(', ')}`, async () => {
+    await step(`Installing system packages: ${packages.join(', ')}`, async () => {
       await apt(['update', '-qq']);
-      await apt(['install', '-y', '-qq', '--no-install-recommends', ...names]);
+      await apt(['install', '-y', '-qq', '--no-install-recommends', ...packages]);
     });
   } catch {
     throw new SetupError(byHand);
@@ -53,7 +87,7 @@ export async function npmPackages() {
 /** The environment for every cargo call: one target directory tree for `cargo` and for `napi build`. */
 export function cargoEnvironment() {
   const host = /^host: (.+)$/m.exec(probe('rustc', ['-vV']).output)?.[1];
-  if (!host) throw new SetupError('rustc does not run: install Rust with rustup (https://rustup.rs).');
+  if (!host) throw new SetupError('rustc does not run; see what `rustc -vV` says.');
   return { CARGO_BUILD_TARGET: host };
 }
 
@@ -65,26 +99,30 @@ export async function nativeBuild({ release }) {
   const fresh = existsSync(stamp) && readFileSync(stamp, 'utf8') === profile && isNewer(stamp, sources);
   if (fresh) return;
   await step(`Building the Rust core (${profile}; the first time takes minutes)`, () =>
-    run(
-      'npx',
-      ['--no-install', 'napi', 'build', '--manifest-path', 'crates/node/Cargo.toml', '--platform', '--js', 'native.cjs',
-        '--dts', 'native.d.ts', '--output-dir', 'ts/native', ...(release ? ['--release'] : [])],
-      { env: cargoEnvironment() },
-    ),
+    run('npx', ['--no-install', 'napi', 'build', ...NAPI_BUILD, ...(release ? ['--release'] : [])], {
+      env: cargoEnvironment(),
+    }),
   );
   writeFileSync(stamp, profile);
 }
 
+const NAPI_BUILD = [
+  ...['--manifest-path', 'crates/node/Cargo.toml', '--platform'],
+  ...['--output-dir', 'ts/native', '--js', 'native.cjs', '--dts', 'native.d.ts'],
+];
+
 /** Compiles ts/ into dist/. */
 export async function typescriptBuild() {
   const sources = ['ts', 'tsconfig.json', 'tsconfig.build.json'].map((path) => join(root, path));
-  if (isNewer(join(root, 'dist', 'index.js'), sources.filter(existsSync), ['app', 'admin', '.node', '.profile'])) return;
+  if (isNewer(join(root, 'dist', 'index.js'), sources.filter(existsSync), ['app', 'admin', '.node', '.profile']))
+    return;
   await step('Compiling TypeScript', () => run('npm', ['run', '--silent', 'build:ts']));
 }
 
 /** Builds the meet page into dist/app. */
 export async function webBuild() {
-  if (isNewer(join(root, 'dist', 'app', 'index.html'), [join(root, 'ts', 'app')])) return;
+  const sources = [join(root, 'ts', 'app'), join(root, 'package-lock.json')];
+  if (isNewer(join(root, 'dist', 'app', 'index.html'), sources)) return;
   await step('Building the meet page', () => run('npm', ['run', '--silent', 'build:web']));
 }
 

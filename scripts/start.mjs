@@ -1,12 +1,12 @@
 // `npm start`: sets up what is missing, builds, and starts the server. Arguments go to the server: `npm start -- --help`.
 
-import { pathToFileURL } from 'node:url';
 import { join } from 'node:path';
-import { BUILD_PACKAGES, nativeBuild, npmPackages, systemPackages, typescriptBuild, webBuild } from './setup.mjs';
+import { pathToFileURL } from 'node:url';
+import { BUILD_NEEDS, nativeBuild, npmPackages, systemPackages, typescriptBuild, webBuild } from './setup.mjs';
 import { main, root } from './steps.mjs';
 
 await main(async () => {
-  await systemPackages(BUILD_PACKAGES);
+  await systemPackages(BUILD_NEEDS);
   await npmPackages();
   await nativeBuild({ release: true });
   await typescriptBuild();

@@ -4,35 +4,67 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import {
-  BUILD_PACKAGES, cargoEnvironment, nativeBuild, npmPackages, systemPackages, TEST_PACKAGES, typescriptBuild, webBuild,
+  BUILD_NEEDS,
+  cargoEnvironment,
+  nativeBuild,
+  npmPackages,
+  systemPackages,
+  TEST_NEEDS,
+  typescriptBuild,
+  webBuild,
 } from './setup.mjs';
 import { main, root, run, SetupError, step } from './steps.mjs';
 
 const parts = process.argv.slice(2);
 const wanted = (part) => parts.length === 0 || parts.includes(part);
 const total = { passed: 0, failed: 0 };
+const failures = [];
+
+/** The last lines of a test binary and of a TAP stream. */
+const RUST_TOTALS = /^test result: .*? (\d+) passed; (\d+) failed/gm;
+const TAP_TOTALS = /^# pass (\d+)\n(?:# skip \d+\n)?# fail (\d+)/gm;
 
 await main(async () => {
-  await systemPackages([...BUILD_PACKAGES, ...TEST_PACKAGES]);
+  await systemPackages([...BUILD_NEEDS, ...(wanted('ava') ? TEST_NEEDS : [])]);
   await npmPackages();
-  if (wanted('rust')) await step('Rust tests', rustTests);
+  if (wanted('rust')) await part('Rust tests', rustTests);
   if (wanted('ava')) {
     await generatedAddonFilesMatch(() => nativeBuild({ release: false }));
     await typescriptBuild();
     await webBuild();
-    await step('Tests of the facade, the server and the page', avaTests);
+    await part('Tests of the facade, the server and the page', avaTests);
   }
   process.stdout.write(`tests: ${total.passed} passed, ${total.failed} failed\n`);
+  if (failures.length > 0) throw new SetupError(failures.join('\n'));
 });
 
+/** Runs one part of the tests. When it fails the other parts run all the same; the script fails at its end. */
+async function part(title, work) {
+  try {
+    await step(title, work);
+  } catch (error) {
+    if (!(error instanceof SetupError)) throw error;
+    failures.push(error.message);
+  }
+}
+
 async function rustTests() {
-  const output = await run('cargo', ['test', '--workspace'], { env: cargoEnvironment(), capture: true });
-  count(output, /^test result: .*? (\d+) passed; (\d+) failed/gm);
+  const command = ['test', '--workspace', '--no-fail-fast'];
+  await counted(run('cargo', command, { env: cargoEnvironment(), capture: true }), RUST_TOTALS);
 }
 
 async function avaTests() {
-  const output = await run('npx', ['--no-install', 'ava', '--tap'], { capture: true });
-  count(output, /^# pass (\d+)\n# fail (\d+)/gm);
+  await counted(run('npx', ['--no-install', 'ava', '--tap'], { capture: true }), TAP_TOTALS);
+}
+
+/** Waits for a command and adds up what its output says, whether it fails or not. */
+async function counted(running, pattern) {
+  try {
+    count(await running, pattern);
+  } catch (error) {
+    count(error.output ?? '', pattern);
+    throw error;
+  }
 }
 
 function count(output, pattern) {
