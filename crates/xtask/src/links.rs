@@ -11,7 +11,8 @@ const TOP: [&str; 5] = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHAN
 const BELOW: [&str; 4] = ["docs", "examples", "benches", "npm"];
 
 /// What a path from the root begins with; other words in code style are not taken for paths.
-const ROOTS: [&str; 8] = ["crates/", "ts/", "docs/", "scripts/", "examples/", "__test__/", ".ci/", ".github/"];
+const ROOTS: [&str; 10] =
+    ["crates/", "ts/", "docs/", "scripts/", "examples/", "__test__/", "benches/", "npm/", ".ci/", ".github/"];
 
 pub(crate) fn check(tree: &Tree) -> Vec<Finding> {
     let below = BELOW.into_iter().flat_map(|folder| tree.files(folder, &[".md"]));
