@@ -209,17 +209,40 @@ test('requests beyond those that are worked on are refused with 503', async (t) 
   t.deepEqual(await Promise.all(answers), [200, 200, 503]);
 });
 
-test('a client that answers no requests is closed with 1008', async (t) => {
-  const { server } = await ownServer(t, {}, { serverRequestsMax: 2 });
-  const ada = await SignallingClient.join(server, 'mute', 'ada');
-  const deaf = await SignallingClient.connect(server, 'mute', 'deaf');
-  await deaf.openTransport('consuming');
-  await deaf.ask('join', { displayName: 'Deaf', rtpCapabilities: await deaf.ask('getRouterRtpCapabilities') });
+test('a client is asked to accept so many consumers at a time, and the next ones when it has answered', async (t) => {
+  const { server } = await ownServer(t, {}, { offersInFlightMax: 2 });
+  const ada = await SignallingClient.join(server, 'offers', 'ada');
   const transportId = await ada.openTransport('producing');
-  for (const ssrc of [1, 2, 3]) {
-    await ada.publish(transportId, ssrc);
-  }
-  t.is((await deaf.closed).code, 1008);
+  const ids = await Promise.all([1, 2, 3].map((ssrc) => ada.publish(transportId, ssrc)));
+  const grace = await SignallingClient.connect(server, 'offers', 'grace');
+  await grace.openTransport('consuming');
+  await grace.ask('join', { displayName: 'Grace', rtpCapabilities: await grace.ask('getRouterRtpCapabilities') });
+  const offers = await Promise.all([1, 2].map(() => grace.take(({ method }) => method === 'newConsumer')));
+  await grace.ask('getRouterRtpCapabilities');
+  t.is(grace.count('newConsumer'), 0);
+  grace.say({ response: true, id: offers[0]?.id, ok: true });
+  const third = await grace.accept<{ producerId: string }>('newConsumer');
+  t.deepEqual(
+    [...offers.map(({ data }) => (data as unknown as typeof third).producerId), third.producerId].sort(),
+    ids.sort(),
+  );
+});
+
+test('answers that were asked for do not count as messages, others do', async (t) => {
+  const { server } = await ownServer(t, {}, { messageBurst: 5, messagesPerSecond: 0.001 });
+  const ada = await SignallingClient.join(server, 'answers', 'ada');
+  const transportId = await ada.openTransport('producing');
+  await ada.publish(transportId, 1);
+  await ada.publish(transportId, 2);
+  const grace = await SignallingClient.connect(server, 'answers', 'grace');
+  await grace.openTransport('consuming');
+  await grace.ask('join', { displayName: 'Grace', rtpCapabilities: await grace.ask('getRouterRtpCapabilities') });
+  await grace.accept('newConsumer');
+  await grace.accept('newConsumer');
+  await grace.ask('getRouterRtpCapabilities');
+  grace.say({ response: true, id: 77, ok: true });
+  grace.say({ response: true, id: 78, ok: true });
+  t.is((await grace.closed).code, 1008);
 });
 
 test('a request that is not answered in time closes its consumer', async (t) => {

@@ -106,6 +106,11 @@ export class SignallingClient {
     });
   }
 
+  /** How many messages with this method came and were not taken. */
+  count(method: string): number {
+    return this.#received.filter((message) => message.method === method).length;
+  }
+
   /** Sends an object, or a text as it is. */
   say(message: object | string): void {
     this.socket.send(typeof message === 'string' ? message : JSON.stringify(message));

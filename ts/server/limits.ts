@@ -4,14 +4,14 @@ export type Limits = {
   readonly messageBytesMax: number;
   /** Nesting of objects and arrays in a message; requests need 7. Above: the WebSocket is closed with 1008. */
   readonly messageDepthMax: number;
-  /** Messages a second that a client may send for long. Above, when the burst is used up: closed with 1008. */
+  /** Messages a second that a client may send for long, answers aside. Above, after the burst: closed with 1008. */
   readonly messagesPerSecond: number;
-  /** Messages that a client may send at once, as when it joins a full room. */
+  /** Messages that a client may send at once. */
   readonly messageBurst: number;
   /** Requests and notifications of one client that are being worked on. Above: refused with 503, or ignored. */
   readonly requestsInFlightMax: number;
-  /** Requests to one client without an answer. Above: the client does not keep up and is closed with 1008. */
-  readonly serverRequestsMax: number;
+  /** Consumers that a client is asked to accept at a time. Above: the next ones wait until it has answered. */
+  readonly offersInFlightMax: number;
   /** Time in ms for a client to answer a request; then the request counts as refused. */
   readonly serverRequestTimeoutMs: number;
   /** Bytes that wait to be sent to one client. Above: the client does not keep up and is cut off. */
@@ -33,7 +33,7 @@ export const LIMITS: Limits = {
   messagesPerSecond: 50,
   messageBurst: 250,
   requestsInFlightMax: 32,
-  serverRequestsMax: 512,
+  offersInFlightMax: 32,
   serverRequestTimeoutMs: 20_000,
   sendBufferBytesMax: 4 * 1024 * 1024,
   pingIntervalMs: 10_000,

@@ -91,10 +91,6 @@ export class Connection {
     if (this.#closed) {
       return Promise.reject(new Refusal(410, 'the connection is closed'));
     }
-    if (this.#pending.size >= this.#limits.serverRequestsMax) {
-      this.close(CLOSE.limit, 'too many requests without an answer');
-      return Promise.reject(new Refusal(429, 'too many requests without an answer'));
-    }
     const id = this.#nextId;
     this.#nextId = (id + 1) % 2 ** 31;
     const timeoutMs = this.#limits.serverRequestTimeoutMs;
@@ -149,10 +145,6 @@ export class Connection {
       this.close(CLOSE.binary, 'expected text');
       return;
     }
-    if (!this.#rate.take(performance.now())) {
-      this.close(CLOSE.limit, `more than ${this.#limits.messagesPerSecond} messages a second`);
-      return;
-    }
     try {
       this.#dispatch(handler, parseMessage(String(data), this.#limits.messageDepthMax));
     } catch (error) {
@@ -164,11 +156,15 @@ export class Connection {
   }
 
   #dispatch(handler: ConnectionHandler, message: Message): void {
-    if ('request' in message) {
+    if ('response' in message && this.#settleWith(message)) {
+      // An answer that was asked for: how many come is up to us.
+      return;
+    }
+    if (!this.#rate.take(performance.now())) {
+      this.close(CLOSE.limit, `more than ${this.#limits.messagesPerSecond} messages a second`);
+    } else if ('request' in message) {
       void this.#answer(handler, message);
-    } else if ('response' in message) {
-      this.#settleWith(message);
-    } else {
+    } else if ('notification' in message) {
       void this.#notified(handler, message);
     }
   }
@@ -204,13 +200,15 @@ export class Connection {
     }
   }
 
-  #settleWith(response: Response): void {
+  /** Ends the request that this is the answer to; `false` when there is none. */
+  #settleWith(response: Response): boolean {
     const pending = this.#settle(response.id);
     if (response.ok) {
       pending?.resolve(response.data);
     } else {
       pending?.reject(new Refusal(response.errorCode ?? 500, response.errorReason ?? 'refused'));
     }
+    return pending !== undefined;
   }
 
   #settle(id: number): Pending | undefined {

@@ -8,6 +8,7 @@ import { ParticipantMedia } from '../media/participant-media.js';
 import { CLOSE, type Connection } from '../protoo/connection.js';
 import type { LiveRoom } from './live-room.js';
 import { handleRequest, type RequestData, type RequestHandlers } from './requests.js';
+import { Turnstile } from './turnstile.js';
 
 /** One client in a room: its connection, its media, and the answers to its requests. */
 export class Participant {
@@ -16,12 +17,14 @@ export class Participant {
   readonly #connection: Connection;
   readonly #media: ParticipantMedia;
   readonly #handlers: RequestHandlers;
+  readonly #offers: Turnstile;
   #rtpCapabilities: RtpCapabilities = {};
 
   constructor(id: string, room: LiveRoom, connection: Connection, limits: Limits, iceConsentTimeout: number) {
     this.#id = id;
     this.#room = room;
     this.#connection = connection;
+    this.#offers = new Turnstile(limits.offersInFlightMax);
     this.#media = new ParticipantMedia(room.media, limits, iceConsentTimeout, () =>
       this.close(CLOSE.mediaLost, 'the media path gave no sign of life'),
     );
@@ -50,19 +53,7 @@ export class Participant {
 
   /** Offers it another participant's Producer: the media flows once the client says that it is ready. */
   async consume(owner: string, producer: Producer): Promise<void> {
-    const consumer = await this.#media.consume(producer.id, this.#rtpCapabilities);
-    if (!consumer) {
-      return;
-    }
-    this.#tellOf(consumer);
-    try {
-      await this.#connection.request('newConsumer', { peerId: owner, ...describe(consumer, producer) });
-      await consumer.resume();
-      this.notify('consumerScore', { consumerId: consumer.id, score: consumer.score });
-    } catch (error) {
-      logger.debug(`newConsumer was refused: ${(error as Error).message}`);
-      consumer.close();
-    }
+    await this.#offers.pass(() => this.#offer(owner, producer));
   }
 
   /** Ends the connection, telling the client why, and leaves the room. Idempotent. */
@@ -116,6 +107,22 @@ export class Participant {
     producer.on('score', (score) => this.notify('producerScore', { producerId: producer.id, score }));
     this.#room.publish(this, producer);
     return { id: producer.id };
+  }
+
+  async #offer(owner: string, producer: Producer): Promise<void> {
+    const consumer = await this.#media.consume(producer.id, this.#rtpCapabilities);
+    if (!consumer) {
+      return;
+    }
+    this.#tellOf(consumer);
+    try {
+      await this.#connection.request('newConsumer', { peerId: owner, ...describe(consumer, producer) });
+      await consumer.resume();
+      this.notify('consumerScore', { consumerId: consumer.id, score: consumer.score });
+    } catch (error) {
+      logger.debug(`newConsumer was refused: ${(error as Error).message}`);
+      consumer.close();
+    }
   }
 
   #tellOf(consumer: Consumer): void {
