@@ -81,7 +81,10 @@ async function installDebianPackages(missing) {
 export async function npmPackages() {
   const installed = join(root, 'node_modules', '.package-lock.json');
   if (isNewer(installed, [join(root, 'package-lock.json'), join(root, 'package.json')])) return;
-  await step('Installing npm packages', () => run('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund']));
+  // Not `npm ci`: it insists on a lockfile with the optional packages of every platform, which not every registry has.
+  // The versions and checksums are those of the lockfile all the same, and --no-save leaves it as it is.
+  const quietly = ['--no-save', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'];
+  await step('Installing npm packages', () => run('npm', ['install', ...quietly]));
 }
 
 /** The environment for every cargo call: one target directory tree for `cargo` and for `napi build`. */
