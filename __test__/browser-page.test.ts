@@ -69,6 +69,8 @@ test.serial('without permission the page says so in plain words, and one joins a
   await moving(ada, 'Grace');
   await tile(grace, 'Ada').waitFor();
   t.is(await tile(grace, 'Ada').locator('video').count(), 0);
+  await ada.keyboard.press('v');
+  await ada.getByRole('alert').filter({ hasText: 'does not let this page use your camera' }).waitFor();
 });
 
 test.serial('who comes and goes is said to those who cannot see it', async (t) => {

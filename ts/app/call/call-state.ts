@@ -27,10 +27,19 @@ export type CallState = {
   readonly local: readonly LocalMedia[];
   /** The latest thing worth saying aloud. */
   readonly announcement: string;
+  /** What has just gone wrong without ending the call, in plain words; empty most of the time. */
+  readonly trouble: string;
 };
 
 /** The state before anything happened. */
-export const NO_CALL: CallState = { phase: 'connecting', reason: '', peers: [], local: [], announcement: '' };
+export const NO_CALL: CallState = {
+  phase: 'connecting',
+  reason: '',
+  peers: [],
+  local: [],
+  announcement: '',
+  trouble: '',
+};
 
 /** The state after something happened to one peer. */
 export function withPeer(state: CallState, id: string, change: (peer: Peer) => Peer): CallState {

@@ -9,6 +9,7 @@ export class Call {
   readonly #options: SessionOptions;
   #session: Session | undefined;
   #left = false;
+  #troubleTimer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(options: SessionOptions) {
     this.#options = options;
@@ -57,6 +58,13 @@ export class Call {
     this.state.update((state) => ({ ...state, announcement }));
   }
 
+  /** Tells, for a while, what went wrong without ending the call. */
+  complain(trouble: string): void {
+    this.state.update((state) => ({ ...state, trouble }));
+    clearTimeout(this.#troubleTimer);
+    this.#troubleTimer = setTimeout(() => this.state.update((state) => ({ ...state, trouble: '' })), TROUBLE_MS);
+  }
+
   /** Leaves for good and stops everything that we send. */
   leave(reason = 'You left the call.'): void {
     if (this.#left) {
@@ -82,7 +90,7 @@ export class Call {
     try {
       await this.#session?.publish(source, track, paused);
     } catch (error) {
-      this.announce(`Your ${source} cannot be sent: ${reasonOf(error)}`);
+      this.complain(`Your ${source} cannot be sent: ${reasonOf(error)}`);
     }
   }
 
@@ -161,6 +169,9 @@ export class Call {
 export function reconnectDelayMs(attempt: number, random: number): number {
   return Math.min(RECONNECT_MS_MAX, RECONNECT_MS * 2 ** attempt) * (0.5 + random / 2);
 }
+
+/** Time in ms that trouble is shown. */
+const TROUBLE_MS = 8000;
 
 /** After this close code of the server there is no use in coming back. */
 const CLOSED_FOR_GOOD = 4000;

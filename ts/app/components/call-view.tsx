@@ -23,6 +23,11 @@ export function CallView({ call, room, name }: { call: Call; room: string; name:
       {state.phase === 'joined' && state.peers.length === 0 && (
         <p class="alone">Nobody else is here yet. Send them the address of this page.</p>
       )}
+      {state.trouble && (
+        <p class="complaint" role="alert">
+          {state.trouble}
+        </p>
+      )}
       <footer>
         <span class="room">{room}</span>
         <Controls call={call} state={state} numbers={numbers} onNumbers={() => setNumbers(!numbers)} />

@@ -76,7 +76,7 @@ type Actions = { readonly microphone: () => void; readonly camera: () => void; r
 
 function useActions(call: Call, state: CallState): Actions {
   const attempt = (what: string, action: () => Promise<void>) => () => {
-    action().catch((error: unknown) => call.announce(whyNot(error, what)));
+    action().catch((error: unknown) => call.complain(whyNot(error, what)));
   };
   return {
     microphone: attempt('microphone', () => switchMicrophone(call, state)),
@@ -112,6 +112,9 @@ async function switchScreen(call: Call, state: CallState): Promise<void> {
     return;
   }
   const track = await captureScreen();
+  if (!track) {
+    return;
+  }
   // The browser has a button of its own to stop sharing.
   track.addEventListener('ended', () => void call.unpublish('screen'));
   await call.publish('screen', track);

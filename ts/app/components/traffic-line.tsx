@@ -41,6 +41,7 @@ function useTraffic(call: Call): Traffic | undefined {
       const stats = await call.session?.stats();
       if (!stats) {
         before = undefined;
+        setTraffic(undefined);
         return;
       }
       const after = sampleTraffic(performance.now(), stats.sent, stats.received);

@@ -27,10 +27,17 @@ export async function captureCamera(): Promise<MediaStreamTrack> {
   return (await capture({ video: VIDEO })).getVideoTracks()[0] as MediaStreamTrack;
 }
 
-/** Asks which screen or window to show. */
-export async function captureScreen(): Promise<MediaStreamTrack> {
-  const stream = await navigator.mediaDevices.getDisplayMedia({ video: { frameRate: 15 } });
-  return stream.getVideoTracks()[0] as MediaStreamTrack;
+/** Asks which screen or window to show; `undefined` when the answer is none. */
+export async function captureScreen(): Promise<MediaStreamTrack | undefined> {
+  try {
+    const stream = await navigator.mediaDevices.getDisplayMedia({ video: { frameRate: 15 } });
+    return stream.getVideoTracks()[0];
+  } catch (error) {
+    if (nameOf(error) === 'NotAllowedError') {
+      return undefined;
+    }
+    throw error;
+  }
 }
 
 /** Says in plain words why a device cannot be used, and what to do. */
