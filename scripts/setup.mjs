@@ -18,6 +18,11 @@ export const TEST_NEEDS = [
     test: 'command -v chromium || command -v chromium-browser || command -v google-chrome',
     debian: ['chromium'],
   },
+  {
+    name: 'libsrtp with headers',
+    test: 'echo "#include <srtp2/srtp.h>" | cc -E -',
+    debian: ['libsrtp2-dev'],
+  },
 ];
 
 /** Checks Node.js and Rust, and installs the Debian packages that are missing, or says in one line which and how. */
