@@ -30,11 +30,15 @@ export class Rooms {
   /** Lets a client into a room, which is made if it does not exist, or tells it why not. */
   async enter(connection: Connection, roomId: string, peerId: string): Promise<void> {
     try {
-      const room = await this.#openRoom(roomId);
+      let room = await this.#room(roomId);
+      // Others who waited for the same room may have been its last guests already.
+      while (!this.#open.has(room)) {
+        room = await this.#room(roomId);
+      }
       if (connection.closed) {
         return this.#closeIfEmpty(roomId, room);
       }
-      this.#checkSize(room, peerId);
+      this.#checkRoomFor(peerId, room);
       const { iceConsentTimeout } = this.#config;
       room.enter(new Participant(peerId, room, connection, this.#limits, iceConsentTimeout));
     } catch (error) {
@@ -48,19 +52,6 @@ export class Rooms {
     this.#closing = true;
     const { closeTimeoutMs } = this.#limits;
     await Promise.all([...this.#open].map((room) => room.close(CLOSE.goingAway, reason, closeTimeoutMs)));
-  }
-
-  async #openRoom(roomId: string): Promise<LiveRoom> {
-    for (;;) {
-      const room = await this.#room(roomId);
-      if (this.#closing) {
-        throw new Refusal(503, 'the server is shutting down');
-      }
-      // Others who waited for the same room may have been its last guests already.
-      if (this.#open.has(room)) {
-        return room;
-      }
-    }
   }
 
   #room(roomId: string): Promise<LiveRoom> {
@@ -88,7 +79,10 @@ export class Rooms {
     }
   }
 
-  #checkSize(room: LiveRoom, peerId: string): void {
+  #checkRoomFor(peerId: string, room: LiveRoom): void {
+    if (this.#closing) {
+      throw new Refusal(503, 'the server is shutting down');
+    }
     if (room.size >= this.#config.peersPerRoomMax && !room.has(peerId)) {
       throw new Refusal(503, 'the room is full');
     }
