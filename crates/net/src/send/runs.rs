@@ -284,10 +284,16 @@ impl Runs {
         }
     }
 
-    /// Forgets sockets whose queue is empty.
+    /// Forgets sockets whose queue is empty. One that was blocked and lost all it held is tried again: nobody would
+    /// learn of it by [`waiting`](Self::waiting), and so nobody would unblock it.
     pub(super) fn forget_empty(&mut self) {
-        let queues = &self.queues;
-        self.waiting.retain(|socket| queues[socket.0 as usize].first != NONE);
+        let queues = &mut self.queues;
+        self.waiting.retain(|socket| {
+            let queue = &mut queues[socket.0 as usize];
+            let waits = queue.first != NONE;
+            queue.blocked &= waits;
+            waits
+        });
     }
 }
 

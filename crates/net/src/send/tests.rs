@@ -191,6 +191,21 @@ async fn blocked_sockets_keep_at_most_half_of_the_slots_and_drop_the_oldest() {
 }
 
 #[tokio::test]
+async fn a_socket_that_lost_all_it_held_is_not_blocked_for_ever() {
+    let mut bench = Bench::new(Backend::Portable, 1);
+    bench.batch = SendBatch::new(16);
+    bench.set_faults(Faults { full_at: Some(bench.address(0)), ..Faults::default() });
+    let lonely = SocketIndex(1);
+    (0..15).for_each(|fill| assert!(bench.put(0, fill, 10)));
+    let destination = Destination { socket: lonely, key: DestinationKey(1), remote: bench.address(0), source: None };
+    assert!(bench.batch.slot(lonely).is_some());
+    bench.batch.commit(10, &destination);
+    bench.flush();
+    assert!(!bench.batch.blocked().any(|socket| socket == lonely), "nothing is left to tell it by");
+    assert!(bench.batch.slot(lonely).is_some());
+}
+
+#[tokio::test]
 async fn a_refused_destination_loses_its_own_datagrams_only() {
     for backend in BACKENDS {
         for errno in [libc::ECONNREFUSED, libc::ENETUNREACH, libc::EHOSTUNREACH, libc::EPERM] {
