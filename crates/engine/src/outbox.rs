@@ -84,11 +84,7 @@ impl Outbox {
 
     /// Takes a batch as JSON text: an array of messages.
     pub fn take_batch_json(&self) -> String {
-        serde_json::to_string(&self.take_batch()).unwrap_or_else(|error| {
-            // Messages hold strings, numbers and JSON values, all of which have a JSON form.
-            let message = format!("a message could not be written: {error}");
-            format!("[{}]", serde_json::json!({ "type": "log", "level": LogLevel::Error, "message": message }))
-        })
+        json_of(&self.take_batch())
     }
 
     /// What was lost because nobody read.
@@ -100,6 +96,15 @@ impl Outbox {
         // A panic elsewhere must not silence the worker's last words.
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// A batch as JSON text: an array of messages.
+pub(crate) fn json_of(batch: &[Message]) -> String {
+    serde_json::to_string(batch).unwrap_or_else(|error| {
+        // Messages hold strings, numbers and JSON values, all of which have a JSON form.
+        let message = format!("a message could not be written: {error}");
+        format!("[{}]", serde_json::json!({ "type": "log", "level": LogLevel::Error, "message": message }))
+    })
 }
 
 impl Queue {

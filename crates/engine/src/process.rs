@@ -7,11 +7,14 @@ use std::io::{self, Read, Write};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 
-use crate::outbox::Outbox;
+use crate::error::RequestError;
+use crate::message::Message;
+use crate::outbox::{self, Outbox};
+use crate::request::refusal;
 use crate::worker::Worker;
 
-/// Longest frame in bytes. A batch holds at most 128 messages of a few kilobytes; a longer frame is no frame of ours
-/// and ends the connection.
+/// Longest frame in bytes. Nearly all messages have less than a few kilobytes. A longer batch is written in several
+/// frames and a longer reply refused; a longer frame is no frame of ours and ends the connection.
 pub const FRAME_BYTES_MAX: usize = 16 << 20;
 
 /// Runs a worker for the owner at the other end, until the owner hangs up.
@@ -51,16 +54,37 @@ fn speak(outbox: &Outbox, bell: &Bell, messages: &mut impl Write) -> io::Result<
     loop {
         let goes_on = bell.wait();
         loop {
-            let batch = outbox.take_batch_json();
-            if batch == "[]" {
+            let batch = outbox.take_batch();
+            if batch.is_empty() {
                 break;
             }
-            write_frame(messages, &batch)?;
+            write_batch(messages, batch, FRAME_BYTES_MAX)?;
         }
         if !goes_on {
             return Ok(());
         }
     }
+}
+
+/// Writes a batch as one frame, or, where it has more than `bytes_max`, each message as its own. A reply that is longer
+/// still is refused: what lists every transport of a large worker should not end it.
+fn write_batch(stream: &mut impl Write, batch: Vec<Message>, bytes_max: usize) -> io::Result<()> {
+    let text = outbox::json_of(&batch);
+    if text.len() <= bytes_max {
+        return write_frame(stream, &text);
+    }
+    for message in batch {
+        let reply = if let Message::Reply { id, .. } = message { Some(id) } else { None };
+        let text = outbox::json_of(&[message]);
+        match reply.filter(|_| text.len() > bytes_max) {
+            None => write_frame(stream, &text)?,
+            Some(id) => {
+                let reason = format!("the reply has {} bytes, more than fit between processes", text.len());
+                write_frame(stream, &outbox::json_of(&[refusal(id, RequestError::Limit(reason))]))?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Writes one frame.
@@ -139,6 +163,7 @@ impl Bell {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::message::Outcome;
 
     #[test]
     fn a_frame_reads_as_it_was_written() {
@@ -149,6 +174,19 @@ mod tests {
         assert_eq!(read_frame(&mut stream).unwrap().as_deref(), Some("{\"ä\":1}"));
         assert_eq!(read_frame(&mut stream).unwrap().as_deref(), Some(""));
         assert_eq!(read_frame(&mut stream).unwrap(), None);
+    }
+
+    #[test]
+    fn a_batch_too_long_for_a_frame_is_split_and_a_reply_too_long_refused() {
+        let reply = |id, len| Message::Reply { id, outcome: Outcome::Ok("x".repeat(len).into()) };
+        let mut bytes = Vec::new();
+        write_batch(&mut bytes, vec![reply(1, 100), reply(2, 500), reply(3, 100)], 300).unwrap();
+        let mut stream = bytes.as_slice();
+        let mut next =
+            || serde_json::from_str::<serde_json::Value>(&read_frame(&mut stream).unwrap().unwrap()).unwrap();
+        assert_eq!(next()[0]["id"], 1);
+        assert_eq!(next()[0]["error"]["code"], "ERR_LIMIT_EXCEEDED");
+        assert_eq!(next()[0]["id"], 3);
     }
 
     #[test]
