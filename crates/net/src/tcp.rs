@@ -10,7 +10,7 @@ mod tests;
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use thiserror::Error;
 
@@ -141,6 +141,8 @@ pub struct TcpConnection {
     local: SocketAddr,
     reader: FrameReader,
     pending: VecDeque<u8>,
+    /// Who flushes, when it asked while nothing waited.
+    flusher: Option<Waker>,
     bytes_received: u64,
     bytes_sent: u64,
 }
@@ -156,6 +158,7 @@ impl TcpConnection {
             local,
             reader: FrameReader::default(),
             pending: VecDeque::new(),
+            flusher: None,
             bytes_received: 0,
             bytes_sent: 0,
         })
@@ -200,8 +203,13 @@ impl TcpConnection {
         self.stream.poll_read_ready(context)
     }
 
-    /// Asks whether the kernel may take more, as [`writable`](Self::writable), and wakes the task when so.
-    pub fn poll_writable(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+    /// Asks whether bytes wait that the kernel may take, so that [`flush`](Self::flush) has something to do, and wakes
+    /// the task when so: also when the first of them come to wait only later.
+    pub fn poll_flushable(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.pending.is_empty() {
+            self.flusher = Some(context.waker().clone());
+            return Poll::Pending;
+        }
         self.stream.poll_write_ready(context)
     }
 
@@ -261,6 +269,9 @@ impl TcpConnection {
         }
         self.pending.extend(header.get(written..).unwrap_or_default());
         self.pending.extend(packet.get(written.saturating_sub(header.len())..).unwrap_or_default());
+        if let Some(flusher) = self.flusher.take() {
+            flusher.wake();
+        }
         Ok(TcpSent::Waits)
     }
 

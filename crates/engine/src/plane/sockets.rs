@@ -54,7 +54,7 @@ impl SocketHandle {
             Self::Listener(listener) => listener.accept().await.map(Readiness::Accepted),
             Self::Connection(connection) => {
                 poll_fn(|context| {
-                    let connection = connection.borrow();
+                    let mut connection = connection.borrow_mut();
                     if let Poll::Ready(readable) = connection.poll_readable(context) {
                         return Poll::Ready(readable.map(|()| Readiness::Readable));
                     }

@@ -2,6 +2,9 @@
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Wake;
 use std::time::Duration;
 
 use millrace_packet::DATAGRAM_BYTES_MAX;
@@ -35,6 +38,16 @@ async fn end(connection: &mut TcpConnection) -> TcpClosed {
         if let Err(closed) = connection.recv(&mut buffer, &pool, |_| {}) {
             return closed;
         }
+    }
+}
+
+/// Remembers that it was woken.
+#[derive(Default)]
+struct Woken(AtomicBool);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::Relaxed);
     }
 }
 
@@ -117,6 +130,22 @@ async fn i13_a_peer_that_does_not_read_costs_a_bounded_queue_and_stays_in_step()
     let numbers: Vec<u16> = frames.iter().map(|frame| u16::from_be_bytes([frame[2], frame[3]])).collect();
     assert_eq!(numbers, kept);
     assert_eq!(connection.bytes_sent(), 1202 * expected as u64);
+}
+
+#[tokio::test]
+async fn a_task_that_found_nothing_to_flush_is_woken_when_bytes_wait() {
+    let (mut connection, mut peer) = connected("127.0.0.1", "127.0.0.1").await;
+    // Both sides look idle: no byte waits, and the kernel would take some.
+    soon(connection.writable()).await.unwrap();
+    let woken = Arc::new(Woken::default());
+    assert!(connection.poll_flushable(&mut Context::from_waker(&Arc::clone(&woken).into())).is_pending());
+    while connection.send(&[7; 1200]).unwrap() == TcpSent::Whole {}
+    assert!(woken.0.load(Ordering::Relaxed));
+    // The kernel is full; once the peer has read, it may take more.
+    let reader = std::thread::spawn(move || io::copy(&mut peer, &mut io::sink()));
+    soon(std::future::poll_fn(|context| connection.poll_flushable(context))).await.unwrap();
+    drop(connection);
+    reader.join().unwrap().unwrap();
 }
 
 #[tokio::test]
