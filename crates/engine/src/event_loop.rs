@@ -72,7 +72,7 @@ impl Loop {
                 () = self.shared.changed.notified() => {}
                 request = inbox.recv() => {
                     let Some(text) = request else { break };
-                    let reply = self.shared.plane.borrow_mut().handle_request(&text, Instant::now());
+                    let reply = self.shared.plane.borrow_mut().serve(&text, Instant::now());
                     // Ports must be free when the reply that closed their owner is read.
                     self.update_watchers().await;
                     self.shared.plane.borrow_mut().say(reply);

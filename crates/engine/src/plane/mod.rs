@@ -87,6 +87,8 @@ pub(crate) struct Plane {
     router_events: Vec<RouterEvent>,
     /// Events that follow the reply of the request at hand.
     events: Vec<Message>,
+    /// A request was carried out and its reply not said yet: events wait behind it.
+    owes_reply: bool,
     /// What no open transport counts: the worker's own, and the sums of closed transports.
     counters: Counters,
     started: Instant,
@@ -154,6 +156,7 @@ impl Plane {
             loop_is_stale: false,
             router_events: Vec::new(),
             events: Vec::new(),
+            owes_reply: false,
             counters: Counters::default(),
             started: now,
         }
@@ -200,13 +203,20 @@ impl Plane {
     /// Ends a turn: sends what was collected and says what happened.
     fn finish(&mut self) {
         self.flush();
-        for message in self.events.drain(..) {
-            self.outbox.push(message);
+        if !self.owes_reply {
+            self.events.drain(..).for_each(|message| self.outbox.push(message));
         }
+    }
+
+    /// Carries out one request; the reply is to be [said](Self::say), and events wait behind it until then.
+    pub(crate) fn serve(&mut self, text: &str, now: Instant) -> Option<Message> {
+        self.owes_reply = true;
+        self.handle_request(text, now)
     }
 
     /// Says the reply of a request, then what happened while it was carried out.
     pub(crate) fn say(&mut self, reply: Option<Message>) {
+        self.owes_reply = false;
         reply.into_iter().chain(self.events.drain(..)).for_each(|message| self.outbox.push(message));
     }
 
