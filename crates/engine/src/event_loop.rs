@@ -41,7 +41,14 @@ pub(crate) fn run(
 /// The plane with the tasks that watch its sockets.
 struct Loop {
     shared: Rc<Shared>,
-    watchers: HashMap<SocketId, JoinHandle<()>>,
+    watchers: HashMap<SocketId, Watcher>,
+}
+
+/// The tasks that wait for one socket. Each holds the socket open until it has ended.
+struct Watcher {
+    reader: JoinHandle<()>,
+    /// Waits while the socket is full.
+    writer: Option<JoinHandle<()>>,
 }
 
 /// What watchers share with the loop.
@@ -92,16 +99,26 @@ impl Loop {
     async fn update_watchers(&mut self) {
         let changes = self.shared.plane.borrow_mut().take_socket_changes();
         for watcher in changes.closed.into_iter().filter_map(|id| self.watchers.remove(&id)) {
-            watcher.abort();
-            // The only error is the cancellation just asked for; panics are caught inside.
-            let _ = watcher.await;
+            watcher.end().await;
         }
         for (id, socket) in changes.opened {
-            let watcher = spawn_local(watch(Rc::clone(&self.shared), id, socket));
-            self.watchers.insert(id, watcher);
+            let reader = spawn_local(watch(Rc::clone(&self.shared), id, socket));
+            self.watchers.insert(id, Watcher { reader, writer: None });
         }
         for (id, socket) in changes.blocked {
-            spawn_local(wait_writable(Rc::clone(&self.shared), id, socket));
+            if let Some(watcher) = self.watchers.get_mut(&id) {
+                watcher.writer = Some(spawn_local(wait_writable(Rc::clone(&self.shared), id, socket)));
+            }
+        }
+    }
+}
+
+impl Watcher {
+    async fn end(self) {
+        for task in [Some(self.reader), self.writer].into_iter().flatten() {
+            task.abort();
+            // The only error is the cancellation just asked for; panics are caught inside.
+            let _ = task.await;
         }
     }
 }
@@ -126,7 +143,7 @@ async fn watch(shared: Rc<Shared>, id: SocketId, socket: SocketHandle) {
                 yield_now().await;
             }
             Err(_) => {
-                let open = shared.attend(|plane| plane.socket_failed(id, Instant::now()));
+                let open = shared.attend(|plane| plane.socket_failed(id, &socket, Instant::now()));
                 if open != Some(true) {
                     return;
                 }
@@ -137,10 +154,11 @@ async fn watch(shared: Rc<Shared>, id: SocketId, socket: SocketHandle) {
     }
 }
 
-/// Waits once until a full socket takes datagrams again. A closed socket's waiting ends with its last handle.
+/// Waits once until a full socket takes datagrams again.
 async fn wait_writable(shared: Rc<Shared>, id: SocketId, socket: Rc<UdpSocket>) {
     let _ = socket.writable().await;
-    shared.attend(|plane| plane.socket_writable(id, Instant::now()));
+    let handle = SocketHandle::Udp(socket);
+    shared.attend(|plane| plane.socket_writable(id, &handle, Instant::now()));
 }
 
 impl Shared {

@@ -27,7 +27,7 @@ impl Plane {
         ready: Readiness,
         now: Instant,
     ) -> bool {
-        if self.sockets.owner(id).is_none() {
+        if !self.sockets.is_open(id, handle) {
             return false;
         }
         let goes_on = match (handle, ready) {
@@ -51,17 +51,24 @@ impl Plane {
     }
 
     /// A socket could not be waited for; false when it is gone. A connection is over then, others may recover.
-    pub(crate) fn socket_failed(&mut self, id: SocketId, now: Instant) -> bool {
+    pub(crate) fn socket_failed(&mut self, id: SocketId, handle: &SocketHandle, now: Instant) -> bool {
         self.counters.socket_errors += 1;
-        if self.sockets.is_connection(id) {
+        if !self.sockets.is_open(id, handle) {
+            return false;
+        }
+        let is_connection = matches!(handle, SocketHandle::Connection(_));
+        if is_connection {
             self.close_connection(id, now);
             self.finish();
         }
-        self.sockets.owner(id).is_some()
+        !is_connection
     }
 
     /// A full socket takes datagrams again: first those that were sealed, then what waits in transports.
-    pub(crate) fn socket_writable(&mut self, id: SocketId, now: Instant) {
+    pub(crate) fn socket_writable(&mut self, id: SocketId, handle: &SocketHandle, now: Instant) {
+        if !self.sockets.is_open(id, handle) {
+            return;
+        }
         self.sockets.unblock(id);
         self.flush();
         for (index, entry) in &mut self.transports {

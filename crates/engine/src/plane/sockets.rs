@@ -47,6 +47,15 @@ pub(crate) enum Readiness {
 }
 
 impl SocketHandle {
+    fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Udp(one), Self::Udp(other)) => Rc::ptr_eq(one, other),
+            (Self::Listener(one), Self::Listener(other)) => Rc::ptr_eq(one, other),
+            (Self::Connection(one), Self::Connection(other)) => Rc::ptr_eq(one, other),
+            _ => false,
+        }
+    }
+
     /// Waits until there is something to do.
     pub(crate) async fn ready(&self) -> io::Result<Readiness> {
         match self {
@@ -58,12 +67,7 @@ impl SocketHandle {
                     if let Poll::Ready(readable) = connection.poll_readable(context) {
                         return Poll::Ready(readable.map(|()| Readiness::Readable));
                     }
-                    match connection.poll_writable(context) {
-                        Poll::Ready(writable) if connection.pending_bytes() > 0 => {
-                            Poll::Ready(writable.map(|()| Readiness::Writable))
-                        }
-                        _ => Poll::Pending,
-                    }
+                    connection.poll_flushable(context).map_ok(|()| Readiness::Writable)
                 })
                 .await
             }
@@ -167,6 +171,19 @@ impl Sockets {
 
     pub(super) fn owner(&self, id: SocketId) -> Option<SocketOwner> {
         self.entries.get(id.0 as usize).map(|entry| entry.owner)
+    }
+
+    /// Tells whether `id` still stands for this socket: it may be closed, and its number another's.
+    pub(super) fn is_open(&self, id: SocketId, handle: &SocketHandle) -> bool {
+        self.entries.get(id.0 as usize).is_some_and(|entry| entry.handle.is_same(handle))
+    }
+
+    /// The peer of a connection; `None` for other sockets.
+    pub(super) fn connection_remote(&self, id: SocketId) -> Option<SocketAddr> {
+        match &self.entries.get(id.0 as usize)?.handle {
+            SocketHandle::Connection(connection) => Some(connection.borrow().remote_addr()),
+            SocketHandle::Udp(_) | SocketHandle::Listener(_) => None,
+        }
     }
 
     /// The connections that listeners of `owner` accepted.
