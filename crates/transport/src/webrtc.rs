@@ -176,6 +176,11 @@ impl WebRtcTransport {
         self.settle(now);
     }
 
+    /// Gives up a path because another transport validated it since, until the peer's next valid check over it.
+    pub fn yield_tuple(&mut self, tuple: &Tuple) {
+        self.ice.yield_tuple(tuple);
+    }
+
     /// When [`handle_timeout`](Self::handle_timeout) is due; `None` when nothing waits for time to pass.
     pub fn deadline(&self) -> Option<Instant> {
         [self.ice.deadline(), self.association.deadline()].into_iter().flatten().min()

@@ -48,7 +48,8 @@ impl Plane {
             match self.listen_on(info, owner) {
                 Ok(listener) => listeners.push(listener),
                 Err(error) => {
-                    self.close_listeners(&listeners);
+                    // Nobody can have connected: accepting is the event loop's turn.
+                    listeners.iter().for_each(|listener| self.sockets.close(listener.socket));
                     return Err(error);
                 }
             }
@@ -56,9 +57,15 @@ impl Plane {
         Ok(listeners)
     }
 
-    pub(super) fn close_listeners(&mut self, listeners: &[Listener]) {
+    /// Closes listeners of `owner`, with the connections that they accepted.
+    pub(super) fn close_listeners(&mut self, listeners: &[Listener], owner: SocketOwner, now: Instant) {
         for listener in listeners {
             self.sockets.close(listener.socket);
+        }
+        if listeners.iter().any(|listener| listener.protocol == TransportProtocol::Tcp) {
+            for connection in self.sockets.connections_of(owner) {
+                self.close_connection(connection, now);
+            }
         }
     }
 
@@ -119,7 +126,7 @@ impl Plane {
         // Their last words leave before the ports are closed.
         self.flush();
         if let Some(server) = self.servers.remove(&id) {
-            self.close_listeners(&server.listeners);
+            self.close_listeners(&server.listeners, SocketOwner::Server(id), now);
         }
     }
 

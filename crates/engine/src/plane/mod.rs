@@ -10,6 +10,8 @@ mod requests;
 mod routers;
 mod sockets;
 mod streams;
+#[cfg(test)]
+mod tests;
 mod traffic;
 mod transports;
 

@@ -106,7 +106,7 @@ impl Plane {
     }
 
     /// Finds the transport of a packet and lets it have it.
-    fn handle_packet(&mut self, tuple: &Tuple, packet: PacketMut, now: Instant) {
+    pub(super) fn handle_packet(&mut self, tuple: &Tuple, packet: PacketMut, now: Instant) {
         let path = (tuple.socket, tuple.remote);
         let Some(index) = self.paths.get(&path).copied().or_else(|| self.transport_of_check(tuple, packet.bytes()))
         else {
@@ -186,24 +186,27 @@ impl Plane {
 
     /// Closes a connection and takes its path from its transport.
     pub(super) fn close_connection(&mut self, id: SocketId, now: Instant) {
+        let user = self.user_of_connection(id);
         self.set_timer(TimerOwner::Connection(id), None);
-        let users: Vec<_> =
-            self.paths.iter().filter(|((socket, _), _)| *socket == id).map(|(_, index)| *index).collect();
-        for index in users {
-            if let Some(entry) = self.transports.get_mut(index) {
-                entry.core.remove_socket(id, now);
-            }
-            self.after_transport(index, now);
-        }
         self.sockets.close(id);
+        let Some(index) = user else { return };
+        if let Some(entry) = self.transports.get_mut(index) {
+            entry.core.remove_socket(id, now);
+        }
+        self.after_transport(index, now);
     }
 
     /// Time is up for the first check of a connection.
     pub(super) fn connection_timeout(&mut self, id: SocketId, now: Instant) {
-        let is_used = self.paths.keys().any(|(socket, _)| *socket == id);
-        if self.sockets.is_connection(id) && !is_used {
+        if self.sockets.is_connection(id) && self.user_of_connection(id).is_none() {
             self.counters.tcp_connections_closed_idle += 1;
             self.close_connection(id, now);
         }
+    }
+
+    /// The transport that validated a connection. It has one path at most: to its peer.
+    fn user_of_connection(&self, id: SocketId) -> Option<usize> {
+        let remote = self.sockets.connection_remote(id)?;
+        self.paths.get(&(id, remote)).copied()
     }
 }

@@ -117,7 +117,8 @@ impl Plane {
     ) -> Vec<IceCandidate> {
         use millrace_model::TransportProtocol::{Tcp, Udp};
         match listen {
-            WebRtcTransportListen::Own(_) => candidates::of(own.iter(), preference),
+            // Who lists own addresses has put the preferred one first.
+            WebRtcTransportListen::Own(_) => candidates::of(own.iter(), candidates::Preference::default()),
             WebRtcTransportListen::Server { id, udp, tcp } => {
                 let listeners = self.servers.get(id).into_iter().flat_map(|server| &server.listeners);
                 let enabled = listeners.filter(|listener| match listener.protocol {
@@ -231,12 +232,8 @@ impl Plane {
         let entry = self.transports.remove(index);
         self.counters.add(entry.core.counters());
         self.transport_ids.remove(&id);
-        self.ufrags.retain(|_, owner| *owner != index);
-        self.close_paths(index, now);
-        self.close_listeners(&entry.listeners);
-        for connection in self.sockets.connections_of(SocketOwner::Transport(index)) {
-            self.close_connection(connection, now);
-        }
+        self.forget_ways_to(index, entry.core, now);
+        self.close_listeners(&entry.listeners, SocketOwner::Transport(index), now);
         if let Some(server) = server.and_then(|id| self.servers.get_mut(&id)) {
             server.transports.remove(&index);
         }
@@ -244,13 +241,14 @@ impl Plane {
         self.journal.debug(WorkerLogTag::Info, now, || format!("transport {id} closed"));
     }
 
-    /// Forgets the paths of a closed transport; its TCP connections end with it.
-    fn close_paths(&mut self, index: usize, now: Instant) {
-        let paths: Vec<_> = self.paths.iter().filter(|(_, owner)| **owner == index).map(|(path, _)| *path).collect();
-        for path in paths {
-            self.paths.remove(&path);
-            if self.sockets.is_connection(path.0) {
-                self.close_connection(path.0, now);
+    /// Forgets the paths and user names of a closed transport; its TCP connections end with it.
+    fn forget_ways_to(&mut self, index: usize, mut core: WebRtcTransport, now: Instant) {
+        self.ufrags.remove(core.ice_parameters().ufrag.as_bytes());
+        while let Some(event) = core.poll_event() {
+            match event {
+                TransportEvent::Ice(IceEvent::TupleRemoved(tuple)) => self.remove_path(index, &tuple, now),
+                TransportEvent::Ice(IceEvent::UfragRetired(ufrag)) => drop(self.ufrags.remove(ufrag.as_bytes())),
+                TransportEvent::Ice(_) | TransportEvent::Dtls(_) => {}
             }
         }
     }
@@ -294,12 +292,15 @@ impl Plane {
             TransportEvent::Ice(IceEvent::SelectedTuple(tuple)) => {
                 let shown = self.shown_tuple(index, &tuple);
                 self.tell(id.uuid(), "iceselectedtuplechange", json!(shown));
+                // What waited for the socket of the path before would wait for it for ever.
+                let slots = &mut self.sockets.slots(index, &mut self.counters);
+                self.transports[index].core.flush_queue(now, slots);
             }
             TransportEvent::Ice(IceEvent::TupleAdded(tuple)) => {
-                self.paths.insert((tuple.socket, tuple.remote), index);
+                self.add_path(index, &tuple);
             }
             TransportEvent::Ice(IceEvent::TupleRemoved(tuple)) => {
-                self.remove_path(index, &tuple);
+                self.remove_path(index, &tuple, now);
             }
             TransportEvent::Ice(IceEvent::UfragRetired(ufrag)) => {
                 self.ufrags.remove(ufrag.as_bytes());
@@ -308,11 +309,24 @@ impl Plane {
         }
     }
 
-    fn remove_path(&mut self, index: usize, tuple: &Tuple) {
+    /// Gives a path to the transport whose peer validated it last.
+    fn add_path(&mut self, index: usize, tuple: &Tuple) {
+        let previous = self.paths.insert((tuple.socket, tuple.remote), index).filter(|previous| *previous != index);
+        if let Some(entry) = previous.and_then(|previous| self.transports.get_mut(previous)) {
+            entry.core.yield_tuple(tuple);
+        }
+    }
+
+    /// Forgets a path. A TCP connection is of no use without it, and must not count against others.
+    fn remove_path(&mut self, index: usize, tuple: &Tuple, now: Instant) {
         let path = (tuple.socket, tuple.remote);
         // Another transport may have taken the path over since.
-        if self.paths.get(&path) == Some(&index) {
-            self.paths.remove(&path);
+        if self.paths.get(&path) != Some(&index) {
+            return;
+        }
+        self.paths.remove(&path);
+        if self.sockets.is_connection(tuple.socket) {
+            self.close_connection(tuple.socket, now);
         }
     }
 

@@ -141,6 +141,12 @@ impl IceLite {
         }
     }
 
+    /// Gives up a tuple without an event, because a valid check to another agent came over it since. The next valid
+    /// check to this agent adds it again; what goes out meanwhile takes the selected tuple as before.
+    pub fn yield_tuple(&mut self, tuple: &Tuple) {
+        self.tuples.retain(|known| !same_path(known, tuple));
+    }
+
     /// When [`handle_timeout`](Self::handle_timeout) is due.
     pub fn deadline(&self) -> Option<Instant> {
         let grace = self.previous.as_ref().map(|previous| previous.until);
@@ -225,7 +231,7 @@ impl IceLite {
 
     /// Adds a validated tuple, unless it is known. Returns whether another had to go for it.
     fn add_tuple(&mut self, tuple: &Tuple) -> bool {
-        if self.is_validated(tuple) {
+        if self.tuples.iter().any(|known| same_path(known, tuple)) {
             return false;
         }
         let full = self.tuples.is_full();

@@ -64,6 +64,18 @@ fn a_check_to_another_of_our_addresses_is_answered_from_there_and_moves_media_on
 }
 
 #[test]
+fn a_yielded_tuple_stays_selected_and_comes_back_with_the_next_check_over_it() {
+    let mut world = World::new();
+    world.check(1, Writer::use_candidate);
+    world.events();
+    world.ice.yield_tuple(&tuple(1));
+    assert_eq!(world.events(), []);
+    assert_eq!(world.ice.selected_tuple(), Some(&tuple(1)));
+    world.check(1, |check| check);
+    assert_eq!(world.events(), [IceEvent::TupleAdded(tuple(1))]);
+}
+
+#[test]
 fn i01_a_flood_of_unknown_ufrags_gets_no_answer_and_leaves_nothing() {
     let mut world = World::new();
     world.check(1, Writer::use_candidate);

@@ -1,0 +1,208 @@
+//! Paths, connections and sockets as they come and go, without an event loop: the tests say what it would.
+
+use std::net::{SocketAddr, TcpStream};
+
+use millrace_model::WorkerSettings;
+use millrace_transport::ice::TUPLES_MAX;
+use millrace_transport::stun::{Class, IntegrityKey, Writer};
+use millrace_transport::{Protocol, Tuple};
+use serde_json::{Value, json};
+
+use super::sockets::Readiness;
+use super::*;
+use crate::message::Outcome;
+
+const SERVER: &str = "00000000-0000-4000-8000-000000000001";
+const ROUTER: &str = "00000000-0000-4000-8000-000000000002";
+const TRANSPORTS: [&str; 2] = ["00000000-0000-4000-8000-00000000000a", "00000000-0000-4000-8000-00000000000b"];
+
+#[tokio::test]
+async fn a_path_belongs_to_the_transport_that_its_last_valid_check_names() {
+    let mut stage = Stage::new();
+    let [first, second] = TRANSPORTS.map(|id| stage.transport(id));
+    let tuple = stage.udp_tuple("192.0.2.1:7000");
+    stage.check(&first, &tuple);
+    assert_eq!(stage.owner(&tuple), Some(TRANSPORTS[0]));
+    stage.check(&second, &tuple);
+    assert_eq!(stage.owner(&tuple), Some(TRANSPORTS[1]));
+    stage.check(&first, &tuple);
+    assert_eq!(
+        stage.owner(&tuple),
+        Some(TRANSPORTS[0]),
+        "one check to another call does not take a peer's path for ever"
+    );
+    stage.request("transport.close", json!({ "transportId": TRANSPORTS[0] }));
+    assert_eq!(stage.owner(&tuple), None);
+    stage.check(&second, &tuple);
+    assert_eq!(stage.owner(&tuple), Some(TRANSPORTS[1]));
+}
+
+#[tokio::test]
+async fn a_closed_transport_leaves_no_path_and_no_user_name() {
+    let mut stage = Stage::new();
+    let [first, second] = TRANSPORTS.map(|id| stage.transport(id));
+    for port in 1..=3 {
+        stage.check(&first, &stage.udp_tuple(&format!("192.0.2.1:{port}")));
+        stage.check(&second, &stage.udp_tuple(&format!("192.0.2.2:{port}")));
+    }
+    stage.request("transport.restartIce", json!({ "transportId": TRANSPORTS[0] }));
+    stage.request("transport.close", json!({ "transportId": TRANSPORTS[0] }));
+    assert_eq!((stage.plane.paths.len(), stage.plane.ufrags.len()), (3, 1));
+    stage.request("webRtcServer.close", json!({ "webRtcServerId": SERVER }));
+    assert_eq!((stage.plane.paths.len(), stage.plane.ufrags.len()), (0, 0));
+}
+
+#[tokio::test]
+async fn i13_a_connection_whose_path_was_evicted_is_closed_so_that_one_peer_cannot_hold_them_all() {
+    let mut stage = Stage::new();
+    let transport = stage.transport(TRANSPORTS[0]);
+    let _peers = stage.connect_and_validate(TUPLES_MAX + 3, &transport).await;
+    assert_eq!((stage.plane.paths.len(), stage.connections()), (TUPLES_MAX, TUPLES_MAX));
+}
+
+#[tokio::test]
+async fn connections_end_with_the_server_that_accepted_them_validated_or_not() {
+    let mut stage = Stage::new();
+    let transport = stage.transport(TRANSPORTS[0]);
+    let (_validated, tuple) = stage.connect().await;
+    stage.check(&transport, &tuple);
+    let (_silent, _) = stage.connect().await;
+    assert_eq!(stage.connections(), 2);
+    stage.request("webRtcServer.close", json!({ "webRtcServerId": SERVER }));
+    assert_eq!(stage.connections(), 0);
+}
+
+#[tokio::test]
+async fn i13_a_connection_without_a_valid_check_in_time_is_closed_and_one_with_it_stays() {
+    let mut stage = Stage::new();
+    let transport = stage.transport(TRANSPORTS[0]);
+    let (_validated, tuple) = stage.connect().await;
+    stage.check(&transport, &tuple);
+    let (_silent, _) = stage.connect().await;
+    stage.plane.handle_timeout(stage.now + std::time::Duration::from_secs(11));
+    assert_eq!((stage.connections(), stage.plane.counters.tcp_connections_closed_idle), (1, 1));
+    assert_eq!(stage.owner(&tuple), Some(TRANSPORTS[0]));
+}
+
+#[tokio::test]
+async fn a_watcher_of_a_closed_socket_does_not_act_for_the_one_that_got_its_number() {
+    let mut stage = Stage::new();
+    let old = stage.sockets.clone();
+    stage.request("webRtcServer.close", json!({ "webRtcServerId": SERVER }));
+    stage.open_server();
+    let id = stage.sockets[0].0;
+    let (_, stale) = old.into_iter().find(|(old, _)| *old == id).unwrap();
+    let current = stage.sockets[0].1.clone();
+    assert!(!stage.plane.attend_socket(id, &stale, Readiness::Readable, stage.now));
+    assert!(!stage.plane.socket_failed(id, &stale, stage.now));
+    assert!(stage.plane.attend_socket(id, &current, Readiness::Readable, stage.now));
+}
+
+#[tokio::test]
+async fn events_wait_behind_the_reply_that_is_owed() {
+    let mut stage = Stage::new();
+    let reply = stage.plane.serve(&json!({ "id": 1, "method": "worker.dump" }).to_string(), stage.now);
+    stage.plane.tell(uuid::Uuid::nil(), "score", Value::Null);
+    // What watchers do while those of closed sockets are ended.
+    stage.plane.finish();
+    assert!(stage.plane.outbox.take_batch().is_empty());
+    stage.plane.say(reply);
+    let said = stage.plane.outbox.take_batch();
+    assert!(matches!(said.as_slice(), [Message::Reply { id: 1, .. }, Message::Event { event: "score", .. }]));
+}
+
+/// A plane with a router, and a server on loopback with one UDP and one TCP socket.
+struct Stage {
+    plane: Plane,
+    now: Instant,
+    sockets: Vec<(SocketId, SocketHandle)>,
+}
+
+struct Credentials {
+    ufrag: String,
+    password: String,
+}
+
+impl Stage {
+    fn new() -> Self {
+        let settings = millrace_model::parse::<WorkerSettings>("{}").unwrap().into_checked().unwrap();
+        let now = Instant::now();
+        let certificate = LocalCertificate::generate().unwrap();
+        let plane = Plane::new(settings, certificate, Arc::new(Outbox::new(|| {})), now);
+        let mut stage = Self { plane, now, sockets: Vec::new() };
+        stage.open_server();
+        let opus = json!({ "kind": "audio", "mimeType": "audio/opus", "clockRate": 48_000, "channels": 2 });
+        stage.request("worker.createRouter", json!({ "routerId": ROUTER, "mediaCodecs": [opus] }));
+        stage
+    }
+
+    fn open_server(&mut self) {
+        let infos = ["udp", "tcp"].map(|protocol| json!({ "protocol": protocol, "ip": "127.0.0.1" }));
+        self.request("worker.createWebRtcServer", json!({ "webRtcServerId": SERVER, "listenInfos": infos }));
+        self.sockets = self.plane.take_socket_changes().opened;
+    }
+
+    fn request(&mut self, method: &str, parameters: Value) -> Value {
+        let mut request = json!({ "id": 1, "method": method });
+        request.as_object_mut().unwrap().extend(parameters.as_object().unwrap().clone());
+        let reply = self.plane.serve(&request.to_string(), self.now);
+        self.plane.say(None);
+        let Some(Message::Reply { outcome: Outcome::Ok(value), .. }) = reply else { panic!("{method}: {reply:?}") };
+        value
+    }
+
+    fn transport(&mut self, id: &str) -> Credentials {
+        let options = json!({ "routerId": ROUTER, "transportId": id, "webRtcServerId": SERVER, "enableTcp": true });
+        let reply = self.request("router.createWebRtcTransport", options);
+        let text = |name: &str| reply["iceParameters"][name].as_str().unwrap().to_owned();
+        Credentials { ufrag: text("usernameFragment"), password: text("password") }
+    }
+
+    fn udp_tuple(&self, remote: &str) -> Tuple {
+        let local_ip = Some("127.0.0.1".parse().unwrap());
+        Tuple { socket: self.sockets[0].0, protocol: Protocol::Udp, remote: remote.parse().unwrap(), local_ip }
+    }
+
+    /// Opens a TCP connection and lets the plane have it.
+    async fn connect(&mut self) -> (TcpStream, Tuple) {
+        let (listener, handle) = self.sockets[1].clone();
+        let SocketHandle::Listener(socket) = &handle else { panic!("the second socket listens") };
+        let peer = TcpStream::connect(socket.local_addr()).unwrap();
+        let ready = handle.ready().await.unwrap();
+        self.plane.attend_socket(listener, &handle, ready, self.now);
+        let (socket, _) = self.plane.take_socket_changes().opened.pop().unwrap();
+        let remote: SocketAddr = peer.local_addr().unwrap();
+        let local_ip = Some("127.0.0.1".parse().unwrap());
+        (peer, Tuple { socket, protocol: Protocol::Tcp, remote, local_ip })
+    }
+
+    async fn connect_and_validate(&mut self, count: usize, credentials: &Credentials) -> Vec<TcpStream> {
+        let mut peers = Vec::new();
+        for _ in 0..count {
+            let (peer, tuple) = self.connect().await;
+            self.check(credentials, &tuple);
+            peers.push(peer);
+        }
+        peers
+    }
+
+    /// A valid check comes over `tuple`.
+    fn check(&mut self, credentials: &Credentials, tuple: &Tuple) {
+        let request = Writer::new(Class::Request, [7; 12]).username(&format!("{}:peer", credentials.ufrag)).priority(1);
+        let bytes = request.ice_controlling(1).finish(&IntegrityKey::new(&credentials.password));
+        let mut packet = self.plane.pool.take().unwrap();
+        packet.fill(&bytes);
+        self.plane.handle_packet(tuple, packet, self.now);
+    }
+
+    fn owner(&self, tuple: &Tuple) -> Option<&'static str> {
+        let index = self.plane.paths.get(&(tuple.socket, tuple.remote))?;
+        let id = self.plane.transports.get(*index)?.id.to_string();
+        TRANSPORTS.into_iter().find(|transport| *transport == id)
+    }
+
+    fn connections(&self) -> usize {
+        let server = millrace_model::parse::<WebRtcServerId>(&json!(SERVER).to_string()).unwrap();
+        self.plane.sockets.connections_of(sockets::SocketOwner::Server(server)).len()
+    }
+}
