@@ -19,11 +19,12 @@ pub(crate) struct Journal {
     second: Instant,
     lines: u32,
     left_out: u64,
+    lines_dropped: u64,
 }
 
 impl Journal {
     pub(crate) fn new(outbox: Arc<Outbox>, level: WorkerLogLevel, tags: Vec<WorkerLogTag>, now: Instant) -> Self {
-        Self { outbox, level, tags, second: now, lines: 0, left_out: 0 }
+        Self { outbox, level, tags, second: now, lines: 0, left_out: 0, lines_dropped: 0 }
     }
 
     /// Changes what is logged; `None` keeps what is set.
@@ -40,6 +41,11 @@ impl Journal {
     /// A step of a call's life.
     pub(crate) fn debug(&mut self, tag: WorkerLogTag, now: Instant, text: impl FnOnce() -> String) {
         self.write(LogLevel::Debug, tag, now, text);
+    }
+
+    /// Lines left out since the start because there were too many in a second.
+    pub(crate) fn lines_dropped(&self) -> u64 {
+        self.lines_dropped
     }
 
     fn write(&mut self, level: LogLevel, tag: WorkerLogTag, now: Instant, text: impl FnOnce() -> String) {
@@ -70,6 +76,7 @@ impl Journal {
         self.lines += 1;
         if self.lines > LINES_PER_SECOND_MAX {
             self.left_out += 1;
+            self.lines_dropped += 1;
         }
         self.lines <= LINES_PER_SECOND_MAX
     }

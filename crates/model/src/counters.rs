@@ -166,4 +166,10 @@ counters! {
     rtcp_feedback_dropped_unknown_ssrc,
     /// Transport-wide feedback packets sent to publishers.
     transport_feedback_sent,
+    /// State events that the application did not get because a later one of the same object and kind replaced them.
+    state_events_merged,
+    /// Trace events dropped, oldest first, because the application reads too slowly.
+    trace_events_dropped,
+    /// Log lines left out because there were too many in a second or the application reads too slowly.
+    log_lines_dropped,
 }

@@ -213,7 +213,16 @@ impl Plane {
     /// Carries out one request; the reply is to be [said](Self::say), and events wait behind it until then.
     pub(crate) fn serve(&mut self, text: &str, now: Instant) -> Option<Message> {
         self.owes_reply = true;
+        self.count_unread();
         self.handle_request(text, now)
+    }
+
+    /// Brings the counters of what the application did not get up to date.
+    fn count_unread(&mut self) {
+        let dropped = self.outbox.dropped();
+        self.counters.state_events_merged = dropped.merged;
+        self.counters.trace_events_dropped = dropped.sampled;
+        self.counters.log_lines_dropped = dropped.logs + self.journal.lines_dropped();
     }
 
     /// Says the reply of a request, then what happened while it was carried out.

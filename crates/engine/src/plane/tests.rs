@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use super::sockets::Readiness;
 use super::*;
 use crate::message::Outcome;
+use crate::outbox;
 
 const SERVER: &str = "00000000-0000-4000-8000-000000000001";
 const ROUTER: &str = "00000000-0000-4000-8000-000000000002";
@@ -109,6 +110,22 @@ async fn events_wait_behind_the_reply_that_is_owed() {
     stage.plane.say(reply);
     let said = stage.plane.outbox.take_batch();
     assert!(matches!(said.as_slice(), [Message::Reply { id: 1, .. }, Message::Event { event: "score", .. }]));
+}
+
+#[tokio::test]
+async fn n05_what_a_stalled_application_does_not_get_is_counted() {
+    let mut stage = Stage::new();
+    let outbox = Arc::clone(&stage.plane.outbox);
+    let say = |event, times: usize| {
+        (0..times).for_each(|_| outbox.push(Message::Event { target: uuid::Uuid::nil(), event, data: Value::Null }));
+    };
+    say("trace", outbox::SAMPLED_MAX + 3);
+    say("score", 5);
+    let metrics = stage.request("worker.getMetrics", json!({}));
+    assert_eq!(
+        (&metrics["worker"]["trace_events_dropped"], &metrics["worker"]["state_events_merged"]),
+        (&json!(3), &json!(4))
+    );
 }
 
 /// A plane with a router, and a server on loopback with one UDP and one TCP socket.
