@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 
 use millrace_engine::{Outbox, Worker};
 use napi::bindgen_prelude::{Env, Error, Function, Result, Status};
@@ -32,7 +32,8 @@ impl NativeWorker {
     #[napi(constructor, catch_unwind)]
     pub fn new(env: Env, settings: String, on_messages: Function<'_, String, Unknown<'static>>) -> Result<Self> {
         panics::quiet_worker_threads();
-        let outbox: Arc<OnceLock<Arc<Outbox>>> = Arc::default();
+        // The outbox holds the wake function and so the callback: the callback must not hold the outbox in turn.
+        let outbox: Arc<OnceLock<Weak<Outbox>>> = Arc::default();
         let messages = Arc::clone(&outbox);
         let wake: Wake = on_messages
             .build_threadsafe_function::<()>()
@@ -40,14 +41,15 @@ impl NativeWorker {
             .max_queue_size::<2>()
             .callee_handled::<false>()
             .build_callback(move |_| {
-                Ok(messages.get().map_or_else(|| String::from("[]"), |outbox| outbox.take_batch_json()))
+                let outbox = messages.get().and_then(Weak::upgrade);
+                Ok(outbox.map_or_else(|| String::from("[]"), |outbox| outbox.take_batch_json()))
             })?;
         // A full queue means that a wake is on its way, and a closing one that nobody listens any more.
         let ours = Arc::new(Outbox::new(move || {
             wake.call((), ThreadsafeFunctionCallMode::NonBlocking);
         }));
-        let ours = outbox.get_or_init(|| ours);
-        let worker = Worker::start(&settings, Arc::clone(ours)).map_err(refused)?;
+        outbox.get_or_init(|| Arc::downgrade(&ours));
+        let worker = Worker::start(&settings, ours).map_err(refused)?;
         let worker: Shared = Rc::new(RefCell::new(Some(worker)));
         let hook = env.add_env_cleanup_hook(Rc::clone(&worker), |worker| close(&worker))?;
         Ok(Self { worker, hook: Some(hook) })
