@@ -153,8 +153,8 @@ impl TransportListenInfo {
     pub fn into_checked(self) -> Result<ListenInfo, ModelError> {
         let (ip, zone) = listen_address(&self.ip)?;
         let announced = match (self.announced_address, self.announced_ip) {
-            (Some(address), _) => Some(announced("announcedAddress", address)?),
-            (None, Some(address)) => Some(announced("announcedIp", address)?),
+            (Some(address), _) => announced("announcedAddress", address)?,
+            (None, Some(address)) => announced("announcedIp", address)?,
             (None, None) => None,
         };
         Ok(ListenInfo {
@@ -221,14 +221,18 @@ fn is_zone(zone: &str) -> bool {
     (1..=ZONE_BYTES_MAX).contains(&zone.len()) && zone.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'%')
 }
 
-/// Checks an address for candidates: an IP address that is no wildcard, or a host name.
-fn announced(path: &str, text: String) -> Result<AnnouncedAddress, ModelError> {
+/// Checks an address for candidates: an IP address that is no wildcard, or a host name. The empty text, which
+/// applications pass on from an unset setting, is none.
+fn announced(path: &str, text: String) -> Result<Option<AnnouncedAddress>, ModelError> {
+    if text.is_empty() {
+        return Ok(None);
+    }
     let is_usable = match text.parse::<IpAddr>() {
         Ok(ip) => !ip.is_unspecified() && !ip.is_multicast(),
         Err(_) => is_host_name(&text),
     };
     if is_usable {
-        return Ok(AnnouncedAddress(text));
+        return Ok(Some(AnnouncedAddress(text)));
     }
     let reason = format!("{} is neither an address that peers can send to nor a host name", Shown(&text));
     Err(ModelError::invalid(path, reason))
@@ -331,9 +335,9 @@ mod tests {
             let info = with(&format!(r#""announcedAddress":"{good}""#)).unwrap();
             assert_eq!(info.announced.unwrap().as_str(), good);
         }
+        assert_eq!(with(r#""announcedAddress":"""#).unwrap().announced, None);
         let long = "a.".repeat(130) + "a";
-        for bad in
-            ["", ".", "a..b", "-a", "a-", "a b", "1.2.3", "256.1.1.1", "0.0.0.0", "::", "224.0.0.1", "ä.de", &long]
+        for bad in [".", "a..b", "-a", "a-", "a b", "1.2.3", "256.1.1.1", "0.0.0.0", "::", "224.0.0.1", "ä.de", &long]
         {
             assert!(with(&format!(r#""announcedAddress":"{bad}""#)).is_err(), "{bad}");
             assert!(with(&format!(r#""announcedIp":"{bad}""#)).is_err(), "{bad}");

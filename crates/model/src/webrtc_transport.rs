@@ -18,7 +18,10 @@ pub const ICE_CONSENT_TIMEOUT_SECS_DEFAULT: u16 = 30;
 /// First estimate of the available outgoing bitrate in bit/s.
 pub const INITIAL_AVAILABLE_OUTGOING_BITRATE_DEFAULT: u64 = 600_000;
 
-/// Options of `router.createWebRtcTransport()`. Exactly one of `webRtcServerId`, `listenInfos` and `listenIps` is given.
+/// Options of `router.createWebRtcTransport()`. One of `webRtcServerId`, `listenInfos` and `listenIps` is given.
+///
+/// With two of them, as applications do that keep one set of options for both ways, a server wins over addresses and
+/// `listenIps` over `listenInfos`; all three are refused.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase", default)]
 #[ts(optional_fields)]
@@ -45,10 +48,10 @@ pub struct WebRtcTransportOptions {
     /// Whether to use TCP, where `listenInfos` does not say it. Default: true with a WebRtcServer, otherwise false.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub enable_tcp: Option<bool>,
-    /// Whether UDP candidates come first. Default: false.
+    /// Whether UDP candidates are preferred; `listenInfos` say it by their order. Default: false.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prefer_udp: Option<bool>,
-    /// Whether TCP candidates come first. Default: false.
+    /// Whether TCP candidates are preferred; `listenInfos` say it by their order. Default: false.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prefer_tcp: Option<bool>,
     /// Seconds without consent after which the transport is disconnected (RFC 7675 §5.1); 0 never. Default: 30.
@@ -77,9 +80,9 @@ pub enum TransportListenIpOrText {
 pub struct WebRtcTransportSettings {
     /// Where it listens.
     pub listen: WebRtcTransportListen,
-    /// Whether UDP candidates come first.
+    /// Whether UDP candidates of a server are preferred.
     pub prefer_udp: bool,
-    /// Whether TCP candidates come first.
+    /// Whether TCP candidates of a server are preferred.
     pub prefer_tcp: bool,
     /// Time without consent after which it is disconnected; `None` never.
     pub ice_consent_timeout: Option<Duration>,
@@ -134,17 +137,19 @@ impl WebRtcTransportOptions {
     /// Chooses the one place to listen.
     fn into_listen(mut self) -> Result<WebRtcTransportListen, ModelError> {
         match (self.web_rtc_server_id, self.listen_infos.take(), self.listen_ips.take()) {
-            (Some(id), None, None) => {
+            (Some(_), Some(_), Some(_)) => {
+                Err(ModelError::invalid("listenInfos", "give only one of webRtcServer, listenInfos and listenIps"))
+            }
+            (Some(id), _, _) => {
                 let (udp, tcp) = (self.enable_udp.unwrap_or(true), self.enable_tcp.unwrap_or(true));
                 at_least_one_protocol(udp, tcp)?;
                 Ok(WebRtcTransportListen::Server { id, udp, tcp })
             }
+            (None, _, Some(ips)) => self.listen_on_ips(ips).map(WebRtcTransportListen::Own),
             (None, Some(infos), None) => checked_listen_infos(infos).map(WebRtcTransportListen::Own),
-            (None, None, Some(ips)) => self.listen_on_ips(ips).map(WebRtcTransportListen::Own),
             (None, None, None) => {
                 Err(ModelError::invalid("listenInfos", "is missing; give it, or webRtcServer, or listenIps"))
             }
-            _ => Err(ModelError::invalid("listenInfos", "give only one of webRtcServer, listenInfos and listenIps")),
         }
     }
 
@@ -275,10 +280,17 @@ mod tests {
     }
 
     #[test]
-    fn exactly_one_place_to_listen_is_given() {
+    fn a_server_wins_over_addresses_and_all_three_ways_to_listen_are_refused() {
+        let listen = |fields: &[&str]| checked(fields).unwrap().listen;
+        assert!(matches!(listen(&[SERVER, INFOS]), WebRtcTransportListen::Server { .. }));
+        assert!(matches!(listen(&[SERVER, IPS]), WebRtcTransportListen::Server { .. }));
+        assert_eq!(listen(&[INFOS, IPS]), listen(&[IPS]));
+        assert_eq!(path(&[SERVER, INFOS, IPS]), "listenInfos");
+    }
+
+    #[test]
+    fn a_place_to_listen_is_needed() {
         assert_eq!(path(&[]), "listenInfos");
-        assert_eq!(path(&[SERVER, INFOS]), "listenInfos");
-        assert_eq!(path(&[INFOS, IPS]), "listenInfos");
         assert_eq!(path(&[r#""listenInfos":[]"#]), "listenInfos");
         assert_eq!(path(&[r#""listenIps":[]"#]), "listenInfos");
         assert_eq!(path(&[r#""listenInfos":[{"protocol":"udp","ip":"fe80::1"}]"#]), "listenInfos[0].ip");
