@@ -54,6 +54,10 @@ export type BaseTransportDump = {
   mapSsrcConsumerId: Array<SsrcEntryDump>;
   /** Consumers by the SSRC of their retransmissions. */
   mapRtxSsrcConsumerId: Array<SsrcEntryDump>;
+  /** Ids of its data producers. */
+  dataProducerIds: Array<string>;
+  /** Ids of its data consumers. */
+  dataConsumerIds: Array<string>;
   /** Header extensions that are read from incoming packets. */
   recvRtpHeaderExtensions: RecvRtpHeaderExtensions;
   /** How incoming packets find their producer. */
@@ -110,6 +114,14 @@ export type BaseTransportStats = {
   rtpPacketLossReceived?: number;
   /** Share of outgoing RTP packets that were lost, 0–1. */
   rtpPacketLossSent?: number;
+};
+
+/** The objects of a worker by what they can be sent. */
+export type ChannelMessageHandlersDump = {
+  /** Ids of the objects that answer requests: all of them. */
+  channelRequestHandlers: Array<string>;
+  /** Ids of the objects that take messages without an answer. There are none. */
+  channelNotificationHandlers: Array<string>;
 };
 
 /** One payload type of a producer. */
@@ -998,6 +1010,10 @@ export type WebRtcTransportDump = {
   mapSsrcConsumerId: Array<SsrcEntryDump>;
   /** Consumers by the SSRC of their retransmissions. */
   mapRtxSsrcConsumerId: Array<SsrcEntryDump>;
+  /** Ids of its data producers. */
+  dataProducerIds: Array<string>;
+  /** Ids of its data consumers. */
+  dataConsumerIds: Array<string>;
   /** Header extensions that are read from incoming packets. */
   recvRtpHeaderExtensions: RecvRtpHeaderExtensions;
   /** How incoming packets find their producer. */
@@ -1006,7 +1022,12 @@ export type WebRtcTransportDump = {
   traceEventTypes: Array<TransportTraceEventType>;
 };
 
-/** Options of `router.createWebRtcTransport()`. Exactly one of `webRtcServerId`, `listenInfos` and `listenIps` is given. */
+/**
+ * Options of `router.createWebRtcTransport()`. One of `webRtcServerId`, `listenInfos` and `listenIps` is given.
+ *
+ * With two of them, as applications do that keep one set of options for both ways, a server wins over addresses and
+ * `listenIps` over `listenInfos`; all three are refused.
+ */
 export type WebRtcTransportOptions = {
   /** The WebRtcServer whose ports are shared. */
   webRtcServerId?: WebRtcServerId;
@@ -1028,9 +1049,9 @@ export type WebRtcTransportOptions = {
   enableUdp?: boolean;
   /** Whether to use TCP, where `listenInfos` does not say it. Default: true with a WebRtcServer, otherwise false. */
   enableTcp?: boolean;
-  /** Whether UDP candidates come first. Default: false. */
+  /** Whether UDP candidates are preferred; `listenInfos` say it by their order. Default: false. */
   preferUdp?: boolean;
-  /** Whether TCP candidates come first. Default: false. */
+  /** Whether TCP candidates are preferred; `listenInfos` say it by their order. Default: false. */
   preferTcp?: boolean;
   /** Seconds without consent after which the transport is disconnected (RFC 7675 §5.1); 0 never. Default: 30. */
   iceConsentTimeout?: number;
@@ -1108,6 +1129,8 @@ export type WorkerDump = {
   webRtcServerIds: Array<WebRtcServerId>;
   /** Its routers. */
   routerIds: Array<RouterId>;
+  /** Who answers messages. */
+  channelMessageHandlers: ChannelMessageHandlersDump;
 };
 
 /** How much a worker logs; each level includes the ones below it. */

@@ -13,6 +13,8 @@ pub(crate) struct Publication<'a> {
     pub(crate) session: SessionId,
     pub(crate) kind: MediaKind,
     pub(crate) parameters: &'a RtpParameters,
+    /// The same in the router's numbering and names.
+    pub(crate) consumable: &'a RtpParameters,
     pub(crate) key_frame_request_delay: Duration,
     pub(crate) paused: bool,
 }
@@ -31,18 +33,24 @@ pub(crate) fn producer(publication: &Publication<'_>) -> ProducerSetup {
         kind: publication.kind,
         mid: parameters.mid.clone(),
         streams: streams.collect(),
-        codecs: codecs.map(|codec| codec_setup(parameters, codec)).collect(),
+        codecs: codecs.map(|codec| codec_setup(publication, codec)).collect(),
         extensions: ExtensionIds::new(extension_pairs(parameters)),
         key_frame_request_delay: publication.key_frame_request_delay,
         paused: publication.paused,
     }
 }
 
-fn codec_setup(parameters: &RtpParameters, codec: &RtpCodecParameters) -> CodecSetup {
+/// The media type as the router writes it; an endpoint may write it in any case.
+pub(crate) fn mime_type(consumable: &RtpParameters, codec: &RtpCodecParameters) -> String {
+    let same = |other: &&RtpCodecParameters| other.mime_type.eq_ignore_ascii_case(&codec.mime_type);
+    consumable.codecs.iter().find(same).unwrap_or(codec).mime_type.clone()
+}
+
+fn codec_setup(publication: &Publication<'_>, codec: &RtpCodecParameters) -> CodecSetup {
     CodecSetup {
         payload_type: codec.payload_type,
-        rtx_payload_type: parameters.rtx_codec(codec.payload_type).map(|rtx| rtx.payload_type),
-        mime_type: codec.mime_type.clone(),
+        rtx_payload_type: publication.parameters.rtx_codec(codec.payload_type).map(|rtx| rtx.payload_type),
+        mime_type: mime_type(publication.consumable, codec),
         video_codec: VideoCodec::from_mime_type(&codec.mime_type),
         clock_rate: codec.clock_rate,
         feedback: Feedback {

@@ -181,7 +181,7 @@ pub struct ConsumerDump {
 pub type ConsumerStat = RtpStreamSendStats;
 
 /// Kinds of events that a consumer can trace.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, TS)]
 #[serde(rename_all = "lowercase")]
 pub enum ConsumerTraceEventType {
     /// An RTP packet went.

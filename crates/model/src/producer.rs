@@ -218,7 +218,7 @@ pub struct RtxStreamParameters {
 pub type ProducerStat = RtpStreamRecvStats;
 
 /// Kinds of events that a producer can trace.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, TS)]
 #[serde(rename_all = "lowercase")]
 pub enum ProducerTraceEventType {
     /// An RTP packet came.

@@ -37,7 +37,7 @@ pub struct TransportTuple {
 }
 
 /// Kinds of events that a transport can trace.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, TS)]
 #[serde(rename_all = "lowercase")]
 pub enum TransportTraceEventType {
     /// A probation packet was sent.
@@ -137,6 +137,10 @@ pub struct BaseTransportDump {
     pub map_ssrc_consumer_id: Vec<SsrcEntryDump>,
     /// Consumers by the SSRC of their retransmissions.
     pub map_rtx_ssrc_consumer_id: Vec<SsrcEntryDump>,
+    /// Ids of its data producers.
+    pub data_producer_ids: Vec<String>,
+    /// Ids of its data consumers.
+    pub data_consumer_ids: Vec<String>,
     /// Header extensions that are read from incoming packets.
     pub recv_rtp_header_extensions: RecvRtpHeaderExtensions,
     /// How incoming packets find their producer.

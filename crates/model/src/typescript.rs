@@ -138,7 +138,8 @@ declared_types! {
         TransportListenIpOrText, WebRtcTransportDump, WebRtcTransportOptions, WebRtcTransportStat,
     },
     worker::{
-        WorkerDump, WorkerLogLevel, WorkerLogTag, WorkerResourceUsage, WorkerSettings, WorkerUpdateableSettings,
+        ChannelMessageHandlersDump, WorkerDump, WorkerLogLevel, WorkerLogTag, WorkerResourceUsage, WorkerSettings,
+        WorkerUpdateableSettings,
     },
 }
 

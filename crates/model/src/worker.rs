@@ -167,6 +167,18 @@ pub struct WorkerDump {
     pub web_rtc_server_ids: Vec<WebRtcServerId>,
     /// Its routers.
     pub router_ids: Vec<RouterId>,
+    /// Who answers messages.
+    pub channel_message_handlers: ChannelMessageHandlersDump,
+}
+
+/// The objects of a worker by what they can be sent.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct ChannelMessageHandlersDump {
+    /// Ids of the objects that answer requests: all of them.
+    pub channel_request_handlers: Vec<String>,
+    /// Ids of the objects that take messages without an answer. There are none.
+    pub channel_notification_handlers: Vec<String>,
 }
 
 /// What a worker used of the machine, as getrusage(2) counts it. Linux leaves the fields it does not keep at 0.

@@ -3,10 +3,10 @@
 use std::time::Instant;
 
 use millrace_model::{
-    BaseTransportDump, BaseTransportStats, ConsumerDump, ConsumerType, DtlsRole, IceRole, Metrics, NameEntriesDump,
-    NameEntryDump, ProducerDump, ProducerType, RecvRtpHeaderExtensions, RouterDump, RtpListenerDump, RtpParameters,
-    RtpStreamDump, RtpStreamParametersDump, RtxStreamDump, RtxStreamParameters, SsrcEntryDump, WebRtcTransportDump,
-    WebRtcTransportStat, WorkerDump,
+    BaseTransportDump, BaseTransportStats, ChannelMessageHandlersDump, ConsumerDump, ConsumerType, DtlsRole, IceRole,
+    Metrics, NameEntriesDump, NameEntryDump, ProducerDump, ProducerType, RecvRtpHeaderExtensions, RouterDump,
+    RtpListenerDump, RtpParameters, RtpStreamDump, RtpStreamParametersDump, RtxStreamDump, RtxStreamParameters,
+    SsrcEntryDump, WebRtcTransportDump, WebRtcTransportStat, WorkerDump,
 };
 use millrace_transport::webrtc::DtlsState;
 use serde_json::Value;
@@ -18,6 +18,7 @@ use super::streams::{ConsumerAt, ProducerAt};
 use super::traffic::Bytes;
 use super::transports::{dtls_state, ice_parameters};
 use crate::error::RequestError;
+use crate::setup;
 
 impl Plane {
     pub(super) fn worker_dump(&self) -> WorkerDump {
@@ -25,7 +26,21 @@ impl Plane {
             pid: std::process::id(),
             web_rtc_server_ids: self.servers.keys().copied().collect(),
             router_ids: self.routers.iter().map(|(_, router)| router.id).collect(),
+            channel_message_handlers: ChannelMessageHandlersDump {
+                channel_request_handlers: self.object_ids(),
+                channel_notification_handlers: Vec::new(),
+            },
         }
+    }
+
+    /// The ids of everything that requests can be sent to, parents first.
+    fn object_ids(&self) -> Vec<String> {
+        let servers = self.servers.keys().map(ToString::to_string);
+        let routers = self.routers.iter().map(|(_, router)| router.id.to_string());
+        let transports = self.transports.iter().map(|(_, transport)| transport.id.to_string());
+        let producers = self.producer_ids.keys().map(ToString::to_string);
+        let consumers = self.consumer_ids.keys().map(ToString::to_string);
+        servers.chain(routers).chain(transports).chain(producers).chain(consumers).collect()
     }
 
     /// The counters of the worker and of each open transport. A transport's own and its session's are one.
@@ -139,14 +154,15 @@ impl Plane {
         let producer = entry.producer(index)?;
         let scores = entry.core.producer_score(index);
         let score = |stream: usize| scores.iter().find(|score| usize::from(score.stream) == stream);
-        let streams = (0..producer.parameters.encodings.len())
-            .filter_map(|stream| Some(stream_dump(&producer.parameters, stream, score(stream)?.score)))
+        let parameters = dumped(&producer.parameters, &producer.consumable);
+        let streams = (0..parameters.encodings.len())
+            .filter_map(|stream| Some(stream_dump(&parameters, stream, score(stream)?.score)))
             .collect();
         Some(ProducerDump {
             id: producer.id,
             kind: producer.kind,
             producer_type: ProducerType::Simple,
-            rtp_parameters: producer.parameters.clone(),
+            rtp_parameters: parameters,
             rtp_mapping: producer.mapping.clone(),
             rtp_streams: streams,
             trace_event_types: producer.traces.clone(),
@@ -165,7 +181,7 @@ impl Plane {
             producer_id: consumer.producer,
             kind: consumer.kind,
             consumer_type: ConsumerType::Simple,
-            rtp_parameters: consumer.parameters.clone(),
+            rtp_parameters: dumped(&consumer.parameters, &consumer.parameters),
             consumable_rtp_encodings: consumer.consumable_encodings.clone(),
             supported_codec_payload_types: media.map(|codec| codec.payload_type).collect(),
             trace_event_types: consumer.traces.clone(),
@@ -189,6 +205,19 @@ impl Plane {
     }
 }
 
+/// The parameters as mediasoup dumps them: codecs named as the router does, and the codec of each stream written out.
+fn dumped(parameters: &RtpParameters, consumable: &RtpParameters) -> RtpParameters {
+    let mut parameters = parameters.clone();
+    for codec in &mut parameters.codecs {
+        codec.mime_type = setup::mime_type(consumable, codec);
+    }
+    let default = parameters.media_codec().map(|codec| codec.payload_type);
+    for encoding in &mut parameters.encodings {
+        encoding.codec_payload_type = encoding.codec_payload_type.or(default);
+    }
+    parameters
+}
+
 fn base_dump(index: usize, entry: &super::transports::TransportEntry, router: &RouterEntry) -> BaseTransportDump {
     let producers: Vec<_> = router.producers.iter().flatten().filter(|producer| producer.transport == index).collect();
     let consumers: Vec<_> = router.consumers.iter().flatten().filter(|consumer| consumer.transport == index).collect();
@@ -198,6 +227,8 @@ fn base_dump(index: usize, entry: &super::transports::TransportEntry, router: &R
         consumer_ids: consumers.iter().map(|consumer| consumer.id).collect(),
         map_ssrc_consumer_id: ssrc_entries(&consumers, |parameters| parameters.encodings.first()?.ssrc),
         map_rtx_ssrc_consumer_id: ssrc_entries(&consumers, |parameters| Some(parameters.encodings.first()?.rtx?.ssrc)),
+        data_producer_ids: Vec::new(),
+        data_consumer_ids: Vec::new(),
         recv_rtp_header_extensions: extensions(&producers),
         rtp_listener: listener(&producers),
         trace_event_types: entry.traces.clone(),

@@ -1,11 +1,13 @@
 //! Which method does what. Parameters are parsed here, at the door; inside there is no validation.
 
+use std::collections::BTreeSet;
 use std::time::Instant;
 
 use millrace_model::{
-    ConsumerId, ConsumerOptions, ModelError, ProducerId, ProducerOptions, RouterId, RouterOptions, TransportId,
-    WebRtcServerId, WebRtcServerOptions, WebRtcTransportOptions, WorkerUpdateableSettings, parse,
+    ConsumerId, ConsumerLayers, ConsumerOptions, ModelError, ProducerId, ProducerOptions, RouterId, RouterOptions,
+    TransportId, WebRtcServerId, WebRtcServerOptions, WebRtcTransportOptions, WorkerUpdateableSettings, parse,
 };
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -53,8 +55,8 @@ struct Bitrate {
 }
 
 #[derive(Deserialize)]
-struct Types<T> {
-    types: Vec<T>,
+struct TraceNames {
+    types: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -167,7 +169,7 @@ impl Plane {
             "setMaxIncomingBitrate" => self.set_max_incoming_bitrate(index, parse::<Bitrate>(text)?.bitrate, now),
             "setMaxOutgoingBitrate" => self.limit_bitrate(index, |limits| limits.set_max_outgoing(bitrate(text)?)),
             "setMinOutgoingBitrate" => self.limit_bitrate(index, |limits| limits.set_min_outgoing(bitrate(text)?)),
-            "enableTraceEvent" => self.trace_transport(index, parse::<Types<_>>(text)?.types),
+            "enableTraceEvent" => self.trace_transport(index, traces(text)?),
             "produce" => {
                 let id = parse::<OfProducer>(text)?.producer_id;
                 self.produce(index, id, parse::<ProducerOptions>(text)?.into_checked()?, now)
@@ -192,7 +194,7 @@ impl Plane {
             "getStats" => json(self.producer_stats(at, now)),
             "pause" => self.pause_producer(at, now),
             "resume" => self.resume_producer(at, now),
-            "enableTraceEvent" => self.trace_producer(at, parse::<Types<_>>(text)?.types),
+            "enableTraceEvent" => self.trace_producer(at, traces(text)?),
             _ => unknown("producer", verb),
         }
     }
@@ -210,12 +212,22 @@ impl Plane {
             "pause" => self.pause_consumer(at, now),
             "resume" => self.resume_consumer(at, now),
             "requestKeyFrame" => self.request_key_frame(at, now),
-            "setPreferredLayers" => self.set_preferred_layers(at, parse(text)?),
+            // Consumers of type `simple` have one layer: there is nothing to prefer, and null says so.
+            "setPreferredLayers" => parse::<ConsumerLayers>(text).map(|_| Value::Null).map_err(RequestError::from),
             "setPriority" => self.set_priority(at, parse::<PriorityParameter>(text)?.priority),
-            "enableTraceEvent" => self.trace_consumer(at, parse::<Types<_>>(text)?.types),
+            "enableTraceEvent" => self.trace_consumer(at, traces(text)?),
             _ => unknown("consumer", verb),
         }
     }
+}
+
+/// The kinds of traces that are named, each once and in the order of their type. A name that means nothing for this
+/// object is skipped, as mediasoup does: applications ask for one list everywhere.
+fn traces<T: DeserializeOwned + Ord>(text: &str) -> Result<Vec<T>, ModelError> {
+    let names = parse::<TraceNames>(text)?.types;
+    let kinds: BTreeSet<T> =
+        names.into_iter().filter_map(|name| serde_json::from_value(Value::String(name)).ok()).collect();
+    Ok(kinds.into_iter().collect())
 }
 
 fn bitrate(text: &str) -> Result<u64, ModelError> {

@@ -3,8 +3,8 @@
 use std::time::Instant;
 
 use millrace_model::{
-    ConsumerId, ConsumerLayers, ConsumerTraceEventType, MediaKind, ProducerId, ProducerTraceEventType, RouterId,
-    RouterOptions, RtpCapabilities, RtpEncodingParameters, RtpParameters, ortc,
+    ConsumerId, ConsumerTraceEventType, MediaKind, ProducerId, ProducerTraceEventType, RouterId, RouterOptions,
+    RtpCapabilities, RtpEncodingParameters, RtpParameters, ortc,
 };
 use millrace_packet::OutgoingStreamId;
 use millrace_router::{ConsumerIndex, ProducerIndex, Router, SessionId};
@@ -50,7 +50,6 @@ pub(super) struct ConsumerEntry {
     pub(super) consumable_encodings: Vec<RtpEncodingParameters>,
     pub(super) stream: OutgoingStreamId,
     pub(super) priority: u8,
-    pub(super) preferred_layers: Option<ConsumerLayers>,
     pub(super) paused: bool,
     pub(super) traces: Vec<ConsumerTraceEventType>,
 }

@@ -4,8 +4,8 @@ use std::time::Instant;
 
 use millrace_model::ortc::{self, ConsumerNegotiation};
 use millrace_model::{
-    ConsumerId, ConsumerLayers, ConsumerSettings, ConsumerTraceEventType, ConsumerType, MediaKind, ModelError,
-    ProducerId, ProducerSettings, ProducerTraceEventType, ProducerType, RtpParameters,
+    ConsumerId, ConsumerSettings, ConsumerTraceEventType, ConsumerType, MediaKind, ModelError, ProducerId,
+    ProducerSettings, ProducerTraceEventType, ProducerType, RtpParameters,
 };
 use millrace_packet::OutgoingStreamId;
 use millrace_router::setup::{ConsumeError, ConsumerSetup, ProduceError};
@@ -57,8 +57,14 @@ impl Plane {
         let entry = &mut self.routers[router];
         let mapping = ortc::get_producer_rtp_parameters_mapping(&mut parameters, &entry.capabilities, first_ssrc)?;
         let consumable = ortc::get_consumable_rtp_parameters(kind, &parameters, &entry.capabilities, &mapping);
-        let publication =
-            setup::Publication { session, kind, parameters: &parameters, key_frame_request_delay, paused };
+        let publication = setup::Publication {
+            session,
+            kind,
+            parameters: &parameters,
+            consumable: &consumable,
+            key_frame_request_delay,
+            paused,
+        };
         let index = entry.core.produce(setup::producer(&publication)).map_err(produce_error)?;
         let reply = json!({
             "type": ProducerType::Simple,
@@ -208,7 +214,6 @@ impl Plane {
             consumable_encodings: encodings,
             stream: parts.stream,
             priority: 1,
-            preferred_layers: parts.settings.preferred_layers,
             paused: parts.settings.paused,
             traces: Vec::new(),
         };
@@ -226,7 +231,6 @@ impl Plane {
             "type": ConsumerType::Simple,
             "producerPaused": entry.core.is_producer_paused(producer),
             "score": score,
-            "preferredLayers": consumer.preferred_layers,
         })
     }
 
@@ -283,16 +287,6 @@ impl Plane {
         now: Instant,
     ) -> Result<Value, RequestError> {
         self.with_router(router, now, |core, fanout| core.request_key_frame(index, now, fanout));
-        Ok(Value::Null)
-    }
-
-    /// Streams have one layer so far, as mediasoup's consumers of type `simple` do: the wish is kept, and null returned.
-    pub(super) fn set_preferred_layers(
-        &mut self,
-        at: ConsumerAt,
-        layers: ConsumerLayers,
-    ) -> Result<Value, RequestError> {
-        self.change_consumer(at, |consumer| consumer.preferred_layers = Some(layers));
         Ok(Value::Null)
     }
 
