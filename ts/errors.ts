@@ -23,7 +23,7 @@ export class UnsupportedError extends MillraceError {
   }
 }
 
-/** The object's state forbids the call: it is closed (`ERR_CLOSED`), connected already, and the like. */
+/** The object's state forbids the call: it is connected already, and the like. */
 export class InvalidStateError extends MillraceError {
   override name = 'InvalidStateError';
 
@@ -44,7 +44,7 @@ export class WorkerClosedError extends InvalidStateError {
   }
 }
 
-/** A referenced object does not exist, or no longer. */
+/** An object does not exist, or no longer: the one that is named (`ERR_NOT_FOUND`) or the one called (`ERR_CLOSED`). */
 export class NotFoundError extends MillraceError {
   override name = 'NotFoundError';
 

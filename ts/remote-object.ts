@@ -1,6 +1,6 @@
 import type { Channel, EventHandler } from './channel.js';
 import { EnhancedEventEmitter, type Events } from './enhanced-event-emitter.js';
-import { InvalidStateError, WorkerClosedError } from './errors.js';
+import { NotFoundError, WorkerClosedError } from './errors.js';
 import { Logger } from './logger.js';
 import { typeError } from './native-events.js';
 
@@ -78,7 +78,7 @@ export abstract class RemoteObject<
       throw new WorkerClosedError(`${method} failed: the worker is closed`, 'ERR_CLOSED');
     }
     if (this.#closed) {
-      throw new InvalidStateError(`${method} failed: the ${method.split('.')[0]} is closed`, 'ERR_CLOSED');
+      throw new NotFoundError(`${method} failed: the ${method.split('.')[0]} is closed`, 'ERR_CLOSED');
     }
   }
 

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Channel } from './channel.js';
 import { EnhancedEventEmitter } from './enhanced-event-emitter.js';
-import { InvalidStateError, NotFoundError } from './errors.js';
+import { NotFoundError } from './errors.js';
 import type * as model from './generated/model.js';
 import type { RouterDump, RouterRtpCodecCapability, RtpCapabilities } from './generated/model.js';
 import { Logger } from './logger.js';
@@ -199,7 +199,7 @@ function checkServer(webRtcServer: unknown): void {
     throw typeError('webRtcServer: expected a WebRtcServer');
   }
   if (webRtcServer.closed) {
-    throw new InvalidStateError('router.createWebRtcTransport failed: the webRtcServer is closed', 'ERR_CLOSED');
+    throw new NotFoundError('router.createWebRtcTransport failed: the webRtcServer is closed', 'ERR_CLOSED');
   }
 }
 

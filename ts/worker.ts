@@ -13,6 +13,20 @@ import { WebRtcServer, type WebRtcServerOptions } from './webrtc-server.js';
 export type WorkerSettings<WorkerAppData extends AppData = AppData> = model.WorkerSettings & {
   /** The application's own data. Default: `{}`. */
   appData?: WorkerAppData;
+
+  /**
+   * Has no effect: a Worker is a thread and has no program of its own.
+   *
+   * @deprecated Leave it out.
+   */
+  workerBin?: string;
+
+  /**
+   * Has no effect: there is no libwebrtc inside.
+   *
+   * @deprecated Leave it out.
+   */
+  libwebrtcFieldTrials?: string;
 };
 
 /** Events of a {@link Worker}. */
@@ -79,12 +93,17 @@ export class Worker<WorkerAppData extends AppData = AppData> extends RemoteObjec
     this.#addon = addon;
   }
 
+  /** Id of the process that the Worker runs in: this one, because a Worker is a thread of it. Not to be signalled. */
+  get pid(): number {
+    return process.pid;
+  }
+
   /** Whether the Worker ended by itself. */
   get died(): boolean {
     return this.#died;
   }
 
-  /** Whether the Worker's thread has ended. The name is that of mediasoup, where it is a process. */
+  /** Whether `subprocessclose` was emitted. */
   get subprocessClosed(): boolean {
     return this.#subprocessClosed;
   }
@@ -99,9 +118,11 @@ export class Worker<WorkerAppData extends AppData = AppData> extends RemoteObjec
     }
     this.#endWithChildren();
     this.#channel.close();
-    this.#subprocessClosed = true;
     // Not at once, because calling a method never emits on the same instance.
-    setImmediate(() => this.safeEmit('subprocessclose'));
+    setImmediate(() => {
+      this.#subprocessClosed = true;
+      this.safeEmit('subprocessclose');
+    });
     this.observer.safeEmit('close');
   }
 

@@ -1,0 +1,127 @@
+import { once } from 'node:events';
+import test from 'ava';
+import { createWorker, errors, type types } from '../ts/index.js';
+
+/** What applications written for mediasoup 3.27 rely on beyond the documented happy path. */
+
+test('a worker says in which process it runs and who answers requests', async (t) => {
+  const { worker, webRtcServer, router } = await openWorker(t);
+  t.is(worker.pid, process.pid);
+  const dump = await worker.dump();
+  t.is(dump.pid, worker.pid);
+  t.deepEqual(dump.channelMessageHandlers, {
+    channelRequestHandlers: [webRtcServer.id, router.id],
+    channelNotificationHandlers: [],
+  });
+});
+
+test('settings of mediasoup without a meaning here change nothing', async (t) => {
+  const worker = await createWorker({ workerBin: '/does/not/exist', libwebrtcFieldTrials: 'WebRTC-Bwe/Enabled/' });
+  const ended = once(worker, 'subprocessclose');
+  worker.close();
+  t.false(worker.subprocessClosed, 'who waits for the event must not be told that it has passed');
+  await ended;
+  t.true(worker.subprocessClosed);
+});
+
+test('a webRtcServer wins over addresses, so that one set of options serves both ways', async (t) => {
+  const { webRtcServer, router } = await openWorker(t);
+  const options = { listenInfos: [{ protocol: 'udp', ip: '127.0.0.1' }], webRtcServer } as never;
+  const transport = await router.createWebRtcTransport(options);
+  t.deepEqual((await webRtcServer.dump()).webRtcTransportIds, [transport.id]);
+  const all = { listenInfos: [], listenIps: [], webRtcServer } as never;
+  await t.throwsAsync(router.createWebRtcTransport(all), { instanceOf: TypeError });
+});
+
+test('the order of listenInfos is the order of preference, whatever is preferred', async (t) => {
+  const { router } = await openWorker(t);
+  const { iceCandidates } = await router.createWebRtcTransport({
+    listenInfos: [
+      { protocol: 'udp', ip: '127.0.0.1', announcedAddress: '192.0.2.1' },
+      { protocol: 'tcp', ip: '127.0.0.1', announcedAddress: '192.0.2.1' },
+      { protocol: 'udp', ip: '127.0.0.1', announcedAddress: '' },
+    ],
+    preferTcp: true,
+  });
+  t.deepEqual(
+    iceCandidates.map(({ protocol, address }) => `${protocol} ${address}`),
+    ['udp 192.0.2.1', 'tcp 192.0.2.1', 'udp 127.0.0.1'],
+  );
+  const priorities = iceCandidates.map(({ priority }) => priority);
+  t.deepEqual(
+    priorities,
+    [...priorities].sort((a, b) => b - a),
+  );
+});
+
+test('traces that an object does not have are skipped', async (t) => {
+  const { transport, producer, consumer } = await openCall(t);
+  await producer.enableTraceEvent(['sr', 'bwe', 'rtp', 'rtp'] as never);
+  t.deepEqual((await producer.dump()).traceEventTypes, ['rtp', 'sr']);
+  await consumer.enableTraceEvent(['sr', 'pli'] as never);
+  t.deepEqual((await consumer.dump()).traceEventTypes, ['pli']);
+  await transport.enableTraceEvent(['bwe', 'nonsense'] as never);
+  t.deepEqual((await transport.dump()).traceEventTypes, ['bwe']);
+  await transport.enableTraceEvent();
+  t.deepEqual((await transport.dump()).traceEventTypes, []);
+});
+
+test('dumps and statistics name codecs as the router does, and the codec of each stream', async (t) => {
+  const { transport, producer, consumer } = await openCall(t);
+  t.is(producer.rtpParameters.codecs[0]?.mimeType, 'video/vp8');
+  const ofProducer = await producer.dump();
+  t.is(ofProducer.rtpParameters.codecs[0]?.mimeType, 'video/VP8');
+  t.is(ofProducer.rtpParameters.encodings?.[0]?.codecPayloadType, 96);
+  const ofConsumer = await consumer.dump();
+  t.is(ofConsumer.rtpParameters.encodings?.[0]?.codecPayloadType, consumer.rtpParameters.codecs[0]?.payloadType);
+  t.like(await consumer.getStats(), [{ type: 'outbound-rtp', mimeType: 'video/VP8', packetCount: 0 }]);
+  t.deepEqual(await producer.getStats(), []);
+  t.like(await transport.dump(), { dataProducerIds: [], dataConsumerIds: [] });
+});
+
+test('a consumer of one layer has no preferred layers, however it is asked', async (t) => {
+  const { transport, producer, router } = await openCall(t);
+  const { rtpCapabilities } = router;
+  const preferredLayers = { spatialLayer: 1, temporalLayer: 1 };
+  const consumer = await transport.consume({ producerId: producer.id, rtpCapabilities, preferredLayers });
+  t.is(consumer.preferredLayers, undefined);
+  await consumer.setPreferredLayers(preferredLayers);
+  t.is(consumer.preferredLayers, undefined);
+  t.is(consumer.currentLayers, undefined);
+});
+
+test('the methods of a closed object reject with NotFoundError', async (t) => {
+  const { transport, producer, router } = await openCall(t);
+  producer.close();
+  const refused = { instanceOf: errors.NotFoundError, code: 'ERR_CLOSED' };
+  await t.throwsAsync(producer.getStats(), refused);
+  transport.close();
+  await t.throwsAsync(transport.restartIce(), refused);
+  router.close();
+  await t.throwsAsync(router.dump(), refused);
+});
+
+type Closer = { teardown(fn: () => void): void };
+
+async function openWorker(t: Closer) {
+  const worker = await createWorker();
+  t.teardown(() => worker.close());
+  const webRtcServer = await worker.createWebRtcServer({ listenInfos: [{ protocol: 'udp', ip: '127.0.0.1' }] });
+  const router = await worker.createRouter({
+    mediaCodecs: [{ kind: 'video', mimeType: 'video/VP8', clockRate: 90_000 }],
+  });
+  return { worker, webRtcServer, router };
+}
+
+async function openCall(t: Closer) {
+  const { router, webRtcServer } = await openWorker(t);
+  const transport = await router.createWebRtcTransport({ webRtcServer });
+  const producer = await transport.produce({ kind: 'video', rtpParameters: CAMERA });
+  const consumer = await transport.consume({ producerId: producer.id, rtpCapabilities: router.rtpCapabilities });
+  return { router, transport, producer, consumer };
+}
+
+const CAMERA: types.RtpParameters = {
+  codecs: [{ mimeType: 'video/vp8', payloadType: 96, clockRate: 90_000 }],
+  encodings: [{ ssrc: 22_222_222 }],
+};
