@@ -23,6 +23,11 @@ export const TEST_NEEDS = [
     test: 'echo "#include <srtp2/srtp.h>" | cc -E -',
     debian: ['libsrtp2-dev'],
   },
+  {
+    name: 'aiortc for /usr/bin/python3',
+    test: '/usr/bin/python3 -c "from importlib.util import find_spec as f; exit(not (f(\'aiortc\') and f(\'numpy\')))"',
+    debian: ['python3-aiortc', 'python3-numpy'],
+  },
 ];
 
 /** Checks Node.js and Rust, and installs the Debian packages that are missing, or says in one line which and how. */

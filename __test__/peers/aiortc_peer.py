@@ -1,0 +1,175 @@
+"""A WebRTC peer by aiortc: publishes a tone and a colour, and says which tone and colour it receives.
+
+Speaks JSON, one object a line. Its argument: {"pitchHz", "colour": [r, g, b], "loss", "seed"}.
+Out: {"offer": sdp} first; then, once something was decoded, {"pitchHz", "colour", "frames"} twice a second.
+In: {"answer": sdp}; the end of input ends the peer.
+"""
+
+import asyncio
+import fractions
+import json
+import random
+import sys
+
+import aioice.ice
+import numpy
+from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+from aiortc.mediastreams import MediaStreamTrack
+from av import AudioFrame, VideoFrame
+
+SAMPLE_RATE_HZ = 48_000
+SAMPLES_PER_FRAME = 960
+FRAMES_PER_SECOND = 15
+VIDEO_CLOCK_HZ = 90_000
+WIDTH, HEIGHT = 320, 240
+LISTENED_SAMPLES = SAMPLE_RATE_HZ // 2
+
+
+class Paced(MediaStreamTrack):
+    """A source that gives a frame every `period` seconds."""
+
+    def __init__(self, period):
+        super().__init__()
+        self.period, self.count, self.start = period, 0, None
+
+    async def next_count(self):
+        now = asyncio.get_running_loop().time()
+        self.start = self.start or now
+        await asyncio.sleep(self.start + self.count * self.period - now)
+        self.count += 1
+        return self.count - 1
+
+
+class Tone(Paced):
+    kind = "audio"
+
+    def __init__(self, pitch_hz):
+        super().__init__(SAMPLES_PER_FRAME / SAMPLE_RATE_HZ)
+        self.pitch_hz = pitch_hz
+
+    async def recv(self):
+        first = await self.next_count() * SAMPLES_PER_FRAME
+        at = numpy.arange(first, first + SAMPLES_PER_FRAME) / SAMPLE_RATE_HZ
+        samples = 8_000 * numpy.sin(2 * numpy.pi * self.pitch_hz * at)
+        frame = AudioFrame.from_ndarray(samples.astype(numpy.int16).reshape(1, -1), format="s16", layout="mono")
+        frame.pts, frame.sample_rate = first, SAMPLE_RATE_HZ
+        frame.time_base = fractions.Fraction(1, SAMPLE_RATE_HZ)
+        return frame
+
+
+class Colour(Paced):
+    """A colour under faint noise, so that a frame fills several packets."""
+
+    kind = "video"
+
+    def __init__(self, colour, seed):
+        super().__init__(1 / FRAMES_PER_SECOND)
+        self.colour, self.noise = colour, numpy.random.default_rng(seed)
+
+    async def recv(self):
+        count = await self.next_count()
+        noise = self.noise.integers(-12, 13, (HEIGHT // 4, WIDTH // 4, 3)).repeat(4, 0).repeat(4, 1)
+        picture = numpy.clip(numpy.array(self.colour) + noise, 0, 255).astype(numpy.uint8)
+        frame = VideoFrame.from_ndarray(picture, format="rgb24")
+        frame.pts, frame.time_base = count * VIDEO_CLOCK_HZ // FRAMES_PER_SECOND, fractions.Fraction(1, VIDEO_CLOCK_HZ)
+        return frame
+
+
+class Impression:
+    """What was received last."""
+
+    def __init__(self):
+        self.samples, self.colour, self.frames = numpy.zeros(0), None, 0
+
+    async def listen(self, track):
+        while True:
+            frame = await track.recv()
+            mono = frame.to_ndarray().reshape(-1, len(frame.layout.channels)).mean(axis=1)
+            self.samples = numpy.concatenate([self.samples, mono])[-LISTENED_SAMPLES:]
+
+    async def watch(self, track):
+        while True:
+            frame = await track.recv()
+            self.colour = frame.to_ndarray(format="rgb24").mean(axis=(0, 1)).round().tolist()
+            self.frames += 1
+
+    def pitch_hz(self):
+        if len(self.samples) < LISTENED_SAMPLES:
+            return None
+        spectrum = numpy.abs(numpy.fft.rfft(self.samples * numpy.hanning(LISTENED_SAMPLES)))
+        return float(spectrum.argmax() * SAMPLE_RATE_HZ / LISTENED_SAMPLES)
+
+    async def report(self):
+        while True:
+            await asyncio.sleep(0.5)
+            say({"pitchHz": self.pitch_hz(), "colour": self.colour, "frames": self.frames})
+
+
+def lose_media(share, seed):
+    """Loses a share of the RTP packets, both ways, below SRTP."""
+    chance = random.Random(seed)
+    send, receive = aioice.ice.Connection.send, aioice.ice.Connection.recv
+
+    def is_lost(data):
+        # RFC 7983, RFC 5761: RTP and not RTCP.
+        is_rtp = 128 <= data[0] < 192 and not 192 <= data[1] < 224
+        return is_rtp and chance.random() < share
+
+    async def lossy_send(self, data):
+        if not is_lost(data):
+            await send(self, data)
+
+    async def lossy_receive(self):
+        while True:
+            data = await receive(self)
+            if not is_lost(data):
+                return data
+
+    aioice.ice.Connection.send, aioice.ice.Connection.recv = lossy_send, lossy_receive
+
+
+def say(message):
+    print(json.dumps(message), flush=True)
+
+
+async def next_line(reader):
+    line = await reader.readline()
+    return json.loads(line) if line else None
+
+
+async def standard_input():
+    reader = asyncio.StreamReader()
+    loop = asyncio.get_running_loop()
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    return reader
+
+
+async def main(settings):
+    # aioice leaves the loopback interface out, and a test machine may have no other.
+    aioice.ice.get_host_addresses = lambda use_ipv4, use_ipv6: ["127.0.0.1"]
+    lose_media(settings["loss"], settings["seed"])
+    connection, impression, tasks = RTCPeerConnection(RTCConfiguration(iceServers=[])), Impression(), []
+
+    @connection.on("track")
+    def on_track(track):
+        take = impression.listen if track.kind == "audio" else impression.watch
+        tasks.append(asyncio.ensure_future(take(track)))
+
+    connection.addTransceiver(Tone(settings["pitchHz"]), direction="sendonly")
+    connection.addTransceiver(Colour(settings["colour"], settings["seed"]), direction="sendonly")
+    connection.addTransceiver("audio", direction="recvonly")
+    connection.addTransceiver("video", direction="recvonly")
+    await connection.setLocalDescription(await connection.createOffer())
+    reader = await standard_input()
+    say({"offer": connection.localDescription.sdp})
+    answer = await next_line(reader)
+    if answer:
+        await connection.setRemoteDescription(RTCSessionDescription(answer["answer"], "answer"))
+        tasks.append(asyncio.ensure_future(impression.report()))
+        await next_line(reader)
+    for task in tasks:
+        task.cancel()
+    await connection.close()
+
+
+asyncio.run(main(json.loads(sys.argv[1])))
