@@ -175,7 +175,7 @@ impl Call {
         while self.net.now() < end {
             self.publish_picture();
             // Five pieces of sound in three frames.
-            let pieces = 1 + u64::from(self.frames % 3 != 0);
+            let pieces = 1 + u64::from(!self.frames.is_multiple_of(3));
             for _ in 0..pieces {
                 self.publish_sound();
             }
