@@ -19,8 +19,8 @@ export type LogEventListeners = {
  * Until the first call, errors go to standard error. After `setLogEventListeners()` without arguments nobody gets
  * anything. `NODE_DEBUG=millrace` prints every line in any case.
  */
-export function setLogEventListeners(listeners: LogEventListeners = {}): void {
-  sink = listeners;
+export function setLogEventListeners(listeners?: LogEventListeners): void {
+  sink = listeners ?? {};
 }
 
 /** Writes the log lines of one part of the facade. */
