@@ -25,7 +25,7 @@ export const TEST_NEEDS = [
   },
   {
     name: 'aiortc for /usr/bin/python3',
-    test: '/usr/bin/python3 -c "from importlib.util import find_spec as f; exit(not (f(\'aiortc\') and f(\'numpy\')))"',
+    test: "/usr/bin/python3 -c \"from importlib.util import find_spec as f; exit(not (f('aiortc') and f('numpy')))\"",
     debian: ['python3-aiortc', 'python3-numpy'],
   },
 ];

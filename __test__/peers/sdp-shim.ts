@@ -8,6 +8,9 @@ export type Offer = {
   readonly rtpCapabilities: types.RtpCapabilities;
 };
 
+/** What a peer must know of a transport. */
+export type Path = Pick<types.WebRtcTransport, 'iceParameters' | 'iceCandidates' | 'dtlsParameters'>;
+
 /** Codecs that are looked for in an offer. */
 const CODECS = ['opus', 'VP8', 'rtx'];
 
@@ -24,11 +27,7 @@ export function parseOffer(sdp: string): Offer {
 }
 
 /** Writes the answer: we receive what is published and send `consumed` in the sections that follow. */
-export function answerFor(
-  offer: Offer,
-  transport: types.WebRtcTransport,
-  consumed: readonly types.RtpParameters[],
-): string {
+export function answerFor(offer: Offer, transport: Path, consumed: readonly types.RtpParameters[]): string {
   const path = pathOf(transport);
   const sections = [
     ...offer.published.map((parameters) => [...mediaOf(parameters), 'a=recvonly']),
@@ -39,7 +38,7 @@ export function answerFor(
   return [...session, group, 'a=msid-semantic:WMS *', ...sections.flat(), ''].join('\r\n');
 }
 
-function pathOf({ iceParameters, iceCandidates, dtlsParameters }: types.WebRtcTransport): string[] {
+function pathOf({ iceParameters, iceCandidates, dtlsParameters }: Path): string[] {
   const fingerprint = dtlsParameters.fingerprints.find(({ algorithm }) => algorithm === 'sha-256');
   const candidates = iceCandidates.map(
     ({ foundation, protocol, priority, address, port }) =>

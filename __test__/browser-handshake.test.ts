@@ -1,0 +1,100 @@
+import { once } from 'node:events';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import anyTest, { type ExecutionContext, type TestFn } from 'ava';
+import type { Browser, Page } from 'playwright-core';
+import { createWorker, type types } from '../ts/index.js';
+import { HANG_MS, launch, openTab } from './browser.js';
+import { Relay, type Weather } from './peers/relay.js';
+import { answerFor, parseOffer } from './peers/sdp-shim.js';
+
+const test = anyTest as TestFn<{ browser: Browser; page: Server; url: string }>;
+
+test.before(async (t) => {
+  const server = createServer((_, response) => response.end('<!doctype html>')).listen(0, '127.0.0.1');
+  t.context.page = server;
+  await once(server, 'listening');
+  t.context.url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  t.context.browser = await launch();
+});
+
+test.after.always(async (t) => {
+  await t.context.browser?.close();
+  t.context.page?.close();
+});
+
+/** The relay holds a datagram back until the next one went, while a handshake is young. */
+const SWAPPED = 6;
+
+/** The relay loses so many datagrams of a handshake. */
+const LOST = 8;
+
+const WEATHERS: readonly [string, () => Weather][] = [
+  ['swaps the datagrams of its handshake', () => ({ isHeldBack: (number) => number % 2 === 0 && number < SWAPPED })],
+  ['loses every other datagram of its handshake', () => ({ isLost: (number) => number % 2 === 0 && number < LOST })],
+  ['loses the first flight of both sides', () => ({ isLost: (number) => number < 2 })],
+];
+
+for (const [what, weather] of WEATHERS) {
+  test.serial(`Chromium connects through a relay that ${what}`, async (t) => {
+    const { page, transport, relay } = await connecting(t, weather());
+    await page.waitForFunction(() => window.connection.connectionState === 'connected');
+    t.is(transport.dtlsState, 'connected');
+    t.true(relay.disturbed >= 2, `the relay disturbed ${relay.disturbed} datagrams`);
+  });
+}
+
+test.serial('the post-quantum ClientHello of Chromium comes in two datagrams', async (t) => {
+  const { page, relay } = await connecting(t, {});
+  await page.waitForFunction(() => window.connection.connectionState === 'connected');
+  const [first, second] = relay.handshake;
+  for (const datagram of [first, second]) {
+    t.is(datagram?.[0], 22, 'a handshake record');
+    t.is(datagram?.[13], 1, 'of a ClientHello');
+    t.is(datagram?.readUInt16BE(17), 0, 'the same message');
+  }
+  t.is(first?.readUIntBE(19, 3), 0, 'its start');
+  t.true((second?.readUIntBE(19, 3) ?? 0) > 0, 'its end');
+});
+
+declare global {
+  interface Window {
+    connection: RTCPeerConnection;
+  }
+}
+
+/** A tab of Chromium that connects to a transport through a relay. */
+async function connecting(
+  t: ExecutionContext<{ browser: Browser; page: Server; url: string }>,
+  weather: Weather,
+): Promise<{ page: Page; transport: types.WebRtcTransport; relay: Relay }> {
+  const worker = await createWorker();
+  t.teardown(() => worker.close());
+  const router = await worker.createRouter();
+  const transport = await router.createWebRtcTransport({ listenInfos: [{ protocol: 'udp', ip: '127.0.0.1' }] });
+  const [candidate] = transport.iceCandidates as [types.IceCandidate];
+  const relay = await Relay.open(candidate.port, weather);
+  t.teardown(() => relay.close());
+  const page = await openTab(t.context.browser, t.context.url);
+  page.setDefaultTimeout(HANG_MS);
+  t.teardown(() => page.close());
+  const offer = parseOffer(await page.evaluate(makeOffer));
+  await transport.connect({ dtlsParameters: { role: 'client', fingerprints: offer.fingerprints } });
+  const { iceParameters, dtlsParameters } = transport;
+  const iceCandidates = [{ ...candidate, port: relay.port }];
+  await page.evaluate(takeAnswer, answerFor(offer, { iceParameters, dtlsParameters, iceCandidates }, []));
+  return { page, transport, relay };
+}
+
+/** In the page. */
+async function makeOffer(): Promise<string> {
+  window.connection = new RTCPeerConnection();
+  window.connection.addTransceiver('audio', { direction: 'sendonly' });
+  await window.connection.setLocalDescription();
+  return window.connection.localDescription?.sdp as string;
+}
+
+/** In the page. */
+async function takeAnswer(sdp: string): Promise<void> {
+  await window.connection.setRemoteDescription({ type: 'answer', sdp });
+}
