@@ -164,7 +164,7 @@ test('p03 invalid parameters are refused with their class before anything is cre
     ['no listen address', () => router.createWebRtcTransport({ listenInfos: [] })],
     ['nowhere to listen', () => router.createWebRtcTransport({} as never)],
     ['no such address', () => worker.createWebRtcServer({ listenInfos: [{ protocol: 'udp', ip: 'nowhere' }] })],
-    ['codec without kind', () => worker.createRouter({ mediaCodecs: [{ mimeType: 'audio/opus' } as never] })],
+    ['codec without clock rate', () => worker.createRouter({ mediaCodecs: [{ mimeType: 'audio/opus' } as never] })],
     ['negative bitrate', () => transport.setMaxIncomingBitrate(-1)],
     ['too low a bitrate', () => transport.setMinOutgoingBitrate(1)],
   ];

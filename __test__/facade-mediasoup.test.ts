@@ -54,6 +54,15 @@ test('the order of listenInfos is the order of preference, whatever is preferred
   );
 });
 
+test('a codec may leave out its kind, which its media type says as well', async (t) => {
+  const { worker } = await openWorker(t);
+  const mediaCodecs = [{ mimeType: 'video/VP8', clockRate: 90_000 }] as never;
+  const { rtpCapabilities } = await worker.createRouter({ mediaCodecs });
+  t.is(rtpCapabilities.codecs?.[0]?.kind, 'video');
+  const chicken = [{ mimeType: 'audio/chicken', clockRate: 8000 }] as never;
+  await t.throwsAsync(worker.createRouter({ mediaCodecs: chicken }), { instanceOf: errors.UnsupportedError });
+});
+
 test('traces that an object does not have are skipped', async (t) => {
   const { transport, producer, consumer } = await openCall(t);
   await producer.enableTraceEvent(['sr', 'bwe', 'rtp', 'rtp'] as never);

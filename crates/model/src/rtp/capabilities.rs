@@ -27,6 +27,7 @@ pub struct RtpCapabilities {
 #[ts(optional_fields)]
 pub struct RtpCodecCapability {
     /// Kind of media. Where it contradicts `mimeType`, `mimeType` counts.
+    #[serde(default = "kind_until_normalized")]
     pub kind: MediaKind,
     /// Media type of RFC 6838, in any case: `audio/opus`, `video/VP8`, `video/rtx`.
     pub mime_type: String,
@@ -47,6 +48,11 @@ pub struct RtpCodecCapability {
     #[serde(default, deserialize_with = "null_as_default")]
     #[ts(as = "Option<Vec<RtcpFeedback>>")]
     pub rtcp_feedback: Vec<RtcpFeedback>,
+}
+
+/// What stands for a kind that was left out, until normalisation reads it from the media type.
+fn kind_until_normalized() -> MediaKind {
+    MediaKind::Audio
 }
 
 impl RtpCodecCapability {
