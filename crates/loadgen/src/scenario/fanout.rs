@@ -1,0 +1,164 @@
+//! One publisher, many viewers: what a delivered packet costs, and how long it takes.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+
+use super::Cores;
+use crate::call::{Call, CallSetup};
+
+/// Without any progress for so long, packets of a burst are taken as lost and the next burst is sent.
+///
+/// Longer than a server ever waits for its core: what came after all would let two bursts be under way from then on.
+const STALL_TIME: Duration = Duration::from_millis(500);
+/// Time after the last burst in which late packets and repeats still count as delivered.
+const SETTLE_TIME: Duration = Duration::from_millis(300);
+
+/// A run.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Fanout {
+    #[serde(flatten)]
+    pub(crate) call: CallSetup,
+    /// Measured time.
+    pub(crate) seconds: f64,
+    /// Time before it.
+    pub(crate) warmup_seconds: f64,
+    /// Bursts a second; without it, the next burst is sent when all viewers have the one before.
+    ///
+    /// Then the server works as fast as it can without a queue building up, and a slow generator costs time but no
+    /// CPU time of the server.
+    #[serde(default)]
+    pub(crate) rate: Option<f64>,
+}
+
+/// What was measured.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Figures {
+    pub(crate) delivered: u64,
+    lost: u64,
+    duplicates: u64,
+    reordered: u64,
+    repaired: u64,
+    sampled: u64,
+    corrupt: u64,
+    stalls: u64,
+    seconds: f64,
+    cpu_ns: u64,
+    user_ns: u64,
+    /// Delivered packets for a second of the server's CPU time.
+    packets_per_core_second: f64,
+    delay_p50_us: f64,
+    delay_p99_us: f64,
+    delay_max_us: f64,
+    /// Datagrams in one message to the kernel, on average; our server only.
+    datagrams_per_message: Option<f64>,
+}
+
+impl Fanout {
+    /// # Errors
+    /// When anybody does not connect.
+    pub(crate) fn run(&self, cores: Cores) -> io::Result<Figures> {
+        self.measure(&mut Call::start(&self.call, cores.server)?)
+    }
+
+    pub(crate) fn measure(&self, call: &mut Call) -> io::Result<Figures> {
+        let mut conductor = Conductor::new(self.rate);
+        conductor.conduct(call, Duration::from_secs_f64(self.warmup_seconds));
+        call.stage.begin();
+        conductor.restart();
+        let messages_before = messages(call)?;
+        let before = call.usage()?;
+        let started = Instant::now();
+        conductor.conduct(call, Duration::from_secs_f64(self.seconds));
+        let seconds = started.elapsed().as_secs_f64();
+        let used = call.usage()?.since(&before);
+        let delivered = call.stage.tally.delivered;
+        let messages = messages(call)?.zip(messages_before).map(|(after, before)| after - before);
+        call.stage.run_for(SETTLE_TIME);
+        let lost = call.stage.lost();
+        let tally = &call.stage.tally;
+        Ok(Figures {
+            delivered,
+            lost,
+            duplicates: tally.duplicates,
+            reordered: tally.reordered,
+            repaired: tally.repaired,
+            sampled: tally.sampled,
+            corrupt: tally.corrupt,
+            stalls: conductor.stalls,
+            seconds,
+            cpu_ns: used.cpu_ns,
+            user_ns: used.user_ns(),
+            packets_per_core_second: delivered as f64 * 1e9 / used.cpu_ns.max(1) as f64,
+            delay_p50_us: tally.delay_us(0.5),
+            delay_p99_us: tally.delay_us(0.99),
+            delay_max_us: tally.delay_us(1.0),
+            datagrams_per_message: messages.map(|messages| delivered as f64 / messages.max(1) as f64),
+        })
+    }
+}
+
+fn messages(call: &mut Call) -> io::Result<Option<u64>> {
+    call.room().map(|room| room.counter("send_messages")).transpose()
+}
+
+/// Decides when the next burst is sent.
+struct Conductor {
+    interval: Option<Duration>,
+    next_at: Instant,
+    /// Deliveries that all bursts so far make, and what there was at the last progress.
+    expected: u64,
+    progress: (u64, Instant),
+    stalls: u64,
+}
+
+impl Conductor {
+    fn new(rate: Option<f64>) -> Self {
+        let now = Instant::now();
+        let interval = rate.map(|rate| Duration::from_secs_f64(1.0 / rate));
+        Self { interval, next_at: now, expected: 0, progress: (0, now), stalls: 0 }
+    }
+
+    /// The tally counts from zero again.
+    fn restart(&mut self) {
+        *self = Self { interval: self.interval, ..Self::new(None) };
+    }
+
+    fn conduct(&mut self, call: &mut Call, duration: Duration) {
+        let end = Instant::now() + duration;
+        loop {
+            let now = call.stage.turn().now;
+            if now >= end {
+                return;
+            }
+            if self.is_due(now, call.stage.tally.delivered) {
+                let packets = call.stage.burst(call.publisher);
+                self.expected += (packets * call.viewers) as u64;
+            }
+        }
+    }
+
+    fn is_due(&mut self, now: Instant, delivered: u64) -> bool {
+        if let Some(interval) = self.interval {
+            let is_due = now >= self.next_at;
+            // What could not be sent in time is not made up for: it would arrive as one large burst.
+            self.next_at = if is_due { (self.next_at + interval).max(now) } else { self.next_at };
+            return is_due;
+        }
+        if delivered >= self.expected {
+            return true;
+        }
+        if delivered != self.progress.0 {
+            self.progress = (delivered, now);
+        } else if now.saturating_duration_since(self.progress.1) > STALL_TIME {
+            self.stalls += 1;
+            self.progress.1 = now;
+            self.expected = delivered;
+            return true;
+        }
+        false
+    }
+}
