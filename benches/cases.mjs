@@ -1,0 +1,78 @@
+// What is measured, and the bars: what each figure has to reach.
+//
+// A bar that is a rate or a time holds for a machine whose null server sends REFERENCE_RATE packets for a second of CPU time,
+// and scales with the null server of the same run. Ratios do not scale.
+
+/** Packets for a second of CPU time that the null server sends on the machine that the bars were set on. */
+export const REFERENCE_RATE = 306_000;
+
+const WITH_VIEWERS = [1, 10, 100, 500];
+
+/** Fan-outs: what one publisher sends to how many viewers, and the null server to compare with. */
+export const fanouts = [
+  ...WITH_VIEWERS.map((viewers) => ({ name: `single packets to ${viewers}`, media: 'single', viewers, rival: 'null' })),
+  ...WITH_VIEWERS.map((viewers) => ({
+    name: `frames of six to ${viewers}`,
+    media: 'frames',
+    viewers,
+    rival: 'null-gso',
+  })),
+  ...WITH_VIEWERS.map((viewers) => ({
+    name: `Chromium frames to ${viewers}`,
+    media: 'recorded',
+    viewers,
+    rival: 'null-gso',
+  })),
+  { name: 'audio to 300', media: 'audio', viewers: 300, rival: 'null' },
+];
+
+/** The fan-out whose null server tells how fast this machine is. */
+export const REFERENCE_FANOUT = 'single packets to 100';
+
+/** Least share of the null server that a fan-out has to reach. */
+export const SHARE_BARS = {
+  'single packets to 100': 0.8,
+  'frames of six to 100': 0.75,
+  'Chromium frames to 100': 0.6,
+  'audio to 300': 0.8,
+};
+
+/** Every other bar, by the figure's name: at least or at most so much, and whether it scales with the machine. */
+export const BARS = {
+  'user time a packet, single packets to 100': { most: 0.6, scales: true },
+  'added delay p50 at half load': { most: 0.5, scales: true },
+  'added delay p99 at half load': { most: 5, scales: true },
+  joins: { least: 800, scales: true },
+  'allocations a forwarded packet': { most: 0 },
+  'unconnected transport': { most: 20 },
+  'connected transport': { most: 40 },
+  'consumer, native': { most: 4 },
+  'consumer, JavaScript': { most: 8 },
+  '1,000 paused consumers': { most: 0.1 },
+  'createWebRtcTransport from JavaScript': { most: 0.1, scales: true },
+  'consume from JavaScript': { most: 0.1, scales: true },
+  'flood: packets of the call lost': { most: 0 },
+  'flood: delay p99 against the idle run': { most: 2 },
+  'flood: memory growth': { most: 1 },
+  'flood: bytes out for a byte in': { most: 1 },
+};
+
+/** How long and how often everything runs. */
+export const EFFORT = {
+  full: { rounds: 6, warmupSeconds: 2, seconds: 6, joins: 2_000, objects: 1_000, pausedSeconds: 60, floodSeconds: 10 },
+  quick: {
+    rounds: 1,
+    warmupSeconds: 0.3,
+    seconds: 1.2,
+    joins: 300,
+    objects: 1_000,
+    pausedSeconds: 10,
+    floodSeconds: 3,
+  },
+};
+
+/** Peers that join at once. */
+export const JOIN_CONCURRENCY = 16;
+
+/** Forged datagrams a second in the flood. */
+export const FLOOD_RATE = 100_000;

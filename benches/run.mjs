@@ -1,0 +1,174 @@
+// `npm run bench`: what one core of this machine carries, beside a server that only receives, encrypts and sends.
+//
+//     npm run bench                  all of it, six rounds: half an hour on a machine that nobody else uses
+//     npm run bench -- --quick       one short round: two minutes, to see that everything runs
+//     npm run bench -- --json FILE   the figures as JSON as well
+//     npm run bench -- --svg FILE    where to put the picture; default: target/bench.svg
+//     npm run bench -- --noisy       run although others use the machine; trust ratios at most
+//     npm run bench -- --no-build    measure what is built already
+//
+// Servers take turns in every round. CPU time is that of the server's process; the load generator has a core of its own.
+
+import { execFile } from 'node:child_process';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { parseArgs, promisify } from 'node:util';
+import { nativeBuild, typescriptBuild } from '../scripts/setup.mjs';
+import { main, root, run, SetupError, step } from '../scripts/steps.mjs';
+import { EFFORT, FLOOD_RATE, fanouts, JOIN_CONCURRENCY, REFERENCE_FANOUT } from './cases.mjs';
+import { Figures, median } from './figures.mjs';
+import { describeMachine, isQuiet, shareOfOthers } from './machine.mjs';
+import { picture } from './picture.mjs';
+import { shown, table } from './table.mjs';
+
+/** With symbols, so that profiles of a run can be read; otherwise as the addon is built. */
+const PROFILE = 'bench';
+/** No run takes as long; one that does hangs. */
+const RUN_TIME_MAX_MS = 300_000;
+const BUFFER_BYTES = 1 << 20;
+
+const options = parseArgs({
+  options: {
+    quick: { type: 'boolean', default: false },
+    noisy: { type: 'boolean', default: false },
+    'no-build': { type: 'boolean', default: false },
+    json: { type: 'string' },
+    svg: { type: 'string', default: join(root, 'target', 'bench.svg') },
+  },
+}).values;
+const effort = options.quick ? EFFORT.quick : EFFORT.full;
+const exec = promisify(execFile);
+const figures = new Figures();
+/** Packets for a second of CPU time, by fan-out and server, round by round. */
+const rates = new Map(fanouts.map(({ name, rival }) => [name, { name, ours: [], rival: [], rivalName: rival }]));
+
+await main(async () => {
+  if (process.platform !== 'linux') throw new SetupError('The bench needs Linux: it reads CPU times from /proc.');
+  if (!options['no-build']) await build();
+  const machine = { ...describeMachine(), shareOfOthers: await requireQuiet() };
+  for (let round = 1; round <= effort.rounds; round += 1) await measureRound(`round ${round} of ${effort.rounds}`);
+  await step('Memory, pauses, allocations, the facade', measureOnce);
+  machine.nullPacketsPerCoreSecond = median(rates.get(REFERENCE_FANOUT).rival);
+  const finished = figures.finish(machine.nullPacketsPerCoreSecond);
+  process.stdout.write(`\n${table(finished)}\n\n`);
+  write(options.svg, picture([...rates.values()], machine));
+  if (options.json) write(options.json, `${JSON.stringify({ machine, figures: finished }, null, 2)}\n`);
+  const missed = finished.filter(({ ok }) => ok === false).length;
+  process.stdout.write(
+    `${missed === 0 ? 'every bar is reached' : `${missed} bars are missed`}; picture: ${options.svg}\n`,
+  );
+});
+
+async function build() {
+  await step('Building the load generator', () =>
+    run('cargo', ['build', '--quiet', '--profile', PROFILE, '-p', 'millrace-loadgen']),
+  );
+  await nativeBuild({ release: true });
+  await typescriptBuild();
+}
+
+/** Refuses a machine that others use, unless it is to be so. */
+async function requireQuiet() {
+  const share = await shareOfOthers();
+  if (isQuiet(share)) return share;
+  const text = `others use ${shown(share * 100)} % of this machine`;
+  if (!options.noisy && !options.quick) throw new SetupError(`${text}; --noisy runs all the same.`);
+  process.stdout.write(`! ${text}: only ratios mean something\n`);
+  return share;
+}
+
+async function measureRound(round) {
+  for (const fanout of fanouts) await step(`${round}: ${fanout.name}`, () => measureFanout(fanout));
+  await step(`${round}: delay at half load`, measureDelay);
+  await step(`${round}: joins`, measureJoins);
+  await step(`${round}: a flood of forged datagrams`, measureFlood);
+}
+
+/** Ours and the null server, one after the other. */
+async function measureFanout({ name, media, viewers, rival }) {
+  const { warmupSeconds, seconds } = effort;
+  const scenario = { scenario: 'fanout', media, viewers, warmupSeconds, seconds };
+  const theirs = await loadgen({ ...scenario, target: rival });
+  const ours = await loadgen({ ...scenario, target: 'millrace' });
+  for (const run of [ours, theirs]) requireIntact(name, run);
+  rates.get(name).ours.push(ours.packetsPerCoreSecond);
+  rates.get(name).rival.push(theirs.packetsPerCoreSecond);
+  figures.note(`share of the null server, ${name}`, '', ours.packetsPerCoreSecond / theirs.packetsPerCoreSecond);
+  figures.note(`packets for a second of CPU time, ${name}`, 'packets', ours.packetsPerCoreSecond);
+  figures.note(`user time a packet, ${name}`, 'µs', ours.userNs / ours.delivered / 1e3);
+  figures.note(`datagrams in a message, ${name}`, '', ours.datagramsPerMessage);
+}
+
+/** A figure made of packets that were not as sent means nothing. */
+function requireIntact(name, { corrupt, sampled, duplicates }) {
+  if (corrupt > 0 || sampled === 0 || duplicates > 0) {
+    throw new Error(
+      `${name}: of ${sampled} packets looked into, ${corrupt} were not as sent; ${duplicates} came twice`,
+    );
+  }
+}
+
+async function measureDelay() {
+  const viewers = 100;
+  const capacity = rates.get(REFERENCE_FANOUT).ours.at(-1);
+  const { warmupSeconds, seconds } = effort;
+  const scenario = { scenario: 'fanout', target: 'millrace', media: 'single', viewers, warmupSeconds, seconds };
+  const { delayP50Us, delayP99Us, lost } = await loadgen({ ...scenario, rate: capacity / viewers / 2 });
+  figures.note('added delay p50 at half load', 'ms', delayP50Us / 1e3);
+  figures.note('added delay p99 at half load', 'ms', delayP99Us / 1e3);
+  figures.note('packets lost at half load', 'packets', lost);
+}
+
+async function measureJoins() {
+  const joins = await loadgen({ scenario: 'joins', joins: effort.joins, concurrency: JOIN_CONCURRENCY });
+  figures.note('joins', 'for a second of CPU time', joins.joinsPerCoreSecond);
+}
+
+async function measureFlood() {
+  const call = { target: 'millrace', viewers: 1, media: 'frames', repairs: true };
+  const { idle, flooded } = await loadgen({
+    ...{ scenario: 'flood', ...call, seconds: effort.floodSeconds, forgedPerSecond: FLOOD_RATE },
+  });
+  figures.note('flood: forged datagrams', 'a second', flooded.forged / effort.floodSeconds);
+  figures.note('flood: packets of the call lost', 'packets', flooded.lost);
+  figures.note('flood: packets repaired by RTX', 'packets', flooded.repaired);
+  figures.note('flood: datagrams dropped by the kernel', 'datagrams', flooded.kernelDrops);
+  figures.note('flood: delay p99 against the idle run', '', flooded.delayP99Us / idle.delayP99Us);
+  figures.note('flood: memory growth', 'MB', flooded.residentGrowthBytes / 1e6);
+  figures.note('flood: bytes out for a byte in', '', flooded.bytesOut / flooded.bytesIn);
+}
+
+/** What does not depend on who else runs. */
+async function measureOnce() {
+  const memory = await loadgen({ scenario: 'memory', count: effort.objects });
+  figures.note('unconnected transport', 'kB', memory.unconnectedTransportBytes / 1e3);
+  figures.note('connected transport', 'kB', memory.connectedTransportBytes / 1e3);
+  figures.note('consumer, native', 'kB', memory.consumerBytes / 1e3);
+  const paused = await loadgen({ scenario: 'paused', consumers: 1_000, seconds: effort.pausedSeconds });
+  figures.note('1,000 paused consumers', '% of a core', paused.coreShare * 100);
+  const call = { target: 'millrace', viewers: 10, media: 'frames', warmupSeconds: 0.5, seconds: 1 };
+  const allocations = await loadgen({ scenario: 'allocations', ...call });
+  figures.note('allocations a forwarded packet', '', allocations.perPacket);
+  const { stdout } = await exec(process.execPath, ['--expose-gc', join(root, 'benches', 'facade.mjs')]);
+  const facade = JSON.parse(stdout);
+  figures.note('consumer, JavaScript', 'kB', facade.consumerBytes / 1e3);
+  figures.note('transport, JavaScript', 'kB', facade.transportBytes / 1e3);
+  figures.note('createWebRtcTransport from JavaScript', 'ms', facade.createWebRtcTransportMs);
+  figures.note('consume from JavaScript', 'ms', facade.consumeMs);
+}
+
+async function loadgen(scenario) {
+  const target = process.env.CARGO_TARGET_DIR ?? join(root, 'target');
+  // Cargo names the folder of its bench profile after the release profile that it extends.
+  const binary = join(target, 'release', 'millrace-loadgen');
+  const { stdout } = await exec(binary, [JSON.stringify(scenario)], {
+    timeout: RUN_TIME_MAX_MS,
+    maxBuffer: BUFFER_BYTES,
+  });
+  return JSON.parse(stdout);
+}
+
+function write(file, content) {
+  mkdirSync(dirname(resolve(file)), { recursive: true });
+  writeFileSync(file, content);
+}
