@@ -51,7 +51,8 @@ impl Plane {
             return Err(RequestError::duplicate("Producer", id));
         }
         let ProducerSettings { kind, rtp_parameters: mut parameters, paused, key_frame_request_delay } = settings;
-        self.settle_cname(transport, &mut parameters);
+        let cname = self.cname(transport, &parameters);
+        parameters.rtcp.cname = Some(cname.clone());
         let (router, session) = (self.transports[transport].router, self.transports[transport].session);
         let first_ssrc = ortc::ssrc_from_random(self.random.u32());
         let entry = &mut self.routers[router];
@@ -75,20 +76,16 @@ impl Plane {
         let producer = ProducerEntry { id, transport, kind, parameters, mapping, consumable, traces };
         place(&mut entry.producers, index.0, producer);
         self.producer_ids.insert(id, (router, index));
+        self.transports[transport].cname = Some(cname);
         self.after_router(router, now);
         Ok(reply)
     }
 
-    /// Producers of one transport share a CNAME, so that viewers keep audio and video together (RFC 8834 §4.9).
-    fn settle_cname(&mut self, transport: usize, parameters: &mut RtpParameters) {
-        let entry = &mut self.transports[transport];
-        let cname = match (entry.cname.take(), parameters.rtcp.cname.take()) {
-            (Some(known), _) => known,
-            (None, Some(given)) => given,
-            (None, None) => self.random.cname(),
-        };
-        parameters.rtcp.cname = Some(cname.clone());
-        entry.cname = Some(cname);
+    /// The CNAME that the transport's producers share, so that viewers keep audio and video together (RFC 8834 §4.9):
+    /// that of the first of them, or one of our own.
+    fn cname(&self, transport: usize, parameters: &RtpParameters) -> String {
+        let known = self.transports[transport].cname.as_ref().or(parameters.rtcp.cname.as_ref());
+        known.cloned().unwrap_or_else(|| self.random.cname())
     }
 
     pub(super) fn consume(
@@ -113,6 +110,8 @@ impl Plane {
             self.transports[transport].core.remove_stream(stream);
             return Err(made.and_then(Result::err).map_or(RequestError::WorkerClosed, consume_error));
         };
+        // Counted only here: a consumer that was refused leaves no gap.
+        self.transports[transport].next_mid += u64::from(settings.mid.is_none());
         self.enter_consumer(
             (router, index),
             producer,
@@ -124,7 +123,7 @@ impl Plane {
 
     /// The parameters of a new consumer, with an SSRC and a MID of its own.
     fn negotiate(
-        &mut self,
+        &self,
         transport: usize,
         (router, producer): ProducerAt,
         settings: &ConsumerSettings,
@@ -137,12 +136,8 @@ impl Plane {
         let mut parameters =
             ortc::get_consumer_rtp_parameters(&entry.consumable, &settings.rtp_capabilities, negotiation)?;
         let kind = entry.kind;
-        let transport = &mut self.transports[transport];
-        parameters.mid = settings.mid.clone().or_else(|| {
-            let mid = transport.next_mid.to_string();
-            transport.next_mid += 1;
-            Some(mid)
-        });
+        let own_mid = || self.transports[transport].next_mid.to_string();
+        parameters.mid = Some(settings.mid.clone().unwrap_or_else(own_mid));
         Ok((kind, parameters))
     }
 
