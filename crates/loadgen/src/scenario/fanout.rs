@@ -20,24 +20,24 @@ const SETTLE_TIME: Duration = Duration::from_millis(300);
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Fanout {
     #[serde(flatten)]
-    pub(crate) call: CallSetup,
+    pub(super) call: CallSetup,
     /// Measured time.
-    pub(crate) seconds: f64,
+    pub(super) seconds: f64,
     /// Time before it.
-    pub(crate) warmup_seconds: f64,
+    pub(super) warmup_seconds: f64,
     /// Bursts a second; without it, the next burst is sent when all viewers have the one before.
     ///
     /// Then the server works as fast as it can without a queue building up, and a slow generator costs time but no
     /// CPU time of the server.
     #[serde(default)]
-    pub(crate) rate: Option<f64>,
+    pub(super) rate: Option<f64>,
 }
 
 /// What was measured.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Figures {
-    pub(crate) delivered: u64,
+    delivered: u64,
     lost: u64,
     duplicates: u64,
     reordered: u64,
@@ -64,9 +64,10 @@ impl Fanout {
         self.measure(&mut Call::start(&self.call, cores.server)?)
     }
 
-    pub(crate) fn measure(&self, call: &mut Call) -> io::Result<Figures> {
+    fn measure(&self, call: &mut Call) -> io::Result<Figures> {
         let mut conductor = Conductor::new(self.rate);
         conductor.conduct(call, Duration::from_secs_f64(self.warmup_seconds));
+        conductor.drain(call);
         call.stage.begin();
         conductor.restart();
         let messages_before = messages(call)?;
@@ -106,7 +107,7 @@ fn messages(call: &mut Call) -> io::Result<Option<u64>> {
 }
 
 /// Decides when the next burst is sent.
-struct Conductor {
+pub(super) struct Conductor {
     interval: Option<Duration>,
     next_at: Instant,
     /// Deliveries that all bursts so far make, and what there was at the last progress.
@@ -116,10 +117,15 @@ struct Conductor {
 }
 
 impl Conductor {
-    fn new(rate: Option<f64>) -> Self {
+    pub(super) fn new(rate: Option<f64>) -> Self {
         let now = Instant::now();
         let interval = rate.map(|rate| Duration::from_secs_f64(1.0 / rate));
         Self { interval, next_at: now, expected: 0, progress: (0, now), stalls: 0 }
+    }
+
+    /// Waits for what is under way; otherwise two bursts would be from then on.
+    fn drain(&self, call: &mut Call) {
+        call.stage.until(STALL_TIME, |stage| stage.tally.delivered >= self.expected);
     }
 
     /// The tally counts from zero again.
@@ -127,7 +133,7 @@ impl Conductor {
         *self = Self { interval: self.interval, ..Self::new(None) };
     }
 
-    fn conduct(&mut self, call: &mut Call, duration: Duration) {
+    pub(super) fn conduct(&mut self, call: &mut Call, duration: Duration) {
         let end = Instant::now() + duration;
         loop {
             let now = call.stage.turn().now;
