@@ -1,27 +1,29 @@
-//! Bounds that an application meets: ports, requests.
+//! Bounds: ports, requests, frames.
 
 use std::collections::BTreeSet;
-use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 
+use millrace_testkit::OpusSource;
 use serde_json::{Value, json};
 
-use crate::harness::{Stage, tcp, udp};
+use crate::harness::{OPUS, Stage, microphone, tcp, udp};
 
 #[test]
 fn k10_a_used_up_port_range_is_an_error_and_closing_frees_every_port() {
     let mut stage = Stage::new();
     let room = stage.room();
+    let [fixed, first, .., last] = free_ports::<5>();
     let mut info = udp("127.0.0.1");
-    // Below the ports that the system gives to anybody.
-    info["portRange"] = json!({ "min": 21_310, "max": 21_313 });
+    info["portRange"] = json!({ "min": first, "max": last });
     for _ in 0..3 {
         let transports = [(); 4].map(|()| create(&mut stage, &room.id, &json!([info])));
         let mut ports: Vec<_> = transports.iter().map(|(_, port)| *port).collect();
         ports.sort_unstable();
-        assert_eq!(ports, [21_310, 21_311, 21_312, 21_313]);
+        assert_eq!(ports, Vec::from_iter(first..=last));
         for _ in 0..20 {
-            // The first listener of such a transport is bound and must be given back.
-            let infos = json!([udp("127.0.0.1"), info]);
+            // The first listener of such a transport is bound and must be given back each time.
+            let infos = json!([{ "protocol": "udp", "ip": "127.0.0.1", "port": fixed }, info]);
             let params = json!({ "routerId": room.id, "transportId": stage.new_id(), "listenInfos": infos });
             let (class, code) = stage.refusal("router.createWebRtcTransport", params);
             assert_eq!((class.as_str(), code.as_str()), ("Error", "ERR_NO_PORT_LEFT"));
@@ -79,6 +81,24 @@ fn an_address_that_is_not_ours_and_a_port_in_use_are_told_apart() {
 }
 
 #[test]
+fn i13_a_connection_whose_frames_are_too_long_is_closed_and_others_stay() {
+    let mut stage = Stage::new();
+    let server = stage.server(json!([tcp("127.0.0.1")]));
+    let room = stage.room();
+    let [publisher, viewer] = [(); 2].map(|()| stage.join_by(&room, json!({ "webRtcServerId": server })));
+    let producer = stage.produce(publisher, &microphone(11));
+    let (_, parameters) = stage.consume(viewer, &room, &producer);
+    let address = stage.guest(viewer).socket.peer.path().unwrap().address;
+    let mut stranger = TcpStream::connect(address).unwrap();
+    stranger.write_all(&[0xff; 4096]).unwrap();
+    // Closed with what it sent still unread, so that the system may reset instead of saying goodbye.
+    assert!(matches!(stranger.read(&mut [0; 9]), Ok(0) | Err(_)));
+    stage.counted(None, "tcp_connections_closed_malformed", 1);
+    stage.publish(publisher, &[OpusSource::new(11, OPUS).packet()]);
+    stage.hear(viewer, &parameters, 1);
+}
+
+#[test]
 fn a_flood_of_requests_is_refused_by_name_and_every_request_is_answered() {
     let mut stage = Stage::new();
     // Longer to read than to write.
@@ -95,6 +115,19 @@ fn a_flood_of_requests_is_refused_by_name_and_every_request_is_answered() {
     let ids: BTreeSet<_> = replies.iter().map(|reply| reply["id"].as_u64()).collect();
     assert_eq!(ids.len(), sent, "one answer each");
     assert!(stage.request("worker.dump", json!({})).is_object(), "the worker lives on");
+}
+
+/// Consecutive free ports below those that workers and systems give by themselves.
+fn free_ports<const N: usize>() -> [u16; N] {
+    // Runs of this test at the same time begin at different places.
+    let first = 2_000 + (std::process::id() % 800) as u16 * 8;
+    let mut starts = (first..9_000).step_by(8);
+    let is_free = |port: &u16| UdpSocket::bind(("127.0.0.1", *port)).is_ok();
+    let found = starts.find_map(|start| {
+        let ports = std::array::from_fn(|index| start + index as u16);
+        ports.iter().all(is_free).then_some(ports)
+    });
+    found.expect("some ports in a row are free")
 }
 
 /// Makes a transport; returns its id and the port of its first candidate.

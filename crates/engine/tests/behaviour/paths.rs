@@ -6,7 +6,7 @@ use millrace_testkit::{Candidate, OpusSource};
 use millrace_transport::Protocol;
 use serde_json::{Value, json};
 
-use crate::harness::{GuestId, OPUS, Room, Stage, credentials, microphone, payload_of, tcp, udp};
+use crate::harness::{GuestId, OPUS, Room, Stage, credentials, microphone, payload_of, server_parameters, tcp, udp};
 
 #[test]
 fn media_flows_over_a_transports_own_udp_port() {
@@ -52,12 +52,17 @@ fn media_flows_over_a_shared_port_of_both_families() {
         let transport = stage.transport(guest);
         stage.request("transport.dump", json!({ "transportId": transport }))["iceSelectedTuple"]["localIp"].take()
     });
-    assert_eq!(tuples, [json!("::1"), json!("127.0.0.1")]);
+    if sockets_tell_the_asked_address() {
+        assert_eq!(tuples, [json!("::1"), json!("127.0.0.1")]);
+    }
     Call { stage, room, publisher, viewer }.expect_media_over(Protocol::Udp);
 }
 
 #[test]
 fn a_wildcard_listener_answers_from_the_address_that_was_asked() {
+    if !sockets_tell_the_asked_address() {
+        return;
+    }
     for shared in [false, true] {
         let mut stage = Stage::new();
         let options = match shared {
@@ -131,6 +136,37 @@ fn i07_packets_from_a_port_that_was_never_checked_are_dropped() {
 }
 
 #[test]
+fn d01_a_client_hello_from_another_address_gets_no_answer_and_the_call_goes_on() {
+    let mut call = Call::by(json!({ "listenInfos": [udp("127.0.0.1")] }));
+    let (_, parameters, mut source) = call.produce_and_consume();
+    let victim = call.stage.guest(call.viewer).socket.peer.path().unwrap().address;
+    let stranger = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    // RFC 6347 §4.3.2: a handshake record of epoch 0 with a ClientHello of no cipher suite.
+    let hello = [22, 254, 253, 0, 0, 0, 0, 0, 0, 0, 0, 0, 14, 1, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 2, 254, 253];
+    for _ in 0..20 {
+        stranger.send_to(&hello, victim).unwrap();
+    }
+    call.stage.counted(None, "datagrams_dropped_unvalidated", 20);
+    assert!(stranger.set_nonblocking(true).is_ok() && stranger.recv(&mut [0; 9]).is_err());
+    call.stage.publish(call.publisher, &[source.packet()]);
+    call.stage.hear(call.viewer, &parameters, 1);
+}
+
+#[test]
+fn i02_a_check_for_a_transport_of_another_port_is_not_answered() {
+    let mut stage = Stage::new();
+    let room = stage.room();
+    let own_port = json!({ "listenInfos": [udp("127.0.0.1")] });
+    let [guest, other] = [(); 2].map(|()| stage.invite(&room, own_port.clone()));
+    let wrong = server_parameters(&stage.guest(other).offer).candidates[0];
+    stage.greet(guest, |_| wrong);
+    stage.counted(None, "datagrams_dropped_unvalidated", 1);
+    assert_eq!(stage.guest(guest).socket.peer.path(), None);
+    let transport = stage.transport(guest);
+    assert_eq!(stage.counter(Some(&transport), "stun_checks_answered"), 0);
+}
+
+#[test]
 fn media_goes_on_over_an_ice_restart() {
     let mut call = Call::by(json!({ "listenInfos": [udp("127.0.0.1")] }));
     let (_, parameters, mut source) = call.produce_and_consume();
@@ -144,7 +180,7 @@ fn media_goes_on_over_an_ice_restart() {
     call.stage.hear(call.viewer, &parameters, 1);
     let answered = call.stage.counter(Some(&transport), "stun_checks_answered");
     call.stage.guest(call.viewer).socket.peer.restart_ice(&new, std::time::Instant::now());
-    call.stage.counted(&transport, "stun_checks_answered", answered + 1);
+    call.stage.counted(Some(&transport), "stun_checks_answered", answered + 1);
     let packet = source.packet();
     call.stage.publish(call.publisher, &[packet]);
     call.stage.hear(call.viewer, &parameters, 1);
@@ -196,6 +232,11 @@ impl Call {
             assert_eq!(self.stage.guest(guest).socket.peer.path().unwrap().protocol, protocol);
         }
     }
+}
+
+/// Packet information of datagrams is not among what every system can do: the portable backend does without it.
+fn sockets_tell_the_asked_address() -> bool {
+    cfg!(target_os = "linux") && std::env::var_os("MILLRACE_PORTABLE_IO").is_none()
 }
 
 /// The candidate as a peer elsewhere would see it.

@@ -56,7 +56,7 @@ fn a_viewer_that_was_promised_no_repair_gets_none() {
     let received = stage.hear(viewer, &parameters, 3);
     stage.report(viewer, &nack(ssrc_of(&parameters), &[received[1].meta.sequence]));
     let transport = stage.transport(viewer);
-    stage.counted(&transport, "retransmissions_refused_unknown", 1);
+    stage.counted(Some(&transport), "retransmissions_refused_unknown", 1);
     assert_eq!(stage.counter(Some(&transport), "rtp_packets_retransmitted"), 0);
 }
 

@@ -329,11 +329,11 @@ impl Stage {
         counters[name].as_u64().unwrap_or_else(|| panic!("no counter is called {name}"))
     }
 
-    /// Waits until a transport has counted something at least `count` times. Datagrams are not answered, so that the worker is
-    /// asked again and again.
-    pub(crate) fn counted(&mut self, transport: &str, name: &str, count: u64) {
+    /// Waits until the worker or a transport has counted something at least `count` times. Datagrams are not answered,
+    /// so the worker is asked again and again.
+    pub(crate) fn counted(&mut self, transport: Option<&str>, name: &str, count: u64) {
         let give_up_at = Instant::now() + HANG_LIMIT;
-        while self.counter(Some(transport), name) < count {
+        while self.counter(transport, name) < count {
             assert!(Instant::now() < give_up_at, "{name} did not reach {count}");
         }
     }
