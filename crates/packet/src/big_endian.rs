@@ -38,6 +38,9 @@ impl<'a> Cursor<'a> {
     }
 
     /// Appends `bytes`, or returns `None` when they do not fit.
+    ///
+    /// Inlined, so that a few bytes of known length are one store and no call.
+    #[inline(always)]
     pub(crate) fn put(&mut self, bytes: &[u8]) -> Option<()> {
         let end = self.len + bytes.len();
         self.out.get_mut(self.len..end)?.copy_from_slice(bytes);
@@ -48,7 +51,7 @@ impl<'a> Cursor<'a> {
     /// Appends zeros until the length is a multiple of four.
     pub(crate) fn pad_to_word(&mut self) -> Option<()> {
         let missing = self.len.wrapping_neg() % 4;
-        self.put(&[0; 3][..missing])
+        (0..missing).try_for_each(|_| self.put(&[0]))
     }
 
     /// Forgets everything after the first `len` bytes.

@@ -39,15 +39,13 @@ pub struct Stamps {
 pub fn write_header(source: &[u8], meta: &RtpMeta, header: &OutgoingHeader, out: &mut [u8]) -> Option<usize> {
     let stamped = StampedBytes::new(header.stamps);
     let values = Values { source, meta, plan: header.plan, stamped: &stamped };
-    let form = values.form();
     let mut cursor = Cursor::new(out);
-    write_fixed(header, meta.csrc_count, form != Form::Nothing, &mut cursor)?;
+    let first_byte = 0x80 | meta.csrc_count & 0x0f;
+    write_fixed(header, first_byte, &mut cursor)?;
     let csrc_bytes = 4 * usize::from(meta.csrc_count);
     cursor.put(source.get(FIXED_HEADER_BYTES..FIXED_HEADER_BYTES + csrc_bytes)?)?;
-    match form {
-        Form::Nothing => {}
-        Form::OneByte => write_block(&values, ONE_BYTE_PROFILE, put_one_byte_element, &mut cursor)?,
-        Form::TwoByte => write_block(&values, TWO_BYTE_PROFILE, put_two_byte_element, &mut cursor)?,
+    if write_extensions(&values, &mut cursor)? {
+        cursor.patch(0, &[first_byte | EXTENSION_BIT])?;
     }
     Some(cursor.len())
 }
@@ -95,13 +93,6 @@ impl ExtensionPlan {
     }
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Form {
-    Nothing,
-    OneByte,
-    TwoByte,
-}
-
 struct StampedBytes {
     abs_send_time: [u8; 4],
     transport_sequence: [u8; 2],
@@ -137,61 +128,101 @@ impl Values<'_> {
     fn iter(&self) -> impl Iterator<Item = (u8, &[u8])> {
         self.plan.planned.iter().filter_map(|&(id, kind)| self.value(kind).map(|value| (id, value)))
     }
-
-    /// One-byte elements where every number and length allows it: they are shorter and every receiver knows them.
-    fn form(&self) -> Form {
-        let mut form = Form::Nothing;
-        for (id, value) in self.iter() {
-            if id > ONE_BYTE_ID_MAX || value.is_empty() || value.len() > ONE_BYTE_LEN_MAX {
-                return Form::TwoByte;
-            }
-            form = Form::OneByte;
-        }
-        form
-    }
 }
 
+/// The X bit: a block of extensions follows (RFC 3550 §5.1).
+const EXTENSION_BIT: u8 = 0x10;
 /// Largest number of a one-byte element; 15 is reserved (RFC 8285 §4.2).
 const ONE_BYTE_ID_MAX: u8 = 14;
 /// Longest value of a one-byte element, in bytes (RFC 8285 §4.2).
 const ONE_BYTE_LEN_MAX: usize = 16;
 
-fn write_fixed(header: &OutgoingHeader, csrc_count: u8, extended: bool, cursor: &mut Cursor) -> Option<()> {
+fn write_fixed(header: &OutgoingHeader, first_byte: u8, cursor: &mut Cursor) -> Option<()> {
     let rewrite = header.rewrite;
-    let extension_bit = if extended { 0x10 } else { 0 };
     let marker_bit = if rewrite.marker { 0x80 } else { 0 };
-    cursor.put(&[0x80 | extension_bit | (csrc_count & 0x0f), marker_bit | (rewrite.payload_type & 0x7f)])?;
-    cursor.put(&rewrite.sequence.to_be_bytes())?;
+    let [number_high, number_low] = rewrite.sequence.to_be_bytes();
+    let start = [first_byte, marker_bit | (rewrite.payload_type & 0x7f), number_high, number_low];
+    cursor.put(&start)?;
     cursor.put(&rewrite.timestamp.to_be_bytes())?;
     cursor.put(&header.ssrc.to_be_bytes())
 }
 
-fn write_block(
-    values: &Values,
-    profile: u16,
-    put_element: fn(&mut Cursor, u8, &[u8]) -> Option<()>,
-    cursor: &mut Cursor,
-) -> Option<()> {
-    cursor.put(&profile.to_be_bytes())?;
-    let words_at = cursor.len();
-    cursor.put(&[0; 2])?;
-    for (id, value) in values.iter() {
-        put_element(cursor, id, value)?;
+/// Writes the extensions that the packet has and tells whether there are any.
+///
+/// One-byte elements where every number and length allows it: they are shorter and every receiver knows them.
+fn write_extensions(values: &Values, cursor: &mut Cursor) -> Option<bool> {
+    if values.iter().next().is_none() {
+        return Some(false);
     }
-    cursor.pad_to_word()?;
-    // At most COUNT elements of 257 bytes: far below 65,536 words.
-    let words = ((cursor.len() - words_at - 2) / 4) as u16;
-    cursor.patch(words_at, &words.to_be_bytes())
+    let start = cursor.len();
+    if !write_one_byte_block(values, cursor)? {
+        cursor.truncate(start);
+        write_two_byte_block(values, cursor)?;
+    }
+    Some(true)
 }
 
-fn put_one_byte_element(cursor: &mut Cursor, id: u8, value: &[u8]) -> Option<()> {
-    cursor.put(&[id << 4 | (value.len() as u8).wrapping_sub(1) & 0x0f])?;
-    cursor.put(value)
+/// Writes a block of one-byte elements; `Some(false)` when a number or a length does not allow it.
+fn write_one_byte_block(values: &Values, cursor: &mut Cursor) -> Option<bool> {
+    let block = Block::begin(ONE_BYTE_PROFILE, cursor)?;
+    for &(id, kind) in &values.plan.planned {
+        if id > ONE_BYTE_ID_MAX {
+            if values.value(kind).is_some() {
+                return Some(false);
+            }
+            continue;
+        }
+        // The stamps, which most packets carry, are copied as a whole: their length is known here.
+        match kind {
+            ExtensionKind::AbsSendTime => {
+                let [_, high, middle, low] = values.stamped.abs_send_time;
+                cursor.put(&[id << 4 | 2, high, middle, low])?;
+            }
+            ExtensionKind::TransportWideCc => {
+                let [high, low] = values.stamped.transport_sequence;
+                cursor.put(&[id << 4 | 1, high, low])?;
+            }
+            _ => match values.value(kind) {
+                None => {}
+                Some(value) if value.is_empty() || value.len() > ONE_BYTE_LEN_MAX => return Some(false),
+                Some(value) => {
+                    cursor.put(&[id << 4 | (value.len() as u8 - 1)])?;
+                    cursor.put(value)?;
+                }
+            },
+        }
+    }
+    block.end(cursor)?;
+    Some(true)
 }
 
-fn put_two_byte_element(cursor: &mut Cursor, id: u8, value: &[u8]) -> Option<()> {
-    cursor.put(&[id, value.len() as u8])?;
-    cursor.put(value)
+fn write_two_byte_block(values: &Values, cursor: &mut Cursor) -> Option<()> {
+    let block = Block::begin(TWO_BYTE_PROFILE, cursor)?;
+    for (id, value) in values.iter() {
+        cursor.put(&[id, value.len() as u8])?;
+        cursor.put(value)?;
+    }
+    block.end(cursor)
+}
+
+/// A block whose length is known only when its elements are written.
+struct Block {
+    words_at: usize,
+}
+
+impl Block {
+    fn begin(profile: u16, cursor: &mut Cursor) -> Option<Self> {
+        let [high, low] = profile.to_be_bytes();
+        cursor.put(&[high, low, 0, 0])?;
+        Some(Self { words_at: cursor.len() - 2 })
+    }
+
+    fn end(self, cursor: &mut Cursor) -> Option<()> {
+        cursor.pad_to_word()?;
+        // At most COUNT elements of 257 bytes: far below 65,536 words.
+        let words = ((cursor.len() - self.words_at - 2) / 4) as u16;
+        cursor.patch(self.words_at, &words.to_be_bytes())
+    }
 }
 
 #[cfg(test)]
