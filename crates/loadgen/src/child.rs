@@ -2,7 +2,8 @@
 
 use std::collections::VecDeque;
 use std::env;
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
+use std::net::Shutdown;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, Stdio};
@@ -16,6 +17,8 @@ use crate::accounting::Usage;
 
 /// A reply that takes longer than this does not come.
 const REPLY_TIME_MAX: Duration = Duration::from_secs(30);
+/// Time that a server has to end by itself; profilers write their files meanwhile.
+const END_TIME_MAX: Duration = Duration::from_secs(5);
 /// How long an idle wait for a reply sleeps.
 const POLL_INTERVAL: Duration = Duration::from_micros(100);
 
@@ -175,11 +178,15 @@ impl ServerProcess {
 
 impl Drop for ServerProcess {
     fn drop(&mut self) {
-        let _ = self.stream.flush();
-        let _ = self.stream.shutdown(std::net::Shutdown::Both);
-        if let Some(process) = &mut self.process {
-            let _ = process.kill();
-            let _ = process.wait();
+        // Hanging up ends a server; one that does not hear it is ended.
+        let _ = self.stream.shutdown(Shutdown::Both);
+        let Some(process) = &mut self.process else { return };
+        let give_up_at = Instant::now() + END_TIME_MAX;
+        while matches!(process.try_wait(), Ok(None)) {
+            if Instant::now() > give_up_at {
+                let _ = process.kill();
+            }
+            thread::sleep(POLL_INTERVAL);
         }
     }
 }
