@@ -92,6 +92,8 @@ export class TabPerson {
     // Any page of the server will do: Chromium lets pages from elsewhere not connect to this machine.
     await page.goto(new URL('/healthz', options.url).href);
     await page.addScriptTag({ type: 'module', content: script });
+    // A module runs after the call that adds it has returned.
+    await page.waitForFunction(() => 'Person' in window);
     const reason = await page.evaluate(async (person) => {
       window.person = new window.Person(person);
       return await window.person.join();
