@@ -53,15 +53,8 @@ async function rustTests() {
   await counted(run('cargo', command, { env: cargoEnvironment(), capture: true }), RUST_TOTALS);
 }
 
-/** Runs AVA; a failure is shown and the whole run tried once more, because real browsers starve on busy machines. */
 async function avaTests() {
-  const ava = () => run('npx', ['--no-install', 'ava', '--tap'], { capture: true });
-  const first = await ava().catch((error) => {
-    process.stdout.write(`A test failed (${error.message}); all run once more.\n`);
-    return undefined;
-  });
-  if (first !== undefined) return count(first, TAP_TOTALS);
-  await counted(ava(), TAP_TOTALS);
+  await counted(run('npx', ['--no-install', 'ava', '--tap'], { capture: true }), TAP_TOTALS);
 }
 
 /** Waits for a command and adds up what its output says, whether it fails or not. */
