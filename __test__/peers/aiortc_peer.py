@@ -105,6 +105,18 @@ class Impression:
             say({"pitchHz": self.pitch_hz(), "colour": self.colour, "frames": self.frames})
 
 
+async def ask_for_key_frames(receiver, impression):
+    """Asks for a key frame every second until a frame was decoded, as browsers do.
+
+    aiortc itself never asks when the first packet of the first key frame was lost: its jitter buffer begins with the
+    packet after it, and what cannot be decoded is dropped in silence.
+    """
+    while impression.frames == 0:
+        await asyncio.sleep(1)
+        for source in receiver.getSynchronizationSources():
+            await receiver._send_rtcp_pli(source.source)
+
+
 def lose_media(share, seed):
     """Loses a share of the RTP packets, both ways, below SRTP."""
     chance = random.Random(seed)
@@ -158,7 +170,7 @@ async def main(settings):
     connection.addTransceiver(Tone(settings["pitchHz"]), direction="sendonly")
     connection.addTransceiver(Colour(settings["colour"], settings["seed"]), direction="sendonly")
     connection.addTransceiver("audio", direction="recvonly")
-    connection.addTransceiver("video", direction="recvonly")
+    pictures = connection.addTransceiver("video", direction="recvonly").receiver
     await connection.setLocalDescription(await connection.createOffer())
     reader = await standard_input()
     say({"offer": connection.localDescription.sdp})
@@ -166,6 +178,7 @@ async def main(settings):
     if answer:
         await connection.setRemoteDescription(RTCSessionDescription(answer["answer"], "answer"))
         tasks.append(asyncio.ensure_future(impression.report()))
+        tasks.append(asyncio.ensure_future(ask_for_key_frames(pictures, impression)))
         await next_line(reader)
     for task in tasks:
         task.cancel()
