@@ -35,6 +35,7 @@ test.serial('two people meet by keyboard alone: join, mute, camera off, share, l
   await ada.getByText('You left the call.').waitFor();
   await tile(grace, 'Ada').waitFor({ state: 'detached' });
   await ada.getByRole('button', { name: 'Join again' }).press('Enter');
+  await ready(ada);
   await ada.getByRole('button', { name: 'Join', exact: true }).press('Enter');
   await moving(grace, 'Ada');
   t.pass();
@@ -117,10 +118,15 @@ async function joined(
   const page = await openTab(t.context.browser, t.context.server.urls.meet(room)[0] as string);
   t.teardown(() => page.close());
   await page.getByLabel('Your name').fill(name);
-  await page.getByRole('button', { name: 'Join', exact: true }).and(page.locator(':enabled')).waitFor();
+  await ready(page);
   await page.keyboard.press('Enter');
   await tile(page, `${name} (you)`).waitFor();
   return page;
+}
+
+/** Waits until the lobby has asked for the camera: until then a press of "Join" is no press. */
+async function ready(page: Page): Promise<void> {
+  await page.getByRole('button', { name: 'Join', exact: true }).and(page.locator(':enabled')).waitFor();
 }
 
 function tile(page: Page, name: string) {
