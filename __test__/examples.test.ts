@@ -27,6 +27,20 @@ test('the server example answers and ends', async (t) => {
   t.regex(output, /^health 200 /m);
 });
 
+test('the example of packets as objects prints what it read and changed', async (t) => {
+  const lines = (await run('rtp.mjs')).trim().split('\n');
+  t.deepEqual(lines, [
+    '65535 0 90',
+    '0 1 29 bytes',
+    'lost [ 65534, 65535, 0 ]',
+    'a key frame is wanted of 305419896',
+    'repeated 65535',
+    'extension 12 RTP at byte 12: an extension block of 4 bytes runs past the end, 18',
+    '3000 9',
+    '0 dropped, 0 malformed',
+  ]);
+});
+
 test('every example is listed', (t) => {
   const page = readFileSync(`${root}/examples/README.md`, 'utf8');
   t.deepEqual(
