@@ -2,6 +2,7 @@
 
 pub mod allocations;
 pub mod dtls;
+pub mod fan_out;
 pub mod net;
 pub mod peer;
 pub mod rtp;

@@ -14,7 +14,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("router", &["packet", "model"]),
     ("packet", &["model"]),
     ("model", &[]),
-    ("testkit", &["transport", "packet", "model"]),
+    ("testkit", &["transport", "router", "packet", "model"]),
     ("loadgen", &["engine", "transport", "net", "packet", "model", "testkit"]),
     ("xtask", &["model"]),
 ];
