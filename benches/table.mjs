@@ -18,13 +18,18 @@ export function table(figures) {
     ok === null ? '' : ok ? 'ok' : 'MISSED',
   ]);
   const all = [['figure', 'median', 'range', 'bar', ''], ...rows];
-  const widths = all[0].map((_, column) => Math.max(...all.map((row) => row[column].length)));
+  return tableOf(all, (row, line) => (row[4] === 'MISSED' ? colour(31, line) : line));
+}
+
+/** Rows of cells as lines with columns; `paint` may colour a line. */
+export function tableOf(rows, paint = (_row, line) => line) {
+  const widths = rows[0].map((_, column) => Math.max(...rows.map((row) => row[column].length)));
   const line = (row) =>
     row
       .map((cell, column) => cell.padEnd(widths[column]))
       .join('  ')
       .trimEnd();
-  return all.map((row) => (row[4] === 'MISSED' ? colour(31, line(row)) : line(row))).join('\n');
+  return rows.map((row) => paint(row, line(row))).join('\n');
 }
 
 function barText(bar) {

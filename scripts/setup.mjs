@@ -30,6 +30,9 @@ export const TEST_NEEDS = [
   },
 ];
 
+/** What counting instructions needs on top of it. */
+export const INSTRUCTION_NEEDS = [{ name: 'valgrind', test: 'command -v valgrind', debian: ['valgrind'] }];
+
 /** Checks Node.js and Rust, and installs the Debian packages that are missing, or says in one line which and how. */
 export async function systemPackages(needs) {
   checkNode();
