@@ -25,6 +25,7 @@ test.serial('two people meet by keyboard alone: join, mute, camera off, share, l
   await tile(grace, 'Ada').getByLabel('muted').waitFor({ state: 'detached' });
   await ada.keyboard.press('v');
   await tile(grace, 'Ada').locator('video').waitFor({ state: 'detached' });
+  await tile(ada, 'Ada (you)').getByText('A', { exact: true }).waitFor();
   await ada.keyboard.press('v');
   await moving(grace, 'Ada');
   await ada.keyboard.press('s');

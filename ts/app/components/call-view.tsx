@@ -56,7 +56,8 @@ function Grid({ state, name }: { state: CallState; name: string }): JSX.Element 
       ))}
       {ownScreen && <Tile name="Your screen" picture={ownScreen.track} muted={false} screen />}
       <Tile
-        name={`${name} (you)`}
+        name={name}
+        label={`${name} (you)`}
         picture={localMedia(state, 'camera')?.track}
         mirrored
         muted={!microphone || microphone.paused}

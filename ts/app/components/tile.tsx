@@ -7,13 +7,15 @@ import { Picture, Sound } from './media-player';
 /** Someone in the call: the picture, or the initials where there is none, and the name. */
 export function Tile(props: {
   name: string;
+  /** What stands below, where that is more than the name. */
+  label?: string;
   picture: MediaStreamTrack | undefined;
   mirrored?: boolean;
   muted: boolean;
   speaking?: boolean;
   screen?: boolean;
 }): JSX.Element {
-  const { name, picture, mirrored, muted, speaking, screen } = props;
+  const { name, label, picture, mirrored, muted, speaking, screen } = props;
   const classes = ['tile', speaking ? 'speaking' : '', screen ? 'screen' : ''];
   return (
     <li class={classes.filter(Boolean).join(' ')}>
@@ -24,7 +26,7 @@ export function Tile(props: {
             <Icon name="microphoneOff" />
           </span>
         )}
-        <span>{name}</span>
+        <span>{label ?? name}</span>
       </div>
     </li>
   );
