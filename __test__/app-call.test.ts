@@ -1,5 +1,5 @@
 import test from 'ava';
-import { reconnectDelayMs } from '../ts/app/call/call';
+import { reconnectDelayMs, whyBlocked } from '../ts/app/call/call';
 import { type CallState, NO_CALL, withMedia, withPeer } from '../ts/app/call/call-state';
 import { sampleTraffic, trafficBetween } from '../ts/app/call/traffic';
 import { whyNot } from '../ts/app/devices/capture';
@@ -74,6 +74,14 @@ test('traffic is what grew between two samples, of streams that are still there'
     lossDownPercent: 5,
     roundTripMs: 25,
   });
+});
+
+test('who has no way for media is told that, and in Firefox beside the server also what to do', (t) => {
+  const lan = /started with --lan/;
+  t.regex(whyBlocked(new URL('ws://localhost:3000/protoo'), 'Firefox120'), lan);
+  t.regex(whyBlocked(new URL('ws://[::1]:3000/protoo'), 'Firefox120'), lan);
+  t.notRegex(whyBlocked(new URL('ws://localhost:3000/protoo'), 'Chrome111'), lan);
+  t.notRegex(whyBlocked(new URL('wss://example.org/protoo'), 'Firefox120'), lan);
 });
 
 test('loudness is 0 in silence, 1 at full scale and even in between', (t) => {

@@ -28,7 +28,9 @@ function hints(config: ServerConfig, urls: readonly string[]): string[] {
   if (config.tlsCert === undefined && urls.some((url) => url.startsWith('https:'))) {
     return [row('note', 'browsers warn of the self-signed certificate; choose “Advanced”, then “Proceed”')];
   }
-  return isLoopback(config.host) && !config.lan ? [row('network', 'start with --lan to let other machines join')] : [];
+  return isLoopback(config.host) && !config.lan
+    ? [row('network', 'start with --lan for other machines, and for Firefox on this one')]
+    : [];
 }
 
 function row(label: string, text: string): string {

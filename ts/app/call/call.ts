@@ -111,6 +111,7 @@ export class Call {
         this.state.update((state) => withPeer(state, peerId, (peer) => ({ ...peer, media: [...peer.media, media] }))),
       mediaPaused: (id, paused) =>
         this.state.update((state) => withMedia(state, id, (media) => ({ ...media, paused }))),
+      mediaBlocked: (handlerName) => this.complain(whyBlocked(new URL(this.#options.url), handlerName)),
       mediaRemoved: (id) => this.state.update((state) => withMedia(state, id, () => undefined)),
       closed: (code, reason) => void this.#lost(code, reason),
     };
@@ -169,6 +170,17 @@ export class Call {
 export function reconnectDelayMs(attempt: number, random: number): number {
   return Math.min(RECONNECT_MS_MAX, RECONNECT_MS * 2 ** attempt) * (0.5 + random / 2);
 }
+
+/** Why no media gets through to a server, and what to do, by what mediasoup-client calls this kind of browser. */
+export function whyBlocked({ hostname }: URL, handlerName: string): string {
+  const reason = 'Sound and pictures find no way between this browser and the server.';
+  // Where a server is reached as "localhost" it may have no other address, and Firefox tries none of that kind.
+  const advice = LOOPBACK.has(hostname) && handlerName.startsWith('Firefox');
+  return advice ? `${reason} Firefox needs a server on this machine to be started with --lan.` : reason;
+}
+
+/** Hosts of URLs that are this machine. */
+const LOOPBACK: ReadonlySet<string> = new Set(['localhost', '127.0.0.1', '[::1]']);
 
 /** Time in ms that trouble is shown. */
 const TROUBLE_MS = 8000;

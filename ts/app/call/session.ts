@@ -20,6 +20,8 @@ export type SessionEvents = {
   mediaAdded(peerId: string, media: RemoteMedia): void;
   mediaPaused(consumerId: string, paused: boolean): void;
   mediaRemoved(consumerId: string): void;
+  /** No way was found for media between the server and a browser of this kind. Another attempt is under way. */
+  mediaBlocked(handlerName: string): void;
   /** The connection is lost; nothing more will happen. Not called after `close()`. */
   closed(code: number, reason: string): void;
 };
@@ -60,8 +62,9 @@ export class Session {
     try {
       const device = await Device.factory();
       await device.load({ routerRtpCapabilities: await protoo.request('getRouterRtpCapabilities') });
-      const sending = await makeTransport(protoo, device, 'producing', options.forceTcp);
-      const receiving = await makeTransport(protoo, device, 'consuming', options.forceTcp);
+      const onFailed = () => events.mediaBlocked(device.handlerName);
+      const sending = await makeTransport(protoo, device, 'producing', options.forceTcp, onFailed);
+      const receiving = await makeTransport(protoo, device, 'consuming', options.forceTcp, onFailed);
       const session = new Session(protoo, sending, receiving, events);
       await session.#join(device, options.displayName);
       open(session);
@@ -190,6 +193,7 @@ async function makeTransport(
   device: Device,
   use: 'producing' | 'consuming',
   forceTcp: boolean,
+  onFailed: () => void,
 ): Promise<types.Transport> {
   const wish = { forceTcp, producing: use === 'producing', consuming: use === 'consuming' };
   const options = await protoo.request<types.TransportOptions>('createWebRtcTransport', wish);
@@ -203,6 +207,9 @@ async function makeTransport(
       .then(callback, errback);
   });
   transport.on('connectionstatechange', (state) => {
+    if (state === 'failed') {
+      onFailed();
+    }
     if (state === 'disconnected' || state === 'failed') {
       // Where the signalling is gone as well, its end is what counts.
       restartIce(protoo, transport).catch(() => {});
