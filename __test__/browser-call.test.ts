@@ -1,13 +1,19 @@
 import anyTest, { type ExecutionContext, type TestFn } from 'ava';
-import type { Browser } from 'playwright-core';
 import type { ServerOptions } from '../ts/server/options/schema.js';
 import { type Server, startServer } from '../ts/server/server.js';
-import { HANG_MS, launch, launchProcess, personScript, TabPerson } from './browser.js';
+import { launch, launchFirefox, launchProcess, personScript, type TabBrowser, TabPerson, until } from './browser.js';
 import type { Impression, PersonOptions } from './pages/person.js';
 
 type Character = Omit<PersonOptions, 'url'>;
 
-const test = anyTest as TestFn<{ browser: Browser; script: string }>;
+/** Where someone takes part, and who. */
+type Seat = readonly [browser: BrowserName, person: Character];
+
+type BrowserName = 'Chromium' | 'Firefox';
+
+type Context = { browsers: Readonly<Record<BrowserName, TabBrowser>>; script: string };
+
+const test = anyTest as TestFn<Context>;
 
 const ADA: Character = { name: 'ada', colour: '#d02020', pitchHz: 500 };
 const GRACE: Character = { name: 'grace', colour: '#20a030', pitchHz: 900 };
@@ -17,25 +23,42 @@ const ALAN: Character = { name: 'alan', colour: '#2040d0', pitchHz: 1500 };
 const CONSENT_S = 8;
 
 test.before(async (t) => {
-  t.context.browser = await launch();
+  const [Chromium, Firefox] = await Promise.all([launch(), launchFirefox()]);
+  t.context.browsers = { Chromium, Firefox };
   t.context.script = await personScript();
 });
 
 test.after.always(async (t) => {
-  await t.context.browser?.close();
+  await Promise.all(Object.values(t.context.browsers ?? {}).map((browser) => browser.close()));
 });
 
-const WAYS: readonly [string, ServerOptions, string, { protocol: string; address: string }][] = [
-  ['UDP', { host: '127.0.0.1' }, '', { protocol: 'udp', address: '127.0.0.1' }],
-  ['TCP alone', { host: '127.0.0.1' }, '?forceTcp=true', { protocol: 'tcp', address: '127.0.0.1' }],
-  ['IPv6', { host: '::1' }, '', { protocol: 'udp', address: '::1' }],
+type Way = readonly [way: string, options: ServerOptions, query: string, path: { protocol: string; address: string }];
+
+const UDP: Way = ['UDP', { host: '127.0.0.1' }, '', { protocol: 'udp', address: '127.0.0.1' }];
+const TCP: Way = ['TCP alone', { host: '127.0.0.1' }, '?forceTcp=true', { protocol: 'tcp', address: '127.0.0.1' }];
+const IPV6: Way = ['IPv6', { host: '::1' }, '', { protocol: 'udp', address: '::1' }];
+
+const ALL_CHROMIUM: readonly Seat[] = [
+  ['Chromium', ADA],
+  ['Chromium', GRACE],
+  ['Chromium', ALAN],
+];
+const WITH_FIREFOX: readonly Seat[] = [
+  ['Firefox', ADA],
+  ['Chromium', GRACE],
 ];
 
-for (const [way, options, query, path] of WAYS) {
-  test.serial(`over ${way}, each of three sees and hears who each of the others is`, async (t) => {
-    const people = await callOf(t, options, query, [ADA, GRACE, ALAN]);
+const CALLS: readonly [Way, readonly Seat[]][] = [
+  ...[UDP, TCP, IPV6].map((way): [Way, readonly Seat[]] => [way, ALL_CHROMIUM]),
+  ...[UDP, TCP, IPV6].map((way): [Way, readonly Seat[]] => [way, WITH_FIREFOX]),
+];
+
+for (const [[way, options, query, path], seats] of CALLS) {
+  const browsers = seats.map(([browser]) => browser).join(', ');
+  test.serial(`over ${way}, each of ${browsers} sees and hears who each of the others is`, async (t) => {
+    const people = await callOf(t, options, query, seats);
     for (const person of people) {
-      for (const other of [ADA, GRACE, ALAN].filter(({ name }) => name !== person.name)) {
+      for (const [, other] of seats.filter(([, { name }]) => name !== person.name)) {
         const { frame } = await person.until(other.name, (impression) => is(other, impression));
         await person.until(other.name, (impression) => is(other, impression) && impression.frame !== frame);
       }
@@ -48,40 +71,58 @@ for (const [way, options, query, path] of WAYS) {
   });
 }
 
-test.serial('a picture that is closed goes, and one that is opened again comes', async (t) => {
-  const [ada, grace] = await pair(t);
-  await grace.until('ada', (impression) => is(ADA, impression));
-  await ada.page.evaluate(() => window.person.hidePicture());
-  await grace.until('ada', ({ colour, pitchHz }) => colour === undefined && near(pitchHz, ADA.pitchHz));
-  await ada.page.evaluate(() => window.person.showPicture());
-  await grace.until('ada', (impression) => is(ADA, impression));
+const PAIRS: readonly [BrowserName, BrowserName][] = [
+  ['Chromium', 'Chromium'],
+  ['Firefox', 'Chromium'],
+  ['Chromium', 'Firefox'],
+];
+
+for (const [from, to] of PAIRS) {
+  test.serial(`${from} to ${to}: a picture that is closed goes, and one that is opened again comes`, async (t) => {
+    const [ada, grace] = await pair(t, from, to);
+    await grace.until('ada', (impression) => is(ADA, impression));
+    await ada.page.evaluate(() => window.person.hidePicture());
+    await grace.until('ada', ({ colour, pitchHz }) => colour === undefined && near(pitchHz, ADA.pitchHz));
+    await ada.page.evaluate(() => window.person.showPicture());
+    await grace.until('ada', (impression) => is(ADA, impression));
+    t.pass();
+  });
+
+  test.serial(`${from} to ${to}: what is paused stands still and falls silent until it is resumed`, async (t) => {
+    const [ada, grace] = await pair(t, from, to);
+    await grace.until('ada', (impression) => is(ADA, impression));
+    await ada.page.evaluate(() => window.person.setPaused('microphone', true));
+    await ada.page.evaluate(() => window.person.setPaused('camera', true));
+    const { paused } = await grace.until('ada', (now) => now.paused.length === 2 && now.pitchHz === undefined);
+    t.deepEqual([...paused].sort(), ['camera', 'microphone']);
+    await ada.page.evaluate(() => window.person.setPaused('microphone', false));
+    await ada.page.evaluate(() => window.person.setPaused('camera', false));
+    const { frame } = await grace.until('ada', (now) => is(ADA, now) && now.paused.length === 0);
+    await grace.until('ada', (now) => is(ADA, now) && now.frame !== frame);
+  });
+
+  test.serial(`${from} to ${to}: decoded frames keep growing while both ends restart ICE`, async (t) => {
+    const [ada, grace] = await pair(t, from, to);
+    const { frame = 0 } = await grace.until('ada', (impression) => is(ADA, impression));
+    const before = await fragments(grace);
+    await grace.page.evaluate(() => window.person.longestGapMs('ada'));
+    await Promise.all([ada, grace].map(({ page }) => page.evaluate(() => window.person.restartIce())));
+    await until(async () => (await fragments(grace)).every((fragment) => !before.includes(fragment)));
+    await grace.until('ada', (now) => is(ADA, now) && (now.frame ?? 0) > frame + 60);
+    const gapMs = await grace.page.evaluate(() => window.person.longestGapMs('ada'));
+    t.log(`longest gap between two decoded frames: ${gapMs.toFixed(0)} ms`);
+    t.true(gapMs < LONGEST_GAP_MS);
+  });
+}
+
+test.serial('Firefox as it is installed, which finds no way to a server on localhost, says what to do', async (t) => {
+  const server = await startServer({ port: 0, mediaPort: 0 });
+  t.teardown(() => server.close());
+  const firefox = await launchFirefox({ 'media.peerconnection.ice.loopback': false });
+  t.teardown(() => firefox.close());
+  const ada = await TabPerson.join(firefox, t.context.script, { url: urlOf(server, ''), ...ADA });
+  await until(async () => (await ada.page.evaluate(() => window.person.trouble())).includes('--lan'));
   t.pass();
-});
-
-test.serial('what is paused stands still and falls silent until it is resumed', async (t) => {
-  const [ada, grace] = await pair(t);
-  await grace.until('ada', (impression) => is(ADA, impression));
-  await ada.page.evaluate(() => window.person.setPaused('microphone', true));
-  await ada.page.evaluate(() => window.person.setPaused('camera', true));
-  const { paused } = await grace.until('ada', (now) => now.paused.length === 2 && now.pitchHz === undefined);
-  t.deepEqual([...paused].sort(), ['camera', 'microphone']);
-  await ada.page.evaluate(() => window.person.setPaused('microphone', false));
-  await ada.page.evaluate(() => window.person.setPaused('camera', false));
-  const { frame } = await grace.until('ada', (now) => is(ADA, now) && now.paused.length === 0);
-  await grace.until('ada', (now) => is(ADA, now) && now.frame !== frame);
-});
-
-test.serial('decoded frames keep growing while both ends restart ICE', async (t) => {
-  const [ada, grace] = await pair(t);
-  const { frame = 0 } = await grace.until('ada', (impression) => is(ADA, impression));
-  const before = await fragments(grace);
-  await grace.page.evaluate(() => window.person.longestGapMs('ada'));
-  await Promise.all([ada, grace].map(({ page }) => page.evaluate(() => window.person.restartIce())));
-  await until(async () => (await fragments(grace)).every((fragment) => !before.includes(fragment)));
-  await grace.until('ada', (now) => is(ADA, now) && (now.frame ?? 0) > frame + 60);
-  const gapMs = await grace.page.evaluate(() => window.person.longestGapMs('ada'));
-  t.log(`longest gap between two decoded frames: ${gapMs.toFixed(0)} ms`);
-  t.true(gapMs < LONGEST_GAP_MS);
 });
 
 test.serial('a browser that is frozen without goodbye leaves when its consent expires', async (t) => {
@@ -103,15 +144,15 @@ test.serial('a browser that is killed without goodbye leaves within the consent 
 });
 
 test.serial('when the server comes back, so does everyone, seen and heard', async (t) => {
-  const { browser, script } = t.context;
+  const { browsers, script } = t.context;
   const first = await startServer({ host: '127.0.0.1', port: 0, mediaPort: 0 });
   const url = first.urls.meet('back')[0] as string;
-  const ada = await TabPerson.join(browser, script, { url, ...ADA });
-  const grace = await TabPerson.join(browser, script, { url, ...GRACE });
+  const ada = await TabPerson.join(browsers.Chromium, script, { url, ...ADA });
+  const grace = await TabPerson.join(browsers.Chromium, script, { url, ...GRACE });
   t.teardown(() => Promise.all([ada.page.close(), grace.page.close()]));
   await grace.until('ada', (impression) => is(ADA, impression));
   await first.close();
-  await grace.page.waitForFunction(() => window.person.phase() === 'reconnecting');
+  await until(async () => (await grace.page.evaluate(() => window.person.phase())) === 'reconnecting');
   const second = await startServer({ host: '127.0.0.1', port: Number(new URL(url).port), mediaPort: 0 });
   t.teardown(() => second.close());
   await grace.until('ada', (impression) => is(ADA, impression));
@@ -139,31 +180,38 @@ function near(heardHz: number | undefined, pitchHz: number): boolean {
 }
 
 async function callOf(
-  t: ExecutionContext<{ browser: Browser; script: string }>,
+  t: ExecutionContext<Context>,
   options: ServerOptions,
   query: string,
-  people: readonly Character[],
+  seats: readonly Seat[],
 ): Promise<TabPerson[]> {
   const server = await startServer({ port: 0, mediaPort: 0, ...options });
   t.teardown(() => server.close());
-  const { browser, script } = t.context;
+  const { browsers, script } = t.context;
   const joined = await Promise.all(
-    people.map((person) => TabPerson.join(browser, script, { url: urlOf(server, query), ...person })),
+    seats.map(([browser, person]) =>
+      TabPerson.join(browsers[browser], script, { url: urlOf(server, query), ...person }),
+    ),
   );
   t.teardown(() => Promise.all(joined.map(({ page }) => page.close())));
   return joined;
 }
 
-async function pair(t: ExecutionContext<{ browser: Browser; script: string }>): Promise<[TabPerson, TabPerson]> {
-  return (await callOf(t, { host: '127.0.0.1' }, '', [ADA, GRACE])) as [TabPerson, TabPerson];
+/** Ada in one browser and Grace in another. */
+async function pair(t: ExecutionContext<Context>, adas: BrowserName, graces: BrowserName) {
+  const seats: readonly Seat[] = [
+    [adas, ADA],
+    [graces, GRACE],
+  ];
+  return (await callOf(t, { host: '127.0.0.1' }, '', seats)) as [TabPerson, TabPerson];
 }
 
 /** Ada in a tab, and Mallory in a Chromium of its own, who see and hear each other. */
-async function withOwnProcess(
-  t: ExecutionContext<{ browser: Browser; script: string }>,
-): Promise<{ ada: TabPerson; mallory: { pid: number } }> {
+async function withOwnProcess(t: ExecutionContext<Context>): Promise<{ ada: TabPerson; mallory: { pid: number } }> {
   const { script } = t.context;
-  const [ada] = (await callOf(t, { host: '127.0.0.1', iceConsentTimeout: CONSENT_S }, '', [ADA])) as [TabPerson];
+  const [ada] = (await callOf(t, { host: '127.0.0.1', iceConsentTimeout: CONSENT_S }, '', [['Chromium', ADA]])) as [
+    TabPerson,
+  ];
   const own = await launchProcess();
   t.teardown(() => own.server.kill());
   await TabPerson.join(own.browser, script, { ...GRACE, url: ada.url, name: 'mallory' });
@@ -177,13 +225,4 @@ function urlOf(server: Server, query: string): string {
 
 async function fragments(person: TabPerson): Promise<string[]> {
   return (await person.page.evaluate(() => window.person.paths())).map(({ fragment }) => fragment);
-}
-
-async function until(met: () => Promise<boolean>): Promise<void> {
-  const deadline = performance.now() + HANG_MS;
-  while (!(await met())) {
-    if (performance.now() > deadline) {
-      throw new Error('it never happened');
-    }
-  }
 }

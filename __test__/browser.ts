@@ -1,7 +1,9 @@
 import { fileURLToPath } from 'node:url';
 import { type Browser, type BrowserServer, chromium, type Page } from 'playwright-core';
+import puppeteer from 'puppeteer-core';
 import { build } from 'vite';
 import type { Impression, PersonOptions } from './pages/person.js';
+import { SoundServer } from './peers/sound-server.js';
 
 /** Long enough for a busy machine; only what hangs takes so long. */
 export const HANG_MS = 60_000;
@@ -29,6 +31,58 @@ const OPTIONS = {
     '--auto-select-desktop-capture-source=Entire screen',
   ],
 };
+
+/** Debian's Firefox ESR, or another one. */
+const FIREFOX = process.env.FIREFOX_PATH ?? '/usr/bin/firefox-esr';
+
+const FIREFOX_OPTIONS = {
+  browser: 'firefox',
+  executablePath: FIREFOX,
+  headless: true,
+  extraPrefsFirefox: {
+    'media.navigator.permission.disabled': true,
+    'media.navigator.streams.fake': true,
+    'media.autoplay.default': 0,
+    'media.autoplay.blocking_policy': 0,
+    // The server of a test listens on the loopback interface. There Firefox gathers candidates only when it is told to,
+    // and on any interface but that of the default route only for pages that may use camera and microphone.
+    'media.peerconnection.ice.loopback': true,
+    'permissions.default.camera': 1,
+    'permissions.default.microphone': 1,
+  },
+} as const;
+
+/** What the tests of calls do with a tab, in any browser. */
+export type Tab = {
+  goto(url: string): Promise<unknown>;
+  on(event: 'pageerror', listener: (error: unknown) => void): unknown;
+  evaluate<Result, Argument = void>(
+    script: (argument: Argument) => Result | Promise<Result>,
+    argument: Argument,
+  ): Promise<Result>;
+  evaluate<Result>(script: () => Result | Promise<Result>): Promise<Result>;
+  close(): Promise<void>;
+};
+
+/** A browser, as far as the tests of calls use it. */
+export type TabBrowser = { newPage(): Promise<Tab>; close(): Promise<void> };
+
+/** Starts Firefox, with something to play sound on. */
+export async function launchFirefox(preferences: Readonly<Record<string, boolean>> = {}): Promise<TabBrowser> {
+  const sound = await SoundServer.open();
+  const firefox = await puppeteer.launch({
+    ...FIREFOX_OPTIONS,
+    env: { ...process.env, ...sound.environment },
+    extraPrefsFirefox: { ...FIREFOX_OPTIONS.extraPrefsFirefox, ...preferences },
+  });
+  return {
+    newPage: () => firefox.newPage(),
+    close: async () => {
+      await firefox.close();
+      await sound.close();
+    },
+  };
+}
 
 /** Starts Chromium. */
 export function launch(): Promise<Browser> {
@@ -71,29 +125,27 @@ export async function personScript(): Promise<string> {
   return bundle.output[0].code;
 }
 
-/** Someone in a call, in a tab of Chromium. */
+/** Someone in a call, in a tab of a browser. */
 export class TabPerson {
-  readonly page: Page;
+  readonly page: Tab;
   readonly name: string;
   readonly url: string;
 
-  private constructor(page: Page, { name, url }: PersonOptions) {
+  private constructor(page: Tab, { name, url }: PersonOptions) {
     this.page = page;
     this.name = name;
     this.url = url;
   }
 
   /** Opens a tab and joins a call. */
-  static async join(browser: Browser, script: string, options: PersonOptions): Promise<TabPerson> {
-    const context = await browser.newContext();
-    const page = await context.newPage();
-    page.setDefaultTimeout(HANG_MS);
-    page.on('pageerror', (error) => console.error(`${options.name}: ${error.stack}`));
+  static async join(browser: TabBrowser, script: string, options: PersonOptions): Promise<TabPerson> {
+    const page = await browser.newPage();
+    page.on('pageerror', (error) => console.error(`${options.name}:`, error));
     // Any page of the server will do: Chromium lets pages from elsewhere not connect to this machine.
     await page.goto(new URL('/healthz', options.url).href);
-    await page.addScriptTag({ type: 'module', content: script });
-    // A module runs after the call that adds it has returned.
-    await page.waitForFunction(() => 'Person' in window);
+    await page.evaluate(async (module) => {
+      await import(URL.createObjectURL(new Blob([module], { type: 'text/javascript' })));
+    }, script);
     const reason = await page.evaluate(async (person) => {
       window.person = new window.Person(person);
       return await window.person.join();
@@ -119,9 +171,19 @@ export class TabPerson {
 
   /** Waits until these are in the call besides this one. */
   async untilOthers(...names: string[]): Promise<void> {
-    await this.page.waitForFunction(
-      (expected) => JSON.stringify(window.person.others().sort()) === JSON.stringify(expected),
-      names.sort(),
+    const expected = JSON.stringify(names.sort());
+    await until(
+      async () => JSON.stringify((await this.page.evaluate(() => window.person.others())).sort()) === expected,
     );
+  }
+}
+
+/** Waits until something holds. */
+export async function until(met: () => Promise<boolean>): Promise<void> {
+  const deadline = performance.now() + HANG_MS;
+  while (!(await met())) {
+    if (performance.now() > deadline) {
+      throw new Error('it never happened');
+    }
   }
 }

@@ -19,6 +19,11 @@ export const TEST_NEEDS = [
     debian: ['chromium'],
   },
   {
+    name: 'Firefox ESR and PulseAudio, which it plays to',
+    test: 'command -v firefox-esr && command -v pulseaudio',
+    debian: ['firefox-esr', 'pulseaudio'],
+  },
+  {
     name: 'libsrtp with headers',
     test: 'echo "#include <srtp2/srtp.h>" | cc -E -',
     debian: ['libsrtp2-dev'],

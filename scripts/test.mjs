@@ -1,4 +1,4 @@
-// `npm test`: sets up what is missing, then runs everything: Rust, the facade, the server, Chromium.
+// `npm test`: sets up what is missing, then runs everything: Rust, the facade, the server, browsers.
 // `npm test -- rust` or `npm test -- ava` runs one half.
 
 import { readdirSync, readFileSync } from 'node:fs';

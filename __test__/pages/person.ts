@@ -58,6 +58,11 @@ export class Person {
     return this.#call.state.value.phase;
   }
 
+  /** What the page says went wrong without ending the call. */
+  trouble(): string {
+    return this.#call.state.value.trouble;
+  }
+
   /** Shows the picture again. */
   async showPicture(): Promise<void> {
     await this.#call.publish('camera', this.#picture.newTrack());
