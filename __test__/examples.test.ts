@@ -49,9 +49,12 @@ test('every example is listed', (t) => {
   );
 });
 
-test('code in the README and the guides stands in an example that runs', (t) => {
+test('code in the documentation stands in an example that runs', (t) => {
   const programs = examples.map((name) => readFileSync(`${root}/examples/${name}`, 'utf8'));
-  const pages = ['README.md', ...readdirSync(`${root}/docs/guide`).map((name) => `docs/guide/${name}`)];
+  const docs = readdirSync(`${root}/docs`, { recursive: true, encoding: 'utf8' }).filter((name) =>
+    name.endsWith('.md'),
+  );
+  const pages = ['README.md', 'CONTRIBUTING.md', 'ARCHITECTURE.md', ...docs.map((name) => `docs/${name}`)];
   const blocks = pages.flatMap((page) => codeOf(readFileSync(`${root}/${page}`, 'utf8')));
   t.true(blocks.length > 0);
   t.deepEqual(
@@ -65,7 +68,7 @@ async function run(example: string): Promise<string> {
   return stdout;
 }
 
-/** The blocks of JavaScript in a page. */
+/** The blocks of a page that are in some language. Commands stand in blocks without one. */
 function codeOf(page: string): string[] {
-  return [...page.matchAll(/^```js\n(.*?)^```$/gms)].map(([, code]) => code as string);
+  return [...page.matchAll(/^```\w+\n(.*?)^```$/gms)].map(([, code]) => code as string);
 }
