@@ -110,6 +110,56 @@ test('the methods of a closed object reject with NotFoundError', async (t) => {
   await t.throwsAsync(router.dump(), refused);
 });
 
+test('RTP parameters of a wrong type are refused by their path', async (t) => {
+  const { transport } = await openCall(t);
+  const produced = (codec: object, encoding: object) =>
+    transport.produce({
+      kind: 'video',
+      rtpParameters: { codecs: [{ ...CAMERA.codecs[0], ...codec }], encodings: [{ ssrc: 1, ...encoding }] } as never,
+    });
+  await t.throwsAsync(produced({}, { dtx: 'x' }), { instanceOf: TypeError, message: /encodings\[0\]\.dtx/ });
+  await t.throwsAsync(produced({ rtcpFeedback: 'x' }, {}), {
+    instanceOf: TypeError,
+    message: /codecs\[0\]\.rtcpFeedback/,
+  });
+});
+
+test('AV1 of one profile is not AV1 of another', async (t) => {
+  const { worker, webRtcServer } = await openWorker(t);
+  const av1 = { mimeType: 'video/AV1', clockRate: 90_000 };
+  const router = await worker.createRouter({ mediaCodecs: [{ ...av1, kind: 'video' }] });
+  const transport = await router.createWebRtcTransport({ webRtcServer });
+  const produced = (profile: number, ssrc: number) => {
+    const codecs = [{ ...av1, payloadType: 96, parameters: { profile } }];
+    return transport.produce({ kind: 'video', rtpParameters: { codecs, encodings: [{ ssrc }] } });
+  };
+  await t.notThrowsAsync(produced(0, 1));
+  await t.throwsAsync(produced(1, 2), { instanceOf: errors.UnsupportedError });
+});
+
+test('more codecs than there are dynamic payload types are a LimitError', async (t) => {
+  const { worker } = await openWorker(t);
+  const codec = { kind: 'video', mimeType: 'video/VP8', clockRate: 90_000 } as const;
+  const routerOf = (count: number) => worker.createRouter({ mediaCodecs: new Array(count).fill(codec) });
+  await t.notThrowsAsync(routerOf(16));
+  await t.throwsAsync(routerOf(17), { instanceOf: errors.LimitError });
+});
+
+test('there is no default export, no path of a binary and no getter for tests', async (t) => {
+  const { worker, router } = await openWorker(t);
+  const { transport } = await openCall(t);
+  const names = [worker, router, transport].flatMap((one) => Object.getOwnPropertyNames(Object.getPrototypeOf(one)));
+  t.deepEqual(
+    names.filter((name) => name.endsWith('ForTesting')),
+    [],
+  );
+  const module = await import('../ts/index.js');
+  t.false('default' in module);
+  t.false('workerBin' in module);
+  const dump = await transport.dump();
+  t.false('maxSendMessageSize' in dump);
+});
+
 type Closer = { teardown(fn: () => void): void };
 
 async function openWorker(t: Closer) {
