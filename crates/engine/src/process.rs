@@ -123,6 +123,21 @@ pub fn read_frame(stream: &mut impl Read) -> io::Result<Option<String>> {
     Ok(Some(text))
 }
 
+/// Reads `data` as the stream of another process, for fuzzing: frames are written as they were read, and an error ends it.
+///
+/// # Panics
+/// When that does not hold.
+pub fn fuzz_frames(data: &[u8]) {
+    let mut stream = data;
+    loop {
+        let before = stream;
+        let Ok(Some(text)) = read_frame(&mut stream) else { return };
+        let mut written = Vec::new();
+        write_frame(&mut written, &text).expect("what was read is short enough");
+        assert_eq!(written, before[..before.len() - stream.len()]);
+    }
+}
+
 /// Tells the writing thread that messages wait, or that none will follow.
 #[derive(Default)]
 struct Bell {

@@ -36,33 +36,3 @@ fn read_frames(stream: &[u8], step: usize) -> (Vec<Vec<u8>>, bool) {
     assert!(frames.iter().all(|frame| (1..=DATAGRAM_BYTES_MAX).contains(&frame.len())));
     (frames, false)
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn framing_holds_for_thousands_of_mutated_streams() {
-        let mut random = 0x2545_f491_4f6c_dd1d_u64;
-        let mut draw = move |below: usize| {
-            random ^= random << 13;
-            random ^= random >> 7;
-            random ^= random << 17;
-            (random >> 16) as usize % below
-        };
-        for _ in 0..5_000 {
-            let mut stream = vec![1 + draw(40) as u8];
-            for _ in 0..draw(6) {
-                let len = draw(DATAGRAM_BYTES_MAX + 1);
-                stream.extend((len as u16).to_be_bytes());
-                stream.resize(stream.len() + len, len as u8);
-            }
-            for _ in 0..draw(4) {
-                let at = draw(stream.len());
-                stream[at] = draw(256) as u8;
-            }
-            stream.truncate(1 + draw(stream.len()));
-            fuzz_tcp_framing(&stream);
-        }
-    }
-}

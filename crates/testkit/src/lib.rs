@@ -3,6 +3,7 @@
 pub mod allocations;
 pub mod dtls;
 pub mod fan_out;
+pub mod memory;
 pub mod net;
 pub mod peer;
 pub mod rtp;

@@ -16,6 +16,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("model", &[]),
     ("testkit", &["transport", "router", "packet", "model"]),
     ("loadgen", &["engine", "transport", "net", "packet", "model", "testkit"]),
+    ("fuzz", &["engine", "transport", "net", "router", "packet", "model", "testkit"]),
     ("xtask", &["model"]),
 ];
 
@@ -69,7 +70,7 @@ mod tests {
     use crate::tree::Planted;
 
     /// Crates that are for tests and tools only: no other crate ships them.
-    const DEVELOPMENT: [&str; 3] = ["testkit", "loadgen", "xtask"];
+    const DEVELOPMENT: [&str; 4] = ["testkit", "loadgen", "fuzz", "xtask"];
 
     #[test]
     fn no_arrow_points_up() {

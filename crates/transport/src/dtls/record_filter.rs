@@ -277,11 +277,13 @@ impl<'a> Iterator for Records<'a> {
     }
 }
 
-/// Reads `data` as datagrams of 300 bytes, before and after the handshake's end, and checks what the filters promise.
+/// Reads `data` as datagrams, before and after the handshake's end, and checks what the filters promise. The first byte
+/// says how long the datagrams are: 64 to 2,104 bytes.
 pub(crate) fn fuzz(data: &[u8]) {
     let (mut handshake, mut connected, mut drops) =
         (HandshakeFilter::default(), ConnectedFilter::default(), Drops::default());
-    for datagram in data.chunks(300) {
+    let Some((size, data)) = data.split_first() else { return };
+    for datagram in data.chunks(64 + 8 * usize::from(*size)) {
         handshake.insert(datagram, &mut drops);
         while let Some(message) = handshake.next_message() {
             let record = handshake.record_of(&message);

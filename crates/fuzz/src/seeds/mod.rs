@@ -1,0 +1,15 @@
+//! The generated part of the corpus: what our own writers make, and the hand-made packets of the parsers' tests.
+
+mod media;
+mod protocols;
+
+pub(crate) use media::{av1, h264, h265, rtcp, rtp, rtx, transport_feedback, vp8, vp9};
+pub(crate) use protocols::{dtls_client_hello, dtls_records, process_frames, srtp, stun, tcp_framing};
+
+/// Inputs with their names.
+pub(crate) type Seeds = Vec<(String, Vec<u8>)>;
+
+/// `inputs` under numbers.
+fn numbered<'a>(inputs: impl IntoIterator<Item = &'a [u8]>) -> Seeds {
+    inputs.into_iter().zip(1..).map(|(bytes, number)| (number.to_string(), bytes.to_vec())).collect()
+}

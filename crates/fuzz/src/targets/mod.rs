@@ -1,0 +1,79 @@
+//! The targets. Each panics when something is broken that must hold whatever the bytes are.
+
+pub use millrace_engine::process::fuzz_frames as process_frames;
+pub use millrace_net::fuzz::fuzz_tcp_framing as tcp_framing;
+pub use millrace_packet::fuzz::{
+    fuzz_av1 as av1, fuzz_h264 as h264, fuzz_h265 as h265, fuzz_header as rtp_header, fuzz_rtcp as rtcp,
+    fuzz_rtp as rtp, fuzz_rtx as rtx, fuzz_transport_feedback_writer as transport_feedback, fuzz_vp8 as vp8,
+    fuzz_vp9 as vp9,
+};
+pub use millrace_transport::fuzz::{
+    fuzz_dtls_client_hello as dtls_client_hello, fuzz_dtls_records as dtls_records, fuzz_srtp as srtp,
+    fuzz_stun as stun,
+};
+
+use crate::seeds;
+
+/// Longest input of targets that read one datagram: some are longer than any that is accepted.
+const DATAGRAM_LEN_MAX: usize = 1_600;
+/// Longest input of targets that read several datagrams or steps.
+const SCRIPT_LEN_MAX: usize = 8_192;
+/// Bytes that a parser of one datagram may hold: the target's own copies, nothing by a length that the bytes declare.
+const PARSER_MEMORY_MAX: usize = 64 << 10;
+
+/// One fuzz target.
+#[derive(Clone, Copy, Debug)]
+pub struct Target {
+    /// Its name: of its function, of its folder in the corpus, and of its binary for libFuzzer.
+    pub name: &'static str,
+    /// What is run.
+    pub run: fn(&[u8]),
+    /// Named inputs made by our own writers.
+    pub(crate) seeds: fn() -> seeds::Seeds,
+    /// Longest input that the driver makes, in bytes.
+    pub len_max: usize,
+    /// Bytes that one input may make the target hold.
+    pub memory_max: usize,
+    /// Inputs that the tests try beside the corpus.
+    pub executions: u64,
+}
+
+impl Target {
+    /// A target without a corpus, which may hold 4 kB: for tests of the driver.
+    pub const fn planted(name: &'static str, run: fn(&[u8])) -> Self {
+        Self { memory_max: 4096, ..parser(name, run, Vec::new) }
+    }
+}
+
+/// Every target.
+pub const TARGETS: &[Target] = &[
+    parser("rtp", rtp, seeds::rtp),
+    parser("rtp_header", rtp_header, seeds::rtp),
+    parser("rtcp", rtcp, seeds::rtcp),
+    Target { executions: 40_000, ..parser("transport_feedback", transport_feedback, seeds::transport_feedback) },
+    parser("rtx", rtx, seeds::rtx),
+    parser("vp8", vp8, seeds::vp8),
+    parser("vp9", vp9, seeds::vp9),
+    parser("h264", h264, seeds::h264),
+    parser("h265", h265, seeds::h265),
+    parser("av1", av1, seeds::av1),
+    parser("stun", stun, seeds::stun),
+    Target { executions: 10_000, ..parser("srtp", srtp, seeds::srtp) },
+    parser("dtls_client_hello", dtls_client_hello, seeds::dtls_client_hello),
+    Target {
+        len_max: SCRIPT_LEN_MAX,
+        memory_max: 1 << 20,
+        ..parser("dtls_records", dtls_records, seeds::dtls_records)
+    },
+    Target { len_max: SCRIPT_LEN_MAX, executions: 40_000, ..parser("tcp_framing", tcp_framing, seeds::tcp_framing) },
+    parser("process_frames", process_frames, seeds::process_frames),
+];
+
+/// The target called `name`.
+pub fn target(name: &str) -> Option<&'static Target> {
+    TARGETS.iter().find(|target| target.name == name)
+}
+
+const fn parser(name: &'static str, run: fn(&[u8]), seeds: fn() -> seeds::Seeds) -> Target {
+    Target { name, run, seeds, len_max: DATAGRAM_LEN_MAX, memory_max: PARSER_MEMORY_MAX, executions: 100_000 }
+}
