@@ -44,6 +44,20 @@ impl Message {
         (self.kind == CLIENT_HELLO).then_some(&self.body)
     }
 
+    /// Tells whether a Certificate message holds the bytes that its lengths declare (RFC 5246 §7.4.2); true for others.
+    ///
+    /// The library allocates what a certificate's length says, up to 16 MB, before it looks whether that is there.
+    pub(super) fn lengths_add_up(&self) -> bool {
+        if self.kind != CERTIFICATE {
+            return true;
+        }
+        let Some((declared, mut list)) = split_u24(&self.body) else { return false };
+        while let Some((len, rest)) = split_u24(list).filter(|(len, rest)| *len <= rest.len()) {
+            list = &rest[len..];
+        }
+        list.is_empty() && declared + 3 == self.body.len()
+    }
+
     /// Appends header and body as one fragment.
     pub(super) fn write(&self, out: &mut Vec<u8>) {
         let len = (self.body.len() as u32).to_be_bytes();
@@ -54,6 +68,12 @@ impl Message {
         out.extend_from_slice(&len[1..]);
         out.extend_from_slice(&self.body);
     }
+}
+
+/// Takes a number of 24 bits from the front.
+fn split_u24(bytes: &[u8]) -> Option<(usize, &[u8])> {
+    let ([high, middle, low], rest) = bytes.split_first_chunk()?;
+    Some((u32::from_be_bytes([0, *high, *middle, *low]) as usize, rest))
 }
 
 /// Why fragments were dropped.

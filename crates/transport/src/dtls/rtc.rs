@@ -283,6 +283,10 @@ impl State {
 impl Handshake {
     fn next_record(&mut self, drops: &mut Drops) -> Option<Vec<u8>> {
         if let Some(message) = self.filter.next_message() {
+            if !message.lengths_add_up() {
+                self.filter.refuse(&message, drops);
+                return None;
+            }
             // Only the client knows the cookie; hellos of others must not reach the library, which would give up.
             if let (Some(hello), Some(cookie)) = (message.client_hello(), &self.cookie) {
                 let hello = ClientHello::parse(hello);

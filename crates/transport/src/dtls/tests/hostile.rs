@@ -105,6 +105,26 @@ fn d04_a_fragment_bomb_costs_little() {
 }
 
 #[test]
+fn d04_a_certificate_shorter_than_it_declares_is_dropped_before_the_library_allocates_for_it() {
+    let mut link = Link::new(21);
+    // The server's HelloVerifyRequest and its flight; the client's Certificate, message 2, is next.
+    while link.to_client.len() < 2 {
+        link.run_for(Duration::from_millis(5));
+    }
+    let lists: [&[u8]; 4] = [&[0, 0, 3, 0xff, 0xff, 0xff], &[0, 0, 9, 0, 0, 1, 7], &[0, 0, 2, 0, 0], &[0, 0]];
+    for list in lists {
+        let len = list.len() as u8;
+        let mut forged = vec![22, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 50, 0, 12 + len];
+        forged.extend([11, 0, 0, len, 0, 2, 0, 0, 0, 0, 0, len]);
+        forged.extend(list);
+        link.inject(&forged);
+        assert_eq!(link.error, None);
+    }
+    assert!(link.run().is_connected());
+    assert_eq!(link.counters().dtls_records_dropped_unexpected, 4);
+}
+
+#[test]
 fn d05_replayed_records_change_nothing() {
     let mut link = Link::new(7);
     link.run();
