@@ -7,6 +7,7 @@
 pub mod corpus;
 pub mod driver;
 mod mutate;
+mod script;
 mod seeds;
 pub mod targets;
 

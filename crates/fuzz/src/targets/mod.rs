@@ -1,5 +1,8 @@
 //! The targets. Each panics when something is broken that must hold whatever the bytes are.
 
+mod router;
+mod transport;
+
 pub use millrace_engine::process::fuzz_frames as process_frames;
 pub use millrace_net::fuzz::fuzz_tcp_framing as tcp_framing;
 pub use millrace_packet::fuzz::{
@@ -12,6 +15,9 @@ pub use millrace_transport::fuzz::{
     fuzz_stun as stun,
 };
 
+pub use router::router;
+pub use transport::transport;
+
 use crate::seeds;
 
 /// Longest input of targets that read one datagram: some are longer than any that is accepted.
@@ -20,6 +26,9 @@ const DATAGRAM_LEN_MAX: usize = 1_600;
 const SCRIPT_LEN_MAX: usize = 8_192;
 /// Bytes that a parser of one datagram may hold: the target's own copies, nothing by a length that the bytes declare.
 const PARSER_MEMORY_MAX: usize = 64 << 10;
+
+/// Bytes that a state machine and what drives it may hold: keys, caches, the target's own book-keeping.
+const MACHINE_MEMORY_MAX: usize = 1 << 20;
 
 /// One fuzz target.
 #[derive(Clone, Copy, Debug)]
@@ -67,11 +76,17 @@ pub const TARGETS: &[Target] = &[
     },
     Target { len_max: SCRIPT_LEN_MAX, executions: 40_000, ..parser("tcp_framing", tcp_framing, seeds::tcp_framing) },
     parser("process_frames", process_frames, seeds::process_frames),
+    Target { executions: 1_000, ..machine("transport", transport, seeds::transport) },
+    Target { executions: 3_000, ..machine("router", router, seeds::router) },
 ];
 
 /// The target called `name`.
 pub fn target(name: &str) -> Option<&'static Target> {
     TARGETS.iter().find(|target| target.name == name)
+}
+
+const fn machine(name: &'static str, run: fn(&[u8]), seeds: fn() -> seeds::Seeds) -> Target {
+    Target { len_max: SCRIPT_LEN_MAX, memory_max: MACHINE_MEMORY_MAX, ..parser(name, run, seeds) }
 }
 
 const fn parser(name: &'static str, run: fn(&[u8]), seeds: fn() -> seeds::Seeds) -> Target {
