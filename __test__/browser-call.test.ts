@@ -1,5 +1,5 @@
 import anyTest, { type ExecutionContext, type TestFn } from 'ava';
-import type { ServerOptions } from '../ts/server/options/schema.js';
+import type { ServerOptions } from '../ts/server/options/config.js';
 import { type Server, startServer } from '../ts/server/server.js';
 import { launch, launchFirefox, launchProcess, personScript, type TabBrowser, TabPerson, until } from './browser.js';
 import type { Impression, PersonOptions } from './pages/person.js';

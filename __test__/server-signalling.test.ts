@@ -2,7 +2,7 @@ import { EventEmitter, once } from 'node:events';
 import anyTest, { type ExecutionContext, type TestFn } from 'ava';
 import { WebSocket } from 'ws';
 import { LIMITS, type Limits } from '../ts/server/limits.js';
-import type { ServerOptions } from '../ts/server/options/schema.js';
+import type { ServerOptions } from '../ts/server/options/config.js';
 import { Connection } from '../ts/server/protoo/connection.js';
 import { type Server, startServer } from '../ts/server/server.js';
 import { HANG_MS, SignallingClient, signallingUrl } from './signalling-client.js';

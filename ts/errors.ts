@@ -23,6 +23,15 @@ export class UnsupportedError extends MillraceError {
   }
 }
 
+/**
+ * The native addon of this platform is missing (`ERR_ADDON_MISSING`), of another version (`ERR_ADDON_VERSION`), cannot
+ * be loaded (`ERR_ADDON_LOAD`) or does not exist (`ERR_UNSUPPORTED_PLATFORM`). Importing the package throws it; the
+ * message says how to get the addon. `millrace/errors` can be imported without one.
+ */
+export class AddonError extends MillraceError {
+  override name = 'AddonError';
+}
+
 /** The object's state forbids the call: it is connected already, and the like. */
 export class InvalidStateError extends MillraceError {
   override name = 'InvalidStateError';

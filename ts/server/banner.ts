@@ -1,5 +1,5 @@
 import { isLoopback } from './http/addresses.js';
-import type { ServerConfig } from './options/schema.js';
+import type { ServerConfig } from './options/config.js';
 import type { Server } from './server.js';
 
 /** What the command line prints once the server listens. */

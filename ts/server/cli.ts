@@ -1,9 +1,10 @@
 #!/usr/bin/env node
+import { AddonError } from '../errors.js';
 import { setLogEventListeners } from '../logger.js';
 import { banner } from './banner.js';
-import { OptionError } from './options/check.js';
+import type { ServerConfig } from './options/config.js';
+import { OptionError } from './options/error.js';
 import { configText, helpText } from './options/help.js';
-import type { ServerConfig } from './options/schema.js';
 import { readCommandLine } from './options/sources.js';
 
 /** Exit code for wrong options, as of sysexits(3): EX_USAGE. */
@@ -81,7 +82,8 @@ function logTo(level: ServerConfig['logLevel']): void {
 }
 
 main().catch((error: unknown) => {
-  const forPeople = error instanceof OptionError;
+  const wrongUse = error instanceof OptionError;
+  const forPeople = wrongUse || error instanceof AddonError;
   process.stderr.write(`millrace: ${forPeople ? error.message : ((error as Error).stack ?? error)}\n`);
-  process.exit(forPeople ? EXIT_USAGE : 1);
+  process.exit(wrongUse ? EXIT_USAGE : 1);
 });

@@ -1,8 +1,8 @@
-import type { ServerOptions } from './options/schema.js';
+import type { ServerOptions } from './options/config.js';
 import { type Server, startServer } from './server.js';
 
-export { OptionError } from './options/check.js';
-export type { ServerConfig, ServerOptions } from './options/schema.js';
+export type { ServerConfig, ServerOptions } from './options/config.js';
+export { OptionError } from './options/error.js';
 export type { Server, ServerUrls } from './server.js';
 
 /**

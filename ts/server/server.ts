@@ -5,7 +5,7 @@ import { UpgradeRouter } from './http/upgrade.js';
 import { LIMITS, type Limits } from './limits.js';
 import { MediaWorkers } from './media/workers.js';
 import { checkOptions, completeConfig } from './options/check.js';
-import type { ServerConfig, ServerOptions } from './options/schema.js';
+import type { ServerConfig, ServerOptions } from './options/config.js';
 import { signallingDoor } from './signalling/door.js';
 import { Rooms } from './signalling/rooms.js';
 

@@ -1,7 +1,7 @@
 import { isIP, isIPv6 } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { ADDRESSES_MAX } from '../limits.js';
-import type { ServerConfig } from '../options/schema.js';
+import type { ServerConfig } from '../options/config.js';
 
 /** One address that the server listens on. */
 export type ListenAddress = {

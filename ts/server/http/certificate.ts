@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { isIP } from 'node:net';
-import { OptionError } from '../options/check.js';
-import type { ServerConfig } from '../options/schema.js';
+import type { ServerConfig } from '../options/config.js';
+import { OptionError } from '../options/error.js';
 
 /** A certificate chain and its private key, both PEM. */
 export type Certificate = { readonly cert: string; readonly key: string };

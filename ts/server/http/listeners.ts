@@ -9,8 +9,8 @@ import {
   HTTP_KEEP_ALIVE_TIMEOUT_MS,
   HTTP_REQUEST_TIMEOUT_MS,
 } from '../limits.js';
-import { OptionError } from '../options/check.js';
-import type { ServerConfig } from '../options/schema.js';
+import type { ServerConfig } from '../options/config.js';
+import { OptionError } from '../options/error.js';
 import { anyAddresses, type ListenAddress, listenAddresses, urlHost, WILDCARDS } from './addresses.js';
 import { type Certificate, certificate } from './certificate.js';
 import type { UpgradeRouter } from './upgrade.js';

@@ -4,8 +4,9 @@ import type { WebRtcServer } from '../../webrtc-server.js';
 import type { Worker } from '../../worker.js';
 import { mediaAddresses } from '../http/addresses.js';
 import { MEDIA_PORT_TRIES } from '../limits.js';
-import { OptionError } from '../options/check.js';
-import { DEFAULT_MEDIA_PORT, type ServerConfig } from '../options/schema.js';
+import type { ServerConfig } from '../options/config.js';
+import { OptionError } from '../options/error.js';
+import { DEFAULT_MEDIA_PORT } from '../options/schema.js';
 
 /** The ports of one Worker. */
 export type MediaPort = {

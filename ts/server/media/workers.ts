@@ -4,7 +4,7 @@ import { Logger } from '../../logger.js';
 import type { Router } from '../../router.js';
 import type { WebRtcServer } from '../../webrtc-server.js';
 import type { Worker } from '../../worker.js';
-import type { ServerConfig } from '../options/schema.js';
+import type { ServerConfig } from '../options/config.js';
 import { MEDIA_CODECS } from './codecs.js';
 import { openMediaPort } from './ports.js';
 

@@ -1,13 +1,7 @@
 import { Compile } from 'typebox/compile';
-import { OPTIONS, type OptionName, type OptionSchema, type ServerConfig, ServerConfigSchema } from './schema.js';
-
-/** An option is unknown, or its value is wrong. The message is one line: where, what was expected, what was there. */
-export class OptionError extends TypeError {
-  override name = 'OptionError';
-
-  /** Always `ERR_INVALID_OPTION`. */
-  readonly code = 'ERR_INVALID_OPTION';
-}
+import type { ServerConfig } from './config.js';
+import { OptionError } from './error.js';
+import { OPTIONS, type OptionName, type OptionSchema, ServerConfigSchema } from './schema.js';
 
 /** Says where an option came from, as its writer knows it: `--media-port`, `MILLRACE_MEDIA_PORT`, `mediaPort`. */
 export type Spelling = (name: string) => string;

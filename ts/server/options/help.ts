@@ -1,6 +1,7 @@
 import { stringify } from 'yaml';
 import { accepts } from './check.js';
-import { OPTIONS, type OptionSchema, type ServerConfig } from './schema.js';
+import type { ServerConfig } from './config.js';
+import { OPTIONS, type OptionSchema } from './schema.js';
 import { flagName, variableName } from './sources.js';
 
 /** The text of `--help`. */

@@ -1,4 +1,5 @@
 import { type Static, Type } from 'typebox';
+import type { ServerConfig } from './config.js';
 
 /** TCP port of the server unless another is asked for. */
 export const DEFAULT_PORT = 3000;
@@ -7,8 +8,8 @@ export const DEFAULT_PORT = 3000;
 export const DEFAULT_MEDIA_PORT = 44_444;
 
 /**
- * Every option of the server, once. The type {@link ServerConfig}, the flags of the command line, the environment
- * variables, the config file, `--help` and `--print-config` are all made from this schema.
+ * Every option of the server. The flags of the command line, the environment variables, the config file, `--help` and
+ * `--print-config` are all made from this schema, and {@link ServerConfig} is held to it by the compiler.
  */
 export const ServerConfigSchema = Type.Object(
   {
@@ -102,11 +103,12 @@ export const ServerConfigSchema = Type.Object(
   { additionalProperties: false },
 );
 
-/** The options of the server, complete. */
-export type ServerConfig = Static<typeof ServerConfigSchema>;
+/** Fails to compile when the schema and {@link ServerConfig} say different things. */
+export type SchemaSays = Same<[Schema, Required<Schema>], [ServerConfig, Required<ServerConfig>]>;
 
-/** The options of `createServer()`; what is absent gets its default. */
-export type ServerOptions = Partial<ServerConfig>;
+type Schema = Static<typeof ServerConfigSchema>;
+
+type Same<A extends B, B extends C, C = A> = A | C;
 
 /** Name of an option. */
 export type OptionName = keyof ServerConfig;

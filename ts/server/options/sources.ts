@@ -1,8 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { parse as parseYaml } from 'yaml';
-import { checkOptions, completeConfig, nearest, OptionError } from './check.js';
-import { OPTIONS, type OptionName, type OptionSchema, type ServerConfig } from './schema.js';
+import { checkOptions, completeConfig, nearest } from './check.js';
+import type { ServerConfig } from './config.js';
+import { OptionError } from './error.js';
+import { OPTIONS, type OptionName, type OptionSchema } from './schema.js';
 
 /** What the command line asks for. */
 export type CommandLine =

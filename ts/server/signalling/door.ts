@@ -5,7 +5,7 @@ import { PEER_ID, ROOM_ID } from '../conference/ids.js';
 import { isLoopback } from '../http/addresses.js';
 import { refuseUpgrade, type UpgradeHandler } from '../http/upgrade.js';
 import type { Limits } from '../limits.js';
-import type { ServerConfig } from '../options/schema.js';
+import type { ServerConfig } from '../options/config.js';
 import { Connection } from '../protoo/connection.js';
 import type { Rooms } from './rooms.js';
 

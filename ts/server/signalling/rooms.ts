@@ -1,6 +1,6 @@
 import type { Limits } from '../limits.js';
 import type { MediaWorkers } from '../media/workers.js';
-import type { ServerConfig } from '../options/schema.js';
+import type { ServerConfig } from '../options/config.js';
 import { CLOSE, type Connection } from '../protoo/connection.js';
 import { Refusal } from '../protoo/refusal.js';
 import { LiveRoom } from './live-room.js';
