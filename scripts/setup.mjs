@@ -11,6 +11,15 @@ export const BUILD_NEEDS = [
   { name: 'a C compiler with headers', test: 'echo "#include <stdlib.h>" | cc -E -', debian: ['gcc', 'libc6-dev'] },
 ];
 
+/** What the tools need that come from PyPI. */
+export const PYTHON_NEEDS = [
+  {
+    name: 'venv for /usr/bin/python3',
+    test: '/usr/bin/python3 -c "import ensurepip, venv"',
+    debian: ['python3', 'python3-venv'],
+  },
+];
+
 /** What the tests need on top of it. Whatever Chromium is found first is used. */
 export const TEST_NEEDS = [
   {
@@ -41,7 +50,8 @@ export const INSTRUCTION_NEEDS = [{ name: 'valgrind', test: 'command -v valgrind
 /** Checks Node.js and Rust, and installs the Debian packages that are missing, or says in one line which and how. */
 export async function systemPackages(needs) {
   checkNode();
-  const missing = needs.filter(({ test }) => !probe('sh', ['-c', test]).ok);
+  // On Windows cargo finds the compiler by itself.
+  const missing = process.platform === 'win32' ? [] : needs.filter(({ test }) => !probe('sh', ['-c', test]).ok);
   if (missing.length > 0) await installDebianPackages(missing);
   checkRust();
 }
@@ -129,7 +139,7 @@ export async function nativeBuild({ release }) {
 
 const NAPI_BUILD = [
   ...['--manifest-path', 'crates/node/Cargo.toml', '--platform'],
-  ...['--output-dir', 'ts/native', '--js', 'native.cjs', '--dts', 'native.d.ts'],
+  ...['--output-dir', 'ts/native', '--no-js', '--dts', 'native.d.ts'],
 ];
 
 /** Compiles ts/ into dist/. */

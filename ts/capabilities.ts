@@ -1,4 +1,4 @@
-import * as addon from '#native';
+import { addon } from './addon.js';
 import type { RouterRtpCapabilities, ScalabilityMode } from './generated/model.js';
 
 /** The version of this package. */

@@ -1,4 +1,4 @@
-import * as addon from '#native';
+import { addon } from './addon.js';
 import type { AppData } from './remote-object.js';
 import { startWorker, type Worker, type WorkerSettings } from './worker.js';
 
