@@ -26,7 +26,9 @@ export async function step(title, work) {
 export function run(command, args, { env = {}, capture = false } = {}) {
   return new Promise((resolve, reject) => {
     const stdio = ['ignore', capture ? 'pipe' : 'inherit', 'inherit'];
-    const child = spawn(command, args, { cwd: root, env: { ...process.env, ...env }, stdio });
+    // On Windows npm and npx are scripts, which only a shell runs.
+    const shell = process.platform === 'win32' && /^np[mx]$/.test(command);
+    const child = spawn(command, args, { cwd: root, env: { ...process.env, ...env }, stdio, shell });
     let output = '';
     child.stdout?.on('data', (chunk) => {
       output += chunk;
@@ -42,9 +44,12 @@ export function run(command, args, { env = {}, capture = false } = {}) {
   });
 }
 
+/** Most output in bytes of a quiet command: `cargo metadata` writes some 2 MB. A command that writes more counts as failed. */
+const OUTPUT_BYTES_MAX = 1 << 26;
+
 /** Runs a command quietly; resolves to `{ ok, output }`. */
 export function probe(command, args) {
-  const { status, stdout } = spawnSync(command, args, { cwd: root, encoding: 'utf8' });
+  const { status, stdout } = spawnSync(command, args, { cwd: root, encoding: 'utf8', maxBuffer: OUTPUT_BYTES_MAX });
   return { ok: status === 0, output: stdout ?? '' };
 }
 

@@ -1,5 +1,5 @@
-// `npm test`: sets up what is missing, then runs everything: Rust, the facade, the server, browsers.
-// `npm test -- rust` or `npm test -- ava` runs one half.
+// `npm test`: sets up what is missing, then runs everything: Rust, the facade, the server, browsers, the tarballs.
+// `npm test -- rust`, `npm test -- ava` or `npm test -- packed` runs one part.
 
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -14,6 +14,7 @@ import {
   webBuild,
 } from './setup.mjs';
 import { main, root, run, SetupError, step } from './steps.mjs';
+import { testPacked } from './test-packed.mjs';
 
 const parts = process.argv.slice(2);
 const wanted = (part) => parts.length === 0 || parts.includes(part);
@@ -34,6 +35,7 @@ await main(async () => {
     await webBuild();
     await part('Tests of the facade, the server and the page', avaTests);
   }
+  if (wanted('packed')) await part('Tests of the tarballs', () => counted(testPacked(), TAP_TOTALS));
   process.stdout.write(`tests: ${total.passed} passed, ${total.failed} failed\n`);
   if (failures.length > 0) throw new SetupError(failures.join('\n'));
 });

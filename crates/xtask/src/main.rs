@@ -11,6 +11,7 @@ mod generated;
 mod limits;
 mod links;
 mod metrics;
+mod platforms;
 mod scripts;
 mod sizes;
 mod tree;
@@ -55,6 +56,7 @@ fn findings(tree: &Tree) -> Vec<Finding> {
         generated::check,
         limits::check,
         links::check,
+        platforms::check,
         scripts::check,
         sizes::check,
         unsafe_code::check,
