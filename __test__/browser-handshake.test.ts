@@ -2,24 +2,28 @@ import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import anyTest, { type ExecutionContext, type TestFn } from 'ava';
-import type { Browser, Page } from 'playwright-core';
 import { createWorker, type types } from '../ts/index.js';
-import { HANG_MS, launch, openTab } from './browser.js';
+import { launch, launchFirefox, type Tab, type TabBrowser, until } from './browser.js';
 import { Relay, type Weather } from './peers/relay.js';
 import { answerFor, parseOffer } from './peers/sdp-shim.js';
 
-const test = anyTest as TestFn<{ browser: Browser; page: Server; url: string }>;
+type BrowserName = 'Chromium' | 'Firefox';
+
+type Context = { browsers: Record<BrowserName, TabBrowser>; page: Server; url: string };
+
+const test = anyTest as TestFn<Context>;
 
 test.before(async (t) => {
   const server = createServer((_, response) => response.end('<!doctype html>')).listen(0, '127.0.0.1');
   t.context.page = server;
   await once(server, 'listening');
   t.context.url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  t.context.browser = await launch();
+  const [Chromium, Firefox] = await Promise.all([launch(), launchFirefox()]);
+  t.context.browsers = { Chromium, Firefox };
 });
 
 test.after.always(async (t) => {
-  await t.context.browser?.close();
+  await Promise.all(Object.values(t.context.browsers ?? {}).map((browser) => browser.close()));
   t.context.page?.close();
 });
 
@@ -35,27 +39,28 @@ const WEATHERS: readonly [string, () => Weather][] = [
   ['loses the first flight of both sides', () => ({ isLost: (number) => number < 2 })],
 ];
 
-for (const [what, weather] of WEATHERS) {
-  test.serial(`Chromium connects through a relay that ${what}`, async (t) => {
-    const { page, transport, relay } = await connecting(t, weather());
-    await page.waitForFunction(() => window.connection.connectionState === 'connected');
-    t.is(transport.dtlsState, 'connected');
-    t.true(relay.disturbed >= 2, `the relay disturbed ${relay.disturbed} datagrams`);
+for (const browser of ['Chromium', 'Firefox'] as const) {
+  for (const [what, weather] of WEATHERS) {
+    test.serial(`${browser} connects through a relay that ${what}`, async (t) => {
+      const { page, transport, relay } = await connecting(t, browser, weather());
+      await until(async () => (await page.evaluate(() => window.connection.connectionState)) === 'connected');
+      t.is(transport.dtlsState, 'connected');
+      t.true(relay.disturbed >= 2, `the relay disturbed ${relay.disturbed} datagrams`);
+    });
+  }
+  test.serial(`the post-quantum ClientHello of ${browser} comes in two datagrams`, async (t) => {
+    const { page, relay } = await connecting(t, browser, {});
+    await until(async () => (await page.evaluate(() => window.connection.connectionState)) === 'connected');
+    const [first, second] = relay.handshake;
+    for (const datagram of [first, second]) {
+      t.is(datagram?.[0], 22, 'a handshake record');
+      t.is(datagram?.[13], 1, 'of a ClientHello');
+      t.is(datagram?.readUInt16BE(17), 0, 'the same message');
+    }
+    t.is(first?.readUIntBE(19, 3), 0, 'its start');
+    t.true((second?.readUIntBE(19, 3) ?? 0) > 0, 'its end');
   });
 }
-
-test.serial('the post-quantum ClientHello of Chromium comes in two datagrams', async (t) => {
-  const { page, relay } = await connecting(t, {});
-  await page.waitForFunction(() => window.connection.connectionState === 'connected');
-  const [first, second] = relay.handshake;
-  for (const datagram of [first, second]) {
-    t.is(datagram?.[0], 22, 'a handshake record');
-    t.is(datagram?.[13], 1, 'of a ClientHello');
-    t.is(datagram?.readUInt16BE(17), 0, 'the same message');
-  }
-  t.is(first?.readUIntBE(19, 3), 0, 'its start');
-  t.true((second?.readUIntBE(19, 3) ?? 0) > 0, 'its end');
-});
 
 declare global {
   interface Window {
@@ -63,11 +68,12 @@ declare global {
   }
 }
 
-/** A tab of Chromium that connects to a transport through a relay. */
+/** A tab that connects to a transport through a relay. */
 async function connecting(
-  t: ExecutionContext<{ browser: Browser; page: Server; url: string }>,
+  t: ExecutionContext<Context>,
+  browser: BrowserName,
   weather: Weather,
-): Promise<{ page: Page; transport: types.WebRtcTransport; relay: Relay }> {
+): Promise<{ page: Tab; transport: types.WebRtcTransport; relay: Relay }> {
   const worker = await createWorker();
   t.teardown(() => worker.close());
   const router = await worker.createRouter();
@@ -75,9 +81,9 @@ async function connecting(
   const [candidate] = transport.iceCandidates as [types.IceCandidate];
   const relay = await Relay.open(candidate.port, weather);
   t.teardown(() => relay.close());
-  const page = await openTab(t.context.browser, t.context.url);
-  page.setDefaultTimeout(HANG_MS);
+  const page = await t.context.browsers[browser].newPage();
   t.teardown(() => page.close());
+  await page.goto(t.context.url);
   const offer = parseOffer(await page.evaluate(makeOffer));
   await transport.connect({ dtlsParameters: { role: 'client', fingerprints: offer.fingerprints } });
   const { iceParameters, dtlsParameters } = transport;
