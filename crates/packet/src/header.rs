@@ -42,8 +42,11 @@ pub fn write_header(source: &[u8], meta: &RtpMeta, header: &OutgoingHeader, out:
     let mut cursor = Cursor::new(out);
     let first_byte = 0x80 | meta.csrc_count & 0x0f;
     write_fixed(header, first_byte, &mut cursor)?;
-    let csrc_bytes = 4 * usize::from(meta.csrc_count);
-    cursor.put(source.get(FIXED_HEADER_BYTES..FIXED_HEADER_BYTES + csrc_bytes)?)?;
+    // Only mixers name contributing sources: most packets are spared the call for a copy of unknown length.
+    if meta.csrc_count != 0 {
+        let csrc_bytes = 4 * usize::from(meta.csrc_count);
+        cursor.put(source.get(FIXED_HEADER_BYTES..FIXED_HEADER_BYTES + csrc_bytes)?)?;
+    }
     if write_extensions(&values, &mut cursor)? {
         cursor.patch(0, &[first_byte | EXTENSION_BIT])?;
     }
@@ -140,11 +143,13 @@ const ONE_BYTE_LEN_MAX: usize = 16;
 fn write_fixed(header: &OutgoingHeader, first_byte: u8, cursor: &mut Cursor) -> Option<()> {
     let rewrite = header.rewrite;
     let marker_bit = if rewrite.marker { 0x80 } else { 0 };
-    let [number_high, number_low] = rewrite.sequence.to_be_bytes();
-    let start = [first_byte, marker_bit | (rewrite.payload_type & 0x7f), number_high, number_low];
-    cursor.put(&start)?;
-    cursor.put(&rewrite.timestamp.to_be_bytes())?;
-    cursor.put(&header.ssrc.to_be_bytes())
+    let mut fixed = [0; FIXED_HEADER_BYTES];
+    fixed[0] = first_byte;
+    fixed[1] = marker_bit | (rewrite.payload_type & 0x7f);
+    fixed[2..4].copy_from_slice(&rewrite.sequence.to_be_bytes());
+    fixed[4..8].copy_from_slice(&rewrite.timestamp.to_be_bytes());
+    fixed[8..].copy_from_slice(&header.ssrc.to_be_bytes());
+    cursor.put(&fixed)
 }
 
 /// Writes the extensions that the packet has and tells whether there are any.

@@ -22,6 +22,12 @@ impl PacketId {
         (self.index >> 16) as u32
     }
 
+    /// SSRC and index as one number of 80 bits.
+    pub(super) fn as_number(self) -> u128 {
+        debug_assert!(self.index <= RTP_INDEX_MAX);
+        u128::from(self.ssrc) << 48 | u128::from(self.index)
+    }
+
     /// The index as the 48 bits that every nonce and IV is built from.
     pub(super) fn index_bytes(self) -> [u8; 6] {
         debug_assert!(self.index <= RTP_INDEX_MAX);

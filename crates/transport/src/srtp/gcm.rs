@@ -12,7 +12,8 @@ const TAG_LEN: usize = 16;
 
 pub(super) struct GcmKey {
     key: LessSafeKey,
-    salt: [u8; NONCE_LEN],
+    /// In the low 96 bits, as in a nonce.
+    salt: u128,
 }
 
 impl GcmKey {
@@ -32,6 +33,7 @@ impl GcmKey {
     pub(super) fn new(key: &[u8], salt: [u8; NONCE_LEN]) -> Self {
         let algorithm = if key.len() == AES_256_GCM.key_len() { &AES_256_GCM } else { &AES_128_GCM };
         let key = UnboundKey::new(algorithm, key).expect("a session key has 16 or 32 bytes");
+        let salt = salt.into_iter().fold(0, |salt, byte| salt << 8 | u128::from(byte));
         Self { key: LessSafeKey::new(key), salt }
     }
 
@@ -87,9 +89,7 @@ impl GcmKey {
 
     /// RFC 7714 §8.1 and §9.1: two zero bytes, SSRC, 48 bits of index; the whole XOR the salt.
     fn nonce(&self, id: PacketId) -> Nonce {
-        let mut nonce = self.salt;
-        xor(&mut nonce[2..6], &id.ssrc.to_be_bytes());
-        xor(&mut nonce[6..], &id.index_bytes());
+        let [_, _, _, _, nonce @ ..] = (self.salt ^ id.as_number()).to_be_bytes();
         Nonce::assume_unique_for_key(nonce)
     }
 }
@@ -100,8 +100,4 @@ fn encrypted_rtcp_aad(clear: &[u8], word: RtcpWord) -> [u8; RTCP_CLEAR_LEN + RTC
     aad[..RTCP_CLEAR_LEN].copy_from_slice(clear);
     aad[RTCP_CLEAR_LEN..].copy_from_slice(&word.to_bytes());
     aad
-}
-
-fn xor(place: &mut [u8], bytes: &[u8]) {
-    place.iter_mut().zip(bytes).for_each(|(place, byte)| *place ^= byte);
 }
