@@ -85,6 +85,8 @@ pub struct OutgoingQueue {
     waiting: Waiting,
     transport_sequence: u16,
     wall_clock: WallClock,
+    /// The abs-send-time of a moment: packets that leave together share it.
+    send_time: Option<(Instant, u32)>,
     is_exhausted: bool,
 }
 
@@ -97,6 +99,7 @@ impl OutgoingQueue {
             waiting: Waiting::default(),
             transport_sequence: 0,
             wall_clock,
+            send_time: None,
             is_exhausted: false,
         }
     }
@@ -240,12 +243,9 @@ impl OutgoingQueue {
         srtp: &SrtpOutbound,
         slot: &mut [u8],
     ) -> Result<Sent, Refusal> {
+        let stamps = Stamps { abs_send_time: self.abs_send_time(now), transport_sequence: self.transport_sequence };
         let stream = self.streams.get_mut(rewrite.stream.0 as usize).ok_or(Refusal::Misuse)?;
         let (ssrc, index) = stream.claim(rewrite)?;
-        let stamps = Stamps {
-            abs_send_time: self.wall_clock.ntp(now).abs_send_time(),
-            transport_sequence: self.transport_sequence,
-        };
         let header = OutgoingHeader { ssrc, rewrite, plan: stream.extensions(), stamps };
         let header_len = write_header(packet.bytes(), packet.meta(), &header, slot).ok_or(Refusal::Misuse)?;
         let bytes = match rewrite.original_sequence {
@@ -259,6 +259,17 @@ impl OutgoingQueue {
         // Counted after sealing: a packet that was refused leaves no gap in the peer's feedback.
         self.transport_sequence = self.transport_sequence.wrapping_add(u16::from(transport_sequence.is_some()));
         Ok(Sent { stream: rewrite.stream, transport_sequence, bytes, at: now })
+    }
+
+    fn abs_send_time(&mut self, now: Instant) -> u32 {
+        match self.send_time {
+            Some((at, send_time)) if at == now => send_time,
+            _ => {
+                let send_time = self.wall_clock.ntp(now).abs_send_time();
+                self.send_time = Some((now, send_time));
+                send_time
+            }
+        }
     }
 
     fn refuse(&mut self, refusal: Refusal, counters: &mut Counters) {
