@@ -79,7 +79,7 @@ test('the command line answers --help without an addon, and prints one line when
   t.is(help.code, 0);
   const serve = await cli('--port', '0');
   t.is(serve.code, 1);
-  t.regex(serve.errors, /^millrace: millrace has no binary for plan9-x64, only for [^\n]*\n$/);
+  t.regex(serve.errors, /^millrace has no binary for plan9-x64, only for [^\n]*\n$/);
 });
 
 /** A machine on which exactly `found` can be loaded; an `Error` in it is thrown. */

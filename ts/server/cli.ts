@@ -82,8 +82,9 @@ function logTo(level: ServerConfig['logLevel']): void {
 }
 
 main().catch((error: unknown) => {
-  const wrongUse = error instanceof OptionError;
-  const forPeople = wrongUse || error instanceof AddonError;
-  process.stderr.write(`millrace: ${forPeople ? error.message : ((error as Error).stack ?? error)}\n`);
-  process.exit(wrongUse ? EXIT_USAGE : 1);
+  // What an AddonError says begins with the package's name.
+  const prefix = error instanceof AddonError ? '' : 'millrace: ';
+  const forPeople = error instanceof OptionError || error instanceof AddonError;
+  process.stderr.write(`${prefix}${forPeople ? error.message : ((error as Error).stack ?? error)}\n`);
+  process.exit(error instanceof OptionError ? EXIT_USAGE : 1);
 });
