@@ -75,8 +75,9 @@ impl Loop {
             tokio::select! {
                 biased;
                 _ = &mut closed => break,
-                () = wait_until(deadline) => self.shared.plane.borrow_mut().handle_timeout(Instant::now()),
+                // Before anything is done: it may be a panic, after which the plane is not to be used.
                 () = self.shared.changed.notified() => {}
+                () = wait_until(deadline) => self.shared.plane.borrow_mut().handle_timeout(Instant::now()),
                 request = inbox.recv() => {
                     let Some(text) = request else { break };
                     let reply = self.shared.plane.borrow_mut().serve(&text, Instant::now());
@@ -162,8 +163,12 @@ async fn wait_writable(shared: Rc<Shared>, id: SocketId, socket: Rc<UdpSocket>) 
 }
 
 impl Shared {
-    /// Lets the plane do something for a watcher; `None` after a panic, which ends the worker.
+    /// Lets the plane do something for a watcher; `None` after a panic, which ends the worker: watchers that were woken
+    /// in the same turn find nothing to do.
     fn attend<T>(&self, work: impl FnOnce(&mut Plane) -> T) -> Option<T> {
+        if self.panic.borrow().is_some() {
+            return None;
+        }
         let mut plane = self.plane.borrow_mut();
         match catch_unwind(AssertUnwindSafe(|| work(&mut plane))) {
             Ok(value) => {
@@ -178,5 +183,31 @@ impl Shared {
                 None
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use millrace_model::WorkerSettings;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn n09_after_a_panic_of_one_socket_no_other_touches_the_plane_and_the_worker_ends() {
+        let stage = Loop::new(plane());
+        let shared = Rc::clone(&stage.shared);
+        assert_eq!(shared.attend(|_| 1), Some(1));
+        assert!(shared.attend(|_| panic!("asked for by a test")).is_none());
+        assert_eq!(shared.attend(|_| 2), None, "a watcher that was woken in the same turn");
+        let (_requests, inbox) = mpsc::channel(1);
+        let (_close, closed) = oneshot::channel();
+        let died = LocalSet::new().run_until(stage.serve(inbox, closed)).await;
+        assert!(died.unwrap_err().contains("asked for by a test"));
+    }
+
+    fn plane() -> Plane {
+        let settings = millrace_model::parse::<WorkerSettings>("{}").unwrap().into_checked().unwrap();
+        let certificate = LocalCertificate::generate().unwrap();
+        Plane::new(settings, certificate, Arc::new(Outbox::new(|| {})), Instant::now())
     }
 }
