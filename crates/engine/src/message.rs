@@ -91,7 +91,7 @@ impl Message {
 /// What happens to a message when the reader is slow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Keeping {
-    /// Never dropped; bounded by the number of pending requests.
+    /// Never dropped; bounded by what the application asks for, and in a child process by `UNREAD_REPLIES_MAX`.
     Always,
     /// Only the latest of its kind is kept for each object; bounded by the number of objects.
     Latest(Uuid, &'static str),

@@ -37,6 +37,8 @@ struct Queue {
     latest: HashMap<(Uuid, &'static str), u64>,
     sampled: VecDeque<u64>,
     logs: usize,
+    /// Replies that wait.
+    replies: usize,
     dropped: Dropped,
 }
 
@@ -87,6 +89,11 @@ impl Outbox {
         json_of(&self.take_batch())
     }
 
+    /// Replies that nobody has read yet.
+    pub fn unread_replies(&self) -> usize {
+        self.lock().replies
+    }
+
     /// What was lost because nobody read.
     pub fn dropped(&self) -> Dropped {
         self.lock().dropped
@@ -111,7 +118,7 @@ impl Queue {
     fn push(&mut self, message: Message) {
         let number = self.first + self.slots.len() as u64;
         match message.keeping() {
-            Keeping::Always => {}
+            Keeping::Always => self.replies += 1,
             Keeping::Latest(target, event) => {
                 if let Some(earlier) = self.latest.insert((target, event), number)
                     && self.waiting >= MERGE_ABOVE_MESSAGES
@@ -166,7 +173,7 @@ impl Queue {
 
     fn forget(&mut self, message: &Message, number: u64) {
         match message.keeping() {
-            Keeping::Always => {}
+            Keeping::Always => self.replies -= 1,
             Keeping::Latest(target, event) => {
                 if self.latest.get(&(target, event)) == Some(&number) {
                     self.latest.remove(&(target, event));

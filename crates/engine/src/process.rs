@@ -11,16 +11,21 @@ use crate::error::RequestError;
 use crate::message::Message;
 use crate::outbox::{self, Outbox};
 use crate::request::refusal;
-use crate::worker::Worker;
+use crate::worker::{REQUESTS_MAX, Worker};
 
 /// Longest frame in bytes. Nearly all messages have less than a few kilobytes. A longer batch is written in several
 /// frames and a longer reply refused; a longer frame is no frame of ours and ends the connection.
 pub const FRAME_BYTES_MAX: usize = 16 << 20;
 
+/// Replies that wait for an owner at most. An owner that asks for more without reading is taken for broken: the worker
+/// is closed, as if the owner had hung up. To let its requests wait instead could make both ends wait for each other.
+pub const UNREAD_REPLIES_MAX: usize = 2 * REQUESTS_MAX;
+
 /// Runs a worker for the owner at the other end, until the owner hangs up.
 ///
 /// # Errors
-/// The stream failed, a frame was too long, or the settings were refused (the refusal was sent before).
+/// The stream failed, a frame was too long, the settings were refused (the refusal was sent before), or the owner did
+/// not read [`UNREAD_REPLIES_MAX`] replies.
 pub fn serve(mut requests: impl Read, mut messages: impl Write + Send) -> io::Result<()> {
     let settings = read_frame(&mut requests)?.ok_or(io::ErrorKind::UnexpectedEof)?;
     let bell = Arc::new(Bell::default());
@@ -35,7 +40,7 @@ pub fn serve(mut requests: impl Read, mut messages: impl Write + Send) -> io::Re
     };
     thread::scope(|scope| {
         let speaker = scope.spawn(|| speak(&outbox, &bell, &mut messages));
-        let heard = hear(&mut requests, &worker);
+        let heard = hear(&mut requests, &worker, &outbox);
         drop(worker);
         bell.stop();
         let spoke = speaker.join().unwrap_or_else(|_| Err(io::Error::other("the writing thread panicked")));
@@ -43,8 +48,11 @@ pub fn serve(mut requests: impl Read, mut messages: impl Write + Send) -> io::Re
     })
 }
 
-fn hear(requests: &mut impl Read, worker: &Worker) -> io::Result<()> {
+fn hear(requests: &mut impl Read, worker: &Worker, outbox: &Outbox) -> io::Result<()> {
     while let Some(request) = read_frame(requests)? {
+        if outbox.unread_replies() >= UNREAD_REPLIES_MAX {
+            return Err(io::Error::other(format!("the owner left {UNREAD_REPLIES_MAX} replies unread")));
+        }
         worker.request(request);
     }
     Ok(())
@@ -202,6 +210,21 @@ mod tests {
         assert_eq!(next()[0]["id"], 1);
         assert_eq!(next()[0]["error"]["code"], "ERR_LIMIT_EXCEEDED");
         assert_eq!(next()[0]["id"], 3);
+    }
+
+    #[test]
+    fn k07_an_owner_that_never_reads_is_hung_up_before_its_replies_fill_the_memory() {
+        let mut requests = Vec::new();
+        let sent = 3 * UNREAD_REPLIES_MAX;
+        (0..sent).for_each(|id| write_frame(&mut requests, &format!(r#"{{"id":{id},"method":"no.such"}}"#)).unwrap());
+        let outbox = Arc::new(Outbox::new(|| {}));
+        let worker = Worker::start("{}", Arc::clone(&outbox)).unwrap();
+        let mut left = requests.as_slice();
+        let ended = hear(&mut left, &worker, &outbox);
+        assert!(ended.unwrap_err().to_string().contains("unread"));
+        assert!(!left.is_empty(), "what followed was not carried out");
+        drop(worker);
+        assert!(outbox.unread_replies() <= UNREAD_REPLIES_MAX + REQUESTS_MAX);
     }
 
     #[test]

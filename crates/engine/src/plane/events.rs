@@ -2,12 +2,12 @@
 
 use std::time::Instant;
 
-use millrace_model::{ConsumerScore, ProducerScore, ProducerVideoOrientation};
+use millrace_model::{ConsumerScore, IceState, ProducerScore, ProducerVideoOrientation, TransportTuple};
 use millrace_router::{Direction, RouterEvent, Trace, TracedPacket};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use super::Plane;
+use super::{Plane, TimerOwner};
 use crate::message::Message;
 
 /// An event message.
@@ -21,11 +21,32 @@ impl Plane {
         self.events.push(event(target, name, data));
     }
 
+    /// Says an event that a peer can cause as often as it likes: at once, or later and only the latest (see [`Pace`]).
+    ///
+    /// [`Pace`]: super::pace::Pace
+    pub(super) fn tell_paced(&mut self, target: Uuid, told: Told, now: Instant) {
+        let name = told.name();
+        if let Some(told) = self.pace.admit((target, name), told, now) {
+            self.tell(target, name, told.data());
+        }
+        self.set_timer(TimerOwner::Pace, self.pace.deadline());
+    }
+
+    /// Says what waited for its time. The application drops what is told of an object that was closed meanwhile.
+    pub(super) fn tell_held(&mut self, now: Instant) {
+        while let Some(((target, name), told)) = self.pace.poll(now) {
+            self.tell(target, name, told.data());
+        }
+        self.set_timer(TimerOwner::Pace, self.pace.deadline());
+    }
+
     /// Tells what the router at `index` said during a call.
     pub(super) fn tell_router_events(&mut self, index: usize, now: Instant) {
         let timestamp_ms = self.timestamp_ms(now);
-        let Some(entry) = self.routers.get(index) else { return };
-        for said in self.router_events.drain(..) {
+        // Taken out for its memory's sake: nothing below makes a router say more.
+        let mut router_events = std::mem::take(&mut self.router_events);
+        for said in router_events.drain(..) {
+            let Some(entry) = self.routers.get(index) else { break };
             let target = match &said {
                 RouterEvent::ProducerScore { producer, .. }
                 | RouterEvent::VideoOrientation { producer, .. }
@@ -36,9 +57,15 @@ impl Plane {
                     entry.consumer(*consumer).map(|consumer| consumer.id.uuid())
                 }
             };
-            let (name, data) = told(said, timestamp_ms);
-            self.events.extend(target.map(|target| event(target, name, data)));
+            let Some(target) = target else { continue };
+            match said {
+                RouterEvent::ProducerTrace { trace, .. } | RouterEvent::ConsumerTrace { trace, .. } => {
+                    self.tell(target, "trace", traced(&trace, timestamp_ms));
+                }
+                state => self.tell_paced(target, Told::Router(state), now),
+            }
         }
+        self.router_events = router_events;
     }
 
     /// The worker's clock in milliseconds, as stats and traces show it.
@@ -47,31 +74,48 @@ impl Plane {
     }
 }
 
-fn told(said: RouterEvent, timestamp_ms: u64) -> (&'static str, Value) {
-    match said {
-        RouterEvent::ProducerScore { scores, .. } => {
-            let scores: Vec<_> = scores
-                .into_iter()
-                .map(|score| ProducerScore {
-                    encoding_idx: score.stream.into(),
-                    ssrc: score.ssrc,
-                    rid: score.rid,
-                    score: score.score,
-                })
-                .collect();
-            ("score", json!(scores))
+/// A state that is told by the latest value. It becomes text only when it is told.
+#[derive(Debug)]
+pub(super) enum Told {
+    IceState(IceState),
+    SelectedTuple(Option<TransportTuple>),
+    /// A score or an orientation.
+    Router(RouterEvent),
+}
+
+impl Told {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::IceState(_) => "icestatechange",
+            Self::SelectedTuple(_) => "iceselectedtuplechange",
+            Self::Router(RouterEvent::VideoOrientation { .. }) => "videoorientationchange",
+            Self::Router(_) => "score",
         }
-        RouterEvent::ConsumerScore { score, .. } => ("score", json!(consumer_score(score))),
-        RouterEvent::VideoOrientation { orientation, .. } => {
-            let orientation = ProducerVideoOrientation {
+    }
+
+    fn data(self) -> Value {
+        match self {
+            Self::IceState(state) => json!(state),
+            Self::SelectedTuple(tuple) => json!(tuple),
+            Self::Router(RouterEvent::ProducerScore { scores, .. }) => {
+                let scores: Vec<_> = scores
+                    .into_iter()
+                    .map(|score| ProducerScore {
+                        encoding_idx: score.stream.into(),
+                        ssrc: score.ssrc,
+                        rid: score.rid,
+                        score: score.score,
+                    })
+                    .collect();
+                json!(scores)
+            }
+            Self::Router(RouterEvent::ConsumerScore { score, .. }) => json!(consumer_score(score)),
+            Self::Router(RouterEvent::VideoOrientation { orientation, .. }) => json!(ProducerVideoOrientation {
                 camera: orientation.back_camera,
                 flip: orientation.flip,
                 rotation: orientation.rotation_degrees,
-            };
-            ("videoorientationchange", json!(orientation))
-        }
-        RouterEvent::ProducerTrace { trace, .. } | RouterEvent::ConsumerTrace { trace, .. } => {
-            ("trace", traced(&trace, timestamp_ms))
+            }),
+            Self::Router(RouterEvent::ProducerTrace { .. } | RouterEvent::ConsumerTrace { .. }) => Value::Null,
         }
     }
 }

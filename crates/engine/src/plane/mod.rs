@@ -4,6 +4,7 @@ mod candidates;
 mod events;
 mod fanout;
 mod listen;
+mod pace;
 mod receive;
 mod reports;
 mod requests;
@@ -41,7 +42,9 @@ pub(crate) use sockets::SocketHandle;
 
 use sockets::{Changes, Sockets};
 
+use events::Told;
 use listen::Server;
+use pace::Pace;
 use routers::RouterEntry;
 use transports::TransportEntry;
 
@@ -89,6 +92,8 @@ pub(crate) struct Plane {
     router_events: Vec<RouterEvent>,
     /// Events that follow the reply of the request at hand.
     events: Vec<Message>,
+    /// Events that a peer causes faster than applications need to hear of them.
+    pace: Pace<Told>,
     /// A request was carried out and its reply not said yet: events wait behind it.
     owes_reply: bool,
     /// What no open transport counts: the worker's own, and the sums of closed transports.
@@ -102,6 +107,8 @@ enum TimerOwner {
     Transport(usize),
     Router(usize),
     Connection(SocketId),
+    /// The end of the first window of [`Pace`].
+    Pace,
 }
 
 impl TimerOwner {
@@ -111,6 +118,7 @@ impl TimerOwner {
             Self::Transport(index) => (index as u32) << 2,
             Self::Router(index) => ((index as u32) << 2) | 1,
             Self::Connection(socket) => (socket.0 << 2) | 2,
+            Self::Pace => 3,
         }
     }
 
@@ -119,7 +127,8 @@ impl TimerOwner {
         match id & 3 {
             0 => Self::Transport(index as usize),
             1 => Self::Router(index as usize),
-            _ => Self::Connection(SocketId(index)),
+            2 => Self::Connection(SocketId(index)),
+            _ => Self::Pace,
         }
     }
 }
@@ -158,6 +167,7 @@ impl Plane {
             loop_is_stale: false,
             router_events: Vec::new(),
             events: Vec::new(),
+            pace: Pace::new(),
             owes_reply: false,
             counters: Counters::default(),
             started: now,
@@ -187,6 +197,7 @@ impl Plane {
                 TimerOwner::Transport(index) => self.transport_timeout(index, now),
                 TimerOwner::Router(index) => self.router_timeout(index, now),
                 TimerOwner::Connection(socket) => self.connection_timeout(socket, now),
+                TimerOwner::Pace => self.tell_held(now),
             }
         }
         self.finish();
@@ -220,7 +231,7 @@ impl Plane {
     /// Brings the counters of what the application did not get up to date.
     fn count_unread(&mut self) {
         let dropped = self.outbox.dropped();
-        self.counters.state_events_merged = dropped.merged;
+        self.counters.state_events_merged = dropped.merged + self.pace.replaced();
         self.counters.trace_events_dropped = dropped.sampled;
         self.counters.log_lines_dropped = dropped.logs + self.journal.lines_dropped();
     }

@@ -128,6 +128,24 @@ async fn n05_what_a_stalled_application_does_not_get_is_counted() {
     );
 }
 
+#[tokio::test]
+async fn k07_a_peer_that_changes_its_path_with_every_check_is_told_of_ten_times_a_second_and_the_last_path_is() {
+    let mut stage = Stage::new();
+    let transport = stage.transport(TRANSPORTS[0]);
+    let paths = ["192.0.2.1:1", "192.0.2.1:2"].map(|remote| stage.udp_tuple(remote));
+    for flip in 0..500 {
+        stage.nominate(&transport, &paths[flip % 2]);
+        stage.now += std::time::Duration::from_millis(1);
+    }
+    assert_eq!(stage.told("iceselectedtuplechange").len() as u32, pace::PEER_EVENTS_PER_WINDOW_MAX);
+    assert_eq!(stage.plane.deadline().map(|deadline| deadline <= stage.now + pace::WINDOW), Some(true));
+    stage.plane.handle_timeout(stage.now + pace::WINDOW);
+    let later = stage.told("iceselectedtuplechange");
+    assert_eq!(later.iter().map(|tuple| &tuple["remotePort"]).collect::<Vec<_>>(), [&json!(2)]);
+    let metrics = stage.request("worker.getMetrics", json!({}));
+    assert_eq!(metrics["worker"]["state_events_merged"], 500 - 1 - u64::from(pace::PEER_EVENTS_PER_WINDOW_MAX));
+}
+
 /// A plane with a router, and a server on loopback with one UDP and one TCP socket.
 struct Stage {
     plane: Plane,
@@ -205,8 +223,28 @@ impl Stage {
 
     /// A valid check comes over `tuple`.
     fn check(&mut self, credentials: &Credentials, tuple: &Tuple) {
+        self.receive_check(credentials, tuple, |request| request);
+    }
+
+    /// A valid check comes over `tuple` and asks to use it.
+    fn nominate(&mut self, credentials: &Credentials, tuple: &Tuple) {
+        self.receive_check(credentials, tuple, Writer::use_candidate);
+    }
+
+    /// The data of the events of this name that no test took yet; other messages are dropped.
+    fn told(&mut self, name: &str) -> Vec<Value> {
+        self.plane.finish();
+        let messages = std::iter::repeat_with(|| self.plane.outbox.take_batch()).take_while(|batch| !batch.is_empty());
+        let data = messages.flatten().filter_map(|message| match message {
+            Message::Event { event, data, .. } if event == name => Some(data),
+            _ => None,
+        });
+        data.collect()
+    }
+
+    fn receive_check(&mut self, credentials: &Credentials, tuple: &Tuple, finish: impl Fn(Writer) -> Writer) {
         let request = Writer::new(Class::Request, [7; 12]).username(&format!("{}:peer", credentials.ufrag)).priority(1);
-        let bytes = request.ice_controlling(1).finish(&IntegrityKey::new(&credentials.password));
+        let bytes = finish(request.ice_controlling(1)).finish(&IntegrityKey::new(&credentials.password));
         let mut packet = self.plane.pool.take().unwrap();
         packet.fill(&bytes);
         self.plane.handle_packet(tuple, packet, self.now);

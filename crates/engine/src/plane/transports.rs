@@ -16,6 +16,7 @@ use millrace_transport::webrtc::{TransportEvent, WebRtcConfig, WebRtcTransport};
 use millrace_transport::{Transmit, Tuple};
 use serde_json::{Value, json};
 
+use super::events::Told;
 use super::listen::{Listener, protocol};
 use super::sockets::SocketOwner;
 use super::traffic::TrafficMeter;
@@ -287,11 +288,11 @@ impl Plane {
         match event {
             TransportEvent::Ice(IceEvent::State(state)) => {
                 self.journal.debug(WorkerLogTag::Ice, now, || format!("transport {id}: ICE {state:?}"));
-                self.tell(id.uuid(), "icestatechange", json!(state));
+                self.tell_paced(id.uuid(), Told::IceState(state), now);
             }
             TransportEvent::Ice(IceEvent::SelectedTuple(tuple)) => {
                 let shown = self.shown_tuple(index, &tuple);
-                self.tell(id.uuid(), "iceselectedtuplechange", json!(shown));
+                self.tell_paced(id.uuid(), Told::SelectedTuple(shown), now);
                 // What waited for the socket of the path before would wait for it for ever.
                 let slots = &mut self.sockets.slots(index, &mut self.counters);
                 self.transports[index].core.flush_queue(now, slots);
