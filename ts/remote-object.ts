@@ -1,3 +1,4 @@
+import * as threads from 'node:worker_threads';
 import type { Channel, EventHandler } from './channel.js';
 import { EnhancedEventEmitter, type Events } from './enhanced-event-emitter.js';
 import { NotFoundError, WorkerClosedError } from './errors.js';
@@ -25,6 +26,7 @@ export abstract class RemoteObject<
     this.#channel = channel;
     this.#observer = observer;
     this.#appData = appData ?? ({} as Data);
+    markAsUncloneable?.(this);
   }
 
   /** Whether the object is closed, by whomever. Methods of a closed object reject with `ERR_CLOSED`. */
@@ -150,5 +152,8 @@ export function checkTraceEventTypes(types: unknown): void {
     throw typeError('types: expected an array of strings');
   }
 }
+
+/** Lets `postMessage` refuse an object with DataCloneError. Before Node.js 22.10 another thread gets an empty shell. */
+const { markAsUncloneable } = threads as { markAsUncloneable?: (object: object) => void };
 
 const logger = new Logger('Worker');

@@ -135,8 +135,10 @@ export class Router<RouterAppData extends AppData = AppData> extends RemoteObjec
    * Tells whether an endpoint with these capabilities can consume the Producer. Malformed capabilities and unknown
    * Producers give `false` and a line in the log.
    */
-  canConsume({ producerId, rtpCapabilities }: { producerId: string; rtpCapabilities: RtpCapabilities }): boolean {
+  canConsume(options: { producerId: string; rtpCapabilities: RtpCapabilities }): boolean {
     try {
+      checkOptions(options);
+      const { producerId, rtpCapabilities } = options;
       return this.#canConsume(producerId, rtpCapabilities);
     } catch (error) {
       logger.warn(`canConsume() failed: ${errorFromAddon(error)}`);

@@ -8,19 +8,19 @@ use napi_derive::napi;
 use serde::Serialize;
 
 /// What routers can negotiate, as JSON text of `RtpCapabilities`.
-#[napi]
+#[napi(catch_unwind)]
 pub fn get_supported_rtp_capabilities() -> Result<String> {
     json(&ortc::supported_rtp_capabilities())
 }
 
 /// The layers that a scalability mode names, as JSON text of `ScalabilityMode`.
-#[napi(js_name = "parseScalabilityMode")]
+#[napi(js_name = "parseScalabilityMode", catch_unwind)]
 pub fn scalability_mode(mode: String) -> Result<String> {
     json(&parse_scalability_mode(&mode))
 }
 
 /// Tells whether an endpoint with `rtpCapabilities` can receive what a producer sends; both are JSON text.
-#[napi]
+#[napi(catch_unwind)]
 pub fn can_consume(consumable_rtp_parameters: String, rtp_capabilities: String) -> Result<bool> {
     let consumable: RtpParameters = parse(&consumable_rtp_parameters).map_err(refused)?;
     let capabilities: RtpCapabilities = parse(&rtp_capabilities).map_err(refused)?;
@@ -28,14 +28,14 @@ pub fn can_consume(consumable_rtp_parameters: String, rtp_capabilities: String) 
 }
 
 /// The capabilities of a router with these options (JSON text of `RouterOptions`), as JSON text of `RtpCapabilities`.
-#[napi]
+#[napi(catch_unwind)]
 pub fn generate_router_rtp_capabilities(router_options: String) -> Result<String> {
     let options: RouterOptions = parse(&router_options).map_err(refused)?;
     json(&ortc::generate_router_rtp_capabilities(&options.media_codecs).map_err(refused)?)
 }
 
 /// The version of this package.
-#[napi]
+#[napi(catch_unwind)]
 pub fn version() -> &'static str {
     env!("CARGO_PKG_VERSION")
 }
