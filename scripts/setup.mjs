@@ -123,18 +123,23 @@ export function cargoEnvironment() {
 }
 
 /** Builds the native addon into ts/native, unless it is newer than every source and of the wanted profile. */
-export async function nativeBuild({ release }) {
-  const profile = release ? 'release' : 'debug';
+export async function nativeBuild({ release, profile = release ? 'release' : 'debug', env = {} }) {
   const stamp = join(root, 'ts', 'native', '.profile');
   const sources = ['crates', 'Cargo.toml', 'Cargo.lock', 'rust-toolchain.toml'].map((path) => join(root, path));
   const fresh = existsSync(stamp) && readFileSync(stamp, 'utf8') === profile && isNewer(stamp, sources);
   if (fresh) return;
   await step(`Building the Rust core (${profile}; the first time takes minutes)`, () =>
     run('npx', ['--no-install', 'napi', 'build', ...NAPI_BUILD, ...(release ? ['--release'] : [])], {
-      env: cargoEnvironment(),
+      env: { ...cargoEnvironment(), ...env },
     }),
   );
   writeFileSync(stamp, profile);
+}
+
+/** Builds the WebRTC peers that tests in JavaScript call with. */
+export async function peersBuild() {
+  const build = ['build', '--package', 'millrace-testkit', '--bin', 'peers'];
+  await step('Building the peers of the tests', () => run('cargo', build, { env: cargoEnvironment() }));
 }
 
 const NAPI_BUILD = [

@@ -8,6 +8,7 @@ import {
   cargoEnvironment,
   nativeBuild,
   npmPackages,
+  peersBuild,
   systemPackages,
   TEST_NEEDS,
   typescriptBuild,
@@ -33,6 +34,7 @@ await main(async () => {
     await generatedAddonFilesMatch(() => nativeBuild({ release: false }));
     await typescriptBuild();
     await webBuild();
+    await peersBuild();
     await part('Tests of the facade, the server and the page', avaTests);
   }
   if (wanted('packed')) await part('Tests of the tarballs', () => counted(testPacked(), TAP_TOTALS));
