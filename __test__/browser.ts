@@ -14,6 +14,8 @@ const CHROMIUM = process.env.CHROMIUM_PATH ?? '/usr/bin/chromium';
 const OPTIONS = {
   executablePath: CHROMIUM,
   headless: true,
+  // Whatever Node.js was told to load before the addon is not meant for Chromium.
+  env: { ...process.env, LD_PRELOAD: '' },
   args: [
     '--no-sandbox',
     '--disable-gpu',
