@@ -48,6 +48,7 @@ for (const browser of ['Chromium', 'Firefox'] as const) {
       t.true(relay.disturbed >= 2, `the relay disturbed ${relay.disturbed} datagrams`);
     });
   }
+
   test.serial(`the post-quantum ClientHello of ${browser} comes in two datagrams`, async (t) => {
     const { page, relay } = await connecting(t, browser, {});
     await until(async () => (await page.evaluate(() => window.connection.connectionState)) === 'connected');

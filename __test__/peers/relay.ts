@@ -70,6 +70,7 @@ export class Relay {
       if (isHeldBack?.(at) && !held) {
         this.disturbed += 1;
         const timer = setTimeout(() => held?.(), HELD_BACK_MS);
+        this.#near.once('close', () => clearTimeout(timer));
         held = () => {
           held = undefined;
           clearTimeout(timer);
