@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import { MessageChannel } from 'node:worker_threads';
 import test from 'ava';
+import { addon } from '../ts/addon.js';
 import { createWorker, setLogEventListeners, type types } from '../ts/index.js';
 import type { NativeAddon } from '../ts/native-addon.js';
 import { startWorker } from '../ts/worker.js';
@@ -148,7 +149,6 @@ test('n09 every function of the addon turns a panic into an error instead of end
 test('n11 an object that is posted to another thread stays with its owner', async (t) => {
   const worker = await openWorker(t);
   const router = await worker.createRouter({ mediaCodecs: MEDIA_CODECS });
-  const addon = createRequire(import.meta.url)('../ts/native/native.cjs') as NativeAddon;
   const native = new addon.NativeWorker('{}', () => {});
   const { port1, port2 } = new MessageChannel();
   t.teardown(() => port1.close());
