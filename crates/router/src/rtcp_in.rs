@@ -114,6 +114,10 @@ impl Router {
     /// A viewer misses packets.
     fn handle_nack(&mut self, peer: &Peer, nack: &Nack<'_>, out: &mut impl Output) {
         let Some(Outgoing { consumer, role: Role::Media }) = self.outgoing(peer, nack.ssrcs.media) else { return };
+        // Its transport cannot send: what were resent would be refused there and still be taken from the budget.
+        if !self.sessions.get(peer.session.0 as usize).is_some_and(|session| session.connected) {
+            return;
+        }
         let Some(&Place { producer, position }) = self.consumers.get(consumer.0 as usize) else { return };
         let mut refused = Refused::default();
         self.with_producer(producer, peer.now, out, |producer, cx| {

@@ -1,6 +1,6 @@
 use millrace_model::NtpTime;
 use millrace_packet::rtcp::feedback::FeedbackSsrcs;
-use millrace_packet::rtcp::{RtcpPacket, SenderInfo};
+use millrace_packet::rtcp::{CompoundWriter, RtcpPacket, SenderInfo};
 use millrace_router::{AVAILABLE_BITRATE_MAX, AVAILABLE_BITRATE_MIN, RouterEvent};
 
 use crate::call::{Call, RTX_PT, Rtp, VIDEO_SSRC, audio_setup, ms};
@@ -98,6 +98,21 @@ fn c05_feedback_about_streams_that_the_peer_does_not_receive_is_dropped() {
     }
     assert_eq!((call.key_frame_requests(), call.out.rtp.len()), (before, sent));
     assert_eq!(call.router.counters(attacker).unwrap().rtcp_feedback_dropped_unknown_ssrc, 8);
+}
+
+#[test]
+fn c03_a_nack_is_not_answered_while_the_session_cannot_send() {
+    let (mut call, producer) = Call::with_video();
+    let (viewer, ssrc, _) = call.view(producer);
+    call.publish_pictures(1..10);
+    call.router.disconnect_session(viewer);
+    let sent = call.out.rtp.len();
+    let nack = |writer: &mut CompoundWriter| writer.nack(FeedbackSsrcs { sender: 1, media: ssrc }, 1000..1003).unwrap();
+    call.rtcp(viewer, nack);
+    assert_eq!(call.out.rtp.len(), sent);
+    call.router.connect_session(viewer, call.now, &mut call.out);
+    call.rtcp(viewer, nack);
+    assert_eq!(call.out.rtp.len(), sent + 3);
 }
 
 #[test]
