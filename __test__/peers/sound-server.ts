@@ -29,6 +29,8 @@ export class SoundServer {
       env: { PATH: process.env.PATH, HOME: folder, XDG_RUNTIME_DIR: folder },
       stdio: ['ignore', 'ignore', 'pipe'],
     });
+    // A test process that crashes closes nothing.
+    process.once('exit', () => child.kill('SIGKILL'));
     const server = new SoundServer(child, folder);
     if (!(await isReady(child.stderr))) {
       throw new Error('pulseaudio did not start');
