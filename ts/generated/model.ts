@@ -985,7 +985,7 @@ export type WebRtcTransportConnectOptions = {
 /** The insides of a WebRtcTransport, for debugging. */
 export type WebRtcTransportDump = {
   /** Always `controlled`. */
-  iceRole: IceRole;
+  iceRole: "controlled";
   /** Local ICE parameters. */
   iceParameters: IceParameters;
   /** Local candidates. */

@@ -14,14 +14,29 @@ export declare class NativeWorker {
 /** Tells whether an endpoint with `rtpCapabilities` can receive what a producer sends; both are JSON text. */
 export declare function canConsume(consumableRtpParameters: string, rtpCapabilities: string): boolean
 
+/** The parameters from which those of every consumer of a producer are derived. */
+export declare function consumableRtpParameters(request: string): string
+
+/** The parameters of one consumer. */
+export declare function consumerRtpParameters(request: string): string
+
 /** The capabilities of a router with these options (JSON text of `RouterOptions`), as JSON text of `RtpCapabilities`. */
 export declare function generateRouterRtpCapabilities(routerOptions: string): string
 
 /** What routers can negotiate, as JSON text of `RtpCapabilities`. */
 export declare function getSupportedRtpCapabilities(): string
 
+/** Checks `RtpCapabilities` and fills in what was left out. */
+export declare function normalizeRtpCapabilities(rtpCapabilities: string): string
+
+/** Checks `RtpParameters` and fills in what was left out. */
+export declare function normalizeRtpParameters(rtpParameters: string): string
+
 /** The layers that a scalability mode names, as JSON text of `ScalabilityMode`. */
 export declare function parseScalabilityMode(mode: string): string
+
+/** How a producer's payload types and streams appear within a router. */
+export declare function producerRtpParametersMapping(request: string): string
 
 /** The version of this package. */
 export declare function version(): string

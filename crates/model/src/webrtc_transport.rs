@@ -209,6 +209,7 @@ pub struct WebRtcTransportDump {
     #[serde(flatten)]
     pub base: BaseTransportDump,
     /// Always `controlled`.
+    #[ts(type = "\"controlled\"")]
     pub ice_role: IceRole,
     /// Local ICE parameters.
     pub ice_parameters: IceParameters,

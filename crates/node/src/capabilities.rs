@@ -40,12 +40,12 @@ pub fn version() -> &'static str {
     env!("CARGO_PKG_VERSION")
 }
 
-fn json(value: &impl Serialize) -> Result<String> {
+pub(crate) fn json(value: &impl Serialize) -> Result<String> {
     serde_json::to_string(value).map_err(|error| Error::from_reason(error.to_string()))
 }
 
 /// An error whose text is an error body as JSON: `ts/channel.ts` makes the error object from it.
-fn refused(error: ModelError) -> Error {
+pub(crate) fn refused(error: ModelError) -> Error {
     let class: ErrorClass = error.class();
     let body = serde_json::json!({ "class": class, "code": error.code(), "message": error.to_string() });
     Error::new(Status::GenericFailure, body.to_string())

@@ -9,5 +9,6 @@
 #![cfg_attr(test, allow(dead_code))]
 
 mod capabilities;
+mod ortc;
 mod panics;
 mod worker;
