@@ -9,6 +9,7 @@ export type { EnhancedEventEmitter } from './enhanced-event-emitter.js';
 export type * from './errors.js';
 export type * from './generated/model.js';
 export type { LogEventListeners } from './logger.js';
+export type { BitrateByLayer, Either, Index } from './module-types.js';
 export type {
   Producer,
   ProducerEvents,

@@ -1,0 +1,142 @@
+import { execFile } from 'node:child_process';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import test from 'ava';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const published = join(root, 'node_modules', 'mediasoup', 'node', 'lib');
+
+test('mediasoup comes as types to compare with: no version but this one, and nothing of it ran', (t) => {
+  const manifest = JSON.parse(readFileSync(join(root, 'node_modules', 'mediasoup', 'package.json'), 'utf8'));
+  t.is(manifest.version, '3.27.1');
+  t.false(readdirSync(join(root, 'node_modules', 'mediasoup', 'worker')).includes('out'), 'its worker was not made');
+});
+
+test('code typed against mediasoup accepts what this package gives, but for the exceptions listed', async (t) => {
+  t.deepEqual(await compile(join(root, '__test__', 'types', 'tsconfig.json')), []);
+});
+
+test('every type that mediasoup exports is here under its name, but for those listed', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'millrace-types-'));
+  t.teardown(() => rmSync(folder, { recursive: true }));
+  const names = exportedTypes();
+  t.true(names.length > 150, `${names.length} names were found`);
+  writeFileSync(join(folder, 'names.ts'), `export type { ${names.join(', ')} } from '${root}/ts/types.js';\n`);
+  const settings = { extends: `${root}/tsconfig.json`, include: ['names.ts'], exclude: [] };
+  const types = { typeRoots: [join(root, 'node_modules', '@types')] };
+  writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify({ ...settings, compilerOptions: types }));
+  const errors = await compile(join(folder, 'tsconfig.json'));
+  const missing = errors.map((error) => /no exported member(?: named)? '(\w+)'/.exec(error)?.[1] ?? error);
+  t.deepEqual(missing.sort(), Object.values(ABSENT_TYPES).flat().sort());
+});
+
+/** Compiles, and gives the lines of the errors. */
+async function compile(project: string): Promise<string[]> {
+  const tsc = join(root, 'node_modules', 'typescript', 'bin', 'tsc');
+  return await new Promise((resolve, reject) => {
+    execFile(process.execPath, [tsc, '-p', project, '--pretty', 'false'], { cwd: root }, (error, stdout, stderr) => {
+      const errors = stdout.split('\n').filter((line) => /error TS\d+/.test(line));
+      if (error && errors.length === 0) {
+        reject(new Error(`tsc did not run: ${stderr || error.message}`));
+      }
+      resolve(errors);
+    });
+  });
+}
+
+/** The names of all types that `mediasoup/types` exports, from its declarations. */
+function exportedTypes(): string[] {
+  const index = readFileSync(join(published, 'types.d.ts'), 'utf8');
+  const files = [...index.matchAll(/^export type \* from '\.\/(\w+)';$/gm)].map(([, name]) => `${name}.d.ts`);
+  const texts = ['types.d.ts', ...files].map((file) => readFileSync(join(published, file), 'utf8'));
+  const names = texts.flatMap((text) => [...text.matchAll(/^export (?:declare )?(?:type|interface|class) (\w+)/gm)]);
+  return [...new Set(names.map(([, name]) => name as string))].sort();
+}
+
+/** Types that are not here, by what they wait for. */
+const ABSENT_TYPES = {
+  'ActiveSpeakerObserver and AudioLevelObserver': [
+    'ActiveSpeakerObserver',
+    'ActiveSpeakerObserverDominantSpeaker',
+    'ActiveSpeakerObserverEvents',
+    'ActiveSpeakerObserverObserver',
+    'ActiveSpeakerObserverObserverEvents',
+    'ActiveSpeakerObserverOptions',
+    'AudioLevelObserver',
+    'AudioLevelObserverEvents',
+    'AudioLevelObserverObserver',
+    'AudioLevelObserverObserverEvents',
+    'AudioLevelObserverOptions',
+    'AudioLevelObserverVolume',
+    'RtpObserver',
+    'RtpObserverEvents',
+    'RtpObserverObserver',
+    'RtpObserverObserverEvents',
+    'RtpObserverType',
+  ],
+  'streams of several layers': [
+    'BaseConsumerDump',
+    'PipeConsumerDump',
+    'SimpleConsumerDump',
+    'SimulcastConsumerDump',
+    'SvcConsumerDump',
+  ],
+  'DataProducer and DataConsumer': [
+    'DataConsumer',
+    'DataConsumerDump',
+    'DataConsumerEvents',
+    'DataConsumerObserver',
+    'DataConsumerObserverEvents',
+    'DataConsumerOptions',
+    'DataConsumerStat',
+    'DataConsumerType',
+    'DataProducer',
+    'DataProducerDump',
+    'DataProducerEvents',
+    'DataProducerObserver',
+    'DataProducerObserverEvents',
+    'DataProducerOptions',
+    'DataProducerStat',
+    'DataProducerType',
+    'SctpListenerDump',
+    'SctpNegotiatedCapabilities',
+    'SctpParameters',
+    'SctpState',
+    'SctpStreamParameters',
+  ],
+  DirectTransport: [
+    'DirectTransport',
+    'DirectTransportDump',
+    'DirectTransportEvents',
+    'DirectTransportObserver',
+    'DirectTransportObserverEvents',
+    'DirectTransportOptions',
+    'DirectTransportStat',
+  ],
+  PipeTransport: [
+    'PipeConsumerOptions',
+    'PipeToRouterOptions',
+    'PipeToRouterResult',
+    'PipeTransport',
+    'PipeTransportDump',
+    'PipeTransportEvents',
+    'PipeTransportObserver',
+    'PipeTransportObserverEvents',
+    'PipeTransportOptions',
+    'PipeTransportPair',
+    'PipeTransportStat',
+  ],
+  PlainTransport: [
+    'PlainTransport',
+    'PlainTransportDump',
+    'PlainTransportEvents',
+    'PlainTransportObserver',
+    'PlainTransportObserverEvents',
+    'PlainTransportOptions',
+    'PlainTransportStat',
+    'SrtpCryptoSuite',
+    'SrtpParameters',
+  ],
+};

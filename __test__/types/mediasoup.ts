@@ -1,0 +1,281 @@
+// mediasoup's published types judge ours: code that was typed against them accepts what this package gives. Nothing here
+// runs; `facade-types.test.ts` compiles it.
+//
+// What does not hold stands beside its class, with the reason. A list that names too much fails like one that names too
+// little, so that the lists only shrink.
+
+import type * as Theirs from 'mediasoup';
+import type * as theirs from 'mediasoup/types';
+import type * as Ours from '../../ts/index.js';
+import type * as ours from '../../ts/types.js';
+import type { Assignable, Expect, OnlyExcept, Refused, Unmet } from './judge.js';
+
+/** Classes that other parts bring; `Router` and the like are assignable as a whole once they are there. */
+type AbsentClass =
+  | 'PlainTransport'
+  | 'PipeTransport'
+  | 'DirectTransport'
+  | 'DataProducer and DataConsumer'
+  | 'ActiveSpeakerObserver and AudioLevelObserver';
+
+/** Reasons for exceptions. */
+type Reason =
+  | AbsentClass
+  // It gives, takes or tells of objects of a class that has exceptions of its own.
+  | 'Router has exceptions'
+  | 'Transport has exceptions'
+  | 'Producer has exceptions'
+  // Marked so in mediasoup's types: its classes call it, applications do not.
+  | 'private in mediasoup'
+  // Only an object that this package made will do.
+  | 'takes our own class'
+  | 'there is no such thing here'
+  | 'wrong in mediasoup';
+
+/** Exceptions: members, each with its reason. */
+type Except<List extends Partial<Record<string, Reason>>> = keyof List;
+
+/** The members of our class do for theirs. Those of their emitters are compared once for all. */
+type ClassDoes<Theirs, Ours, Exceptions = never> = OnlyExcept<
+  Exclude<Unmet<Theirs, Ours>, keyof theirs.Observer>,
+  Exceptions
+>;
+
+/** Our events, but for those that start with `@`, by which mediasoup's classes talk to each other. */
+type EventsDo<Theirs, Ours, Exceptions = never> = OnlyExcept<Exclude<Unmet<Theirs, Ours>, `@${string}`>, Exceptions>;
+
+/** What we give has what theirs has. */
+type DataDoes<Theirs, Ours, Exceptions = never> = OnlyExcept<Unmet<Theirs, Ours>, Exceptions>;
+
+/** We take what is written for theirs. */
+type OptionsDo<Theirs, Ours, Exceptions = never> = OnlyExcept<Refused<Theirs, Ours>, Exceptions>;
+
+// The module.
+
+type ModuleExceptions = Except<{
+  workerBin: 'there is no such thing here';
+  // How the compiler shows a CommonJS module.
+  default: 'there is no such thing here';
+  createWorker: 'Router has exceptions';
+  observer: 'Router has exceptions';
+  ortc: 'DataProducer and DataConsumer';
+  // The class has no `once`, `on` and `defaultMaxListeners` as statics, which Node's has; `enhancedOnce` takes our class.
+  extras: 'there is no such thing here';
+}>;
+type IndexExceptions = Extract<ModuleExceptions, keyof theirs.Index>;
+type OrtcExceptions = Except<{
+  getPipeConsumerRtpParameters: 'PipeTransport';
+  validateAndNormalizeSctpStreamParameters: 'DataProducer and DataConsumer';
+  // FlatBuffers, between mediasoup and its worker.
+  serializeRtpMapping: 'there is no such thing here';
+}>;
+export type Module = [
+  Expect<DataDoes<typeof Theirs, typeof Ours, ModuleExceptions>>,
+  Expect<DataDoes<typeof Theirs.ortc, typeof Ours.ortc, OrtcExceptions>>,
+  Expect<DataDoes<theirs.Index, ours.Index, IndexExceptions>>,
+  Expect<Assignable<typeof Theirs.errors, typeof Ours.errors>>,
+  Expect<Assignable<theirs.Either<{ a: 1 }, { b: 2 }>, ours.Either<{ a: 1 }, { b: 2 }>>>,
+];
+
+// The emitter of every class.
+
+type SomeEvents = { one: [number]; two: [] };
+export type Emitter = Expect<
+  Assignable<Theirs.extras.EnhancedEventEmitter<SomeEvents>, Ours.extras.EnhancedEventEmitter<SomeEvents>>
+>;
+
+// Worker.
+
+type CreatesRouters = Except<{
+  createRouter: 'Router has exceptions';
+  createWebRtcServer: 'Router has exceptions';
+  observer: 'Router has exceptions';
+}>;
+type TellsOfRouters = Except<{ newrouter: 'Router has exceptions'; newwebrtcserver: 'Router has exceptions' }>;
+export type Worker = [
+  Expect<ClassDoes<theirs.Worker, ours.Worker, CreatesRouters>>,
+  Expect<EventsDo<theirs.WorkerEvents, ours.WorkerEvents>>,
+  Expect<EventsDo<theirs.WorkerObserverEvents, ours.WorkerObserverEvents, TellsOfRouters>>,
+  Expect<EventsDo<theirs.ObserverEvents, ours.ObserverEvents, Except<{ newworker: 'Router has exceptions' }>>>,
+  Expect<OptionsDo<theirs.WorkerSettings, ours.WorkerSettings>>,
+  Expect<OptionsDo<theirs.WorkerUpdateableSettings, ours.WorkerUpdateableSettings>>,
+  Expect<OptionsDo<theirs.LogEventListeners, ours.LogEventListeners>>,
+  Expect<DataDoes<theirs.WorkerDump, ours.WorkerDump>>,
+  Expect<DataDoes<theirs.WorkerResourceUsage, ours.WorkerResourceUsage>>,
+];
+
+// WebRtcServer.
+
+type ServerExceptions = Except<{
+  observer: 'Transport has exceptions';
+  handleWebRtcTransport: 'private in mediasoup';
+}>;
+type TellsOfTransports = Except<{
+  webrtctransporthandled: 'Transport has exceptions';
+  webrtctransportunhandled: 'Transport has exceptions';
+}>;
+export type WebRtcServer = [
+  Expect<ClassDoes<theirs.WebRtcServer, ours.WebRtcServer, ServerExceptions>>,
+  Expect<EventsDo<theirs.WebRtcServerEvents, ours.WebRtcServerEvents>>,
+  Expect<EventsDo<theirs.WebRtcServerObserverEvents, ours.WebRtcServerObserverEvents, TellsOfTransports>>,
+  Expect<OptionsDo<theirs.WebRtcServerOptions, ours.WebRtcServerOptions>>,
+  Expect<DataDoes<theirs.WebRtcServerDump, ours.WebRtcServerDump>>,
+];
+
+// Router.
+
+type RouterExceptions = Except<{
+  createPlainTransport: 'PlainTransport';
+  createPipeTransport: 'PipeTransport';
+  createDirectTransport: 'DirectTransport';
+  pipeToRouter: 'PipeTransport';
+  createActiveSpeakerObserver: 'ActiveSpeakerObserver and AudioLevelObserver';
+  createAudioLevelObserver: 'ActiveSpeakerObserver and AudioLevelObserver';
+  createWebRtcTransport: 'Transport has exceptions';
+  observer: 'Transport has exceptions';
+}>;
+type RouterObserverExceptions = Except<{
+  newtransport: 'Transport has exceptions';
+  newrtpobserver: 'ActiveSpeakerObserver and AudioLevelObserver';
+}>;
+export type Router = [
+  Expect<ClassDoes<theirs.Router, ours.Router, RouterExceptions>>,
+  Expect<EventsDo<theirs.RouterEvents, ours.RouterEvents>>,
+  Expect<EventsDo<theirs.RouterObserverEvents, ours.RouterObserverEvents, RouterObserverExceptions>>,
+  Expect<OptionsDo<theirs.RouterOptions, ours.RouterOptions>>,
+  Expect<DataDoes<theirs.RouterDump, ours.RouterDump>>,
+];
+
+// Transport.
+
+type TransportExceptions = Except<{
+  produce: 'Producer has exceptions';
+  consume: 'Producer has exceptions';
+  produceData: 'DataProducer and DataConsumer';
+  consumeData: 'DataProducer and DataConsumer';
+  observer: 'Producer has exceptions';
+  routerClosed: 'private in mediasoup';
+  listenServerClosed: 'private in mediasoup';
+}>;
+type TransportObserverExceptions = Except<{
+  newproducer: 'Producer has exceptions';
+  newconsumer: 'Producer has exceptions';
+  newdataproducer: 'DataProducer and DataConsumer';
+  newdataconsumer: 'DataProducer and DataConsumer';
+}>;
+type TellsOfSctp = Except<{ sctpstatechange: 'DataProducer and DataConsumer' }>;
+export type Transport = [
+  Expect<ClassDoes<theirs.Transport, ours.Transport, TransportExceptions>>,
+  Expect<EventsDo<theirs.TransportEvents, ours.TransportEvents>>,
+  Expect<EventsDo<theirs.TransportObserverEvents, ours.TransportObserverEvents, TransportObserverExceptions>>,
+  Expect<OptionsDo<theirs.TransportListenInfo, ours.TransportListenInfo>>,
+  Expect<OptionsDo<theirs.TransportListenIp, ours.TransportListenIp>>,
+  Expect<DataDoes<theirs.TransportTuple, ours.TransportTuple>>,
+  Expect<DataDoes<theirs.TransportTraceEventData, ours.TransportTraceEventData>>,
+];
+
+// WebRtcTransport.
+
+type WebRtcTransportExceptions = Except<{
+  sctpParameters: 'DataProducer and DataConsumer';
+  sctpState: 'DataProducer and DataConsumer';
+  sctpNegotiatedCapabilities: 'DataProducer and DataConsumer';
+  dump: 'DataProducer and DataConsumer';
+}>;
+type WebRtcTransportOptionsExceptions = Except<{
+  webRtcServer: 'takes our own class';
+  maxSendMessageSize: 'DataProducer and DataConsumer';
+  maxReceiveMessageSize: 'DataProducer and DataConsumer';
+  sctpSendBufferSize: 'DataProducer and DataConsumer';
+  sctpPerStreamSendQueueLimit: 'DataProducer and DataConsumer';
+  sctpMaxReceiverWindowBufferSize: 'DataProducer and DataConsumer';
+  sctpDefaultStreamBufferedAmountLowThreshold: 'DataProducer and DataConsumer';
+}>;
+type WebRtcTransportDumpExceptions = Except<{
+  // A MID and a RID are strings, and come so from mediasoup as well.
+  rtpListener: 'wrong in mediasoup';
+  maxSendMessageSize: 'DataProducer and DataConsumer';
+  maxReceiveMessageSize: 'DataProducer and DataConsumer';
+  sctpParameters: 'DataProducer and DataConsumer';
+  sctpState: 'DataProducer and DataConsumer';
+  sctpNegotiatedCapabilities: 'DataProducer and DataConsumer';
+  sctpListener: 'DataProducer and DataConsumer';
+}>;
+type SctpState = Except<{ sctpState: 'DataProducer and DataConsumer' }>;
+type WebRtcTransportObserverExceptions = TransportObserverExceptions | TellsOfSctp;
+export type WebRtcTransport = [
+  Expect<ClassDoes<theirs.WebRtcTransport, ours.WebRtcTransport, TransportExceptions | WebRtcTransportExceptions>>,
+  Expect<EventsDo<theirs.WebRtcTransportEvents, ours.WebRtcTransportEvents, TellsOfSctp>>,
+  Expect<
+    EventsDo<
+      theirs.WebRtcTransportObserverEvents,
+      ours.WebRtcTransportObserverEvents,
+      WebRtcTransportObserverExceptions
+    >
+  >,
+  Expect<OptionsDo<theirs.WebRtcTransportOptions, ours.WebRtcTransportOptions, WebRtcTransportOptionsExceptions>>,
+  Expect<DataDoes<theirs.WebRtcTransportDump, ours.WebRtcTransportDump, WebRtcTransportDumpExceptions>>,
+  Expect<DataDoes<theirs.WebRtcTransportStat, ours.WebRtcTransportStat, SctpState>>,
+  Expect<Assignable<theirs.IceParameters, ours.IceParameters>>,
+  Expect<Assignable<theirs.IceCandidate, ours.IceCandidate>>,
+  Expect<Assignable<theirs.DtlsParameters, ours.DtlsParameters>>,
+  Expect<Assignable<ours.DtlsParameters, theirs.DtlsParameters>>,
+];
+
+// Producer.
+
+type ProducerExceptions = Except<{ send: 'DirectTransport'; transportClosed: 'private in mediasoup' }>;
+export type Producer = [
+  Expect<ClassDoes<theirs.Producer, ours.Producer, ProducerExceptions>>,
+  Expect<EventsDo<theirs.ProducerEvents, ours.ProducerEvents>>,
+  Expect<EventsDo<theirs.ProducerObserverEvents, ours.ProducerObserverEvents>>,
+  Expect<OptionsDo<theirs.ProducerOptions, ours.ProducerOptions>>,
+  Expect<DataDoes<theirs.ProducerDump, ours.ProducerDump>>,
+  Expect<DataDoes<theirs.ProducerStat, ours.ProducerStat>>,
+  Expect<DataDoes<theirs.ProducerTraceEventData, ours.ProducerTraceEventData>>,
+];
+
+// Consumer.
+
+type ConsumerExceptions = Except<{ transportClosed: 'private in mediasoup' }>;
+export type Consumer = [
+  Expect<ClassDoes<theirs.Consumer, ours.Consumer, ConsumerExceptions>>,
+  Expect<EventsDo<theirs.ConsumerEvents, ours.ConsumerEvents, Except<{ rtp: 'DirectTransport' }>>>,
+  Expect<EventsDo<theirs.ConsumerObserverEvents, ours.ConsumerObserverEvents>>,
+  Expect<OptionsDo<theirs.ConsumerOptions, ours.ConsumerOptions>>,
+  Expect<DataDoes<theirs.SimpleConsumerDump, ours.ConsumerDump>>,
+  Expect<DataDoes<theirs.ConsumerStat, ours.ConsumerStat>>,
+  Expect<DataDoes<theirs.ConsumerTraceEventData, ours.ConsumerTraceEventData>>,
+];
+
+// RTP parameters travel both ways.
+
+export type RtpParameters = [
+  Expect<Assignable<theirs.RtpParameters, ours.RtpParameters>>,
+  Expect<Assignable<ours.RtpParameters, theirs.RtpParameters>>,
+  Expect<Assignable<theirs.RtpCapabilities, ours.RtpCapabilities>>,
+  Expect<Assignable<ours.RtpCapabilities, theirs.RtpCapabilities>>,
+  Expect<Assignable<theirs.RouterRtpCapabilities, ours.RouterRtpCapabilities>>,
+  Expect<Assignable<ours.RouterRtpCapabilities, theirs.RouterRtpCapabilities>>,
+  Expect<Assignable<theirs.RouterRtpCodecCapability, ours.RouterRtpCodecCapability>>,
+  Expect<Assignable<ours.RouterRtpCodecCapability, theirs.RouterRtpCodecCapability>>,
+  Expect<Assignable<theirs.ScalabilityMode, ours.ScalabilityMode>>,
+  Expect<Assignable<theirs.BitrateByLayer, ours.BitrateByLayer>>,
+];
+
+// The judge sees: what is missing, what has another type, and what is excepted without need.
+
+type Told = { kept: string; other: string; gone: string };
+type Given = { kept: string; other: number };
+export type Judge = [
+  Expect<DataDoes<Told, Given, 'other' | 'gone'>>,
+  // @ts-expect-error `gone` is not listed
+  Expect<DataDoes<Told, Given, 'other'>>,
+  // @ts-expect-error `kept` is listed without need
+  Expect<DataDoes<Told, Given, 'other' | 'gone' | 'kept'>>,
+  Expect<OptionsDo<{ some: 1 | 2; more?: string }, { some: 1; more?: string }, 'some'>>,
+  // @ts-expect-error not all values of `some` are taken
+  Expect<OptionsDo<{ some: 1 | 2 }, { some: 1 }>>,
+  // @ts-expect-error `worse` is no reason
+  Except<{ some: 'worse' }>,
+];
