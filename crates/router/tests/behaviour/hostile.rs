@@ -1,9 +1,10 @@
 use millrace_model::NtpTime;
 use millrace_packet::rtcp::feedback::FeedbackSsrcs;
 use millrace_packet::rtcp::{CompoundWriter, RtcpPacket, SenderInfo};
+use millrace_router::setup::CodecSetup;
 use millrace_router::{AVAILABLE_BITRATE_MAX, AVAILABLE_BITRATE_MIN, RouterEvent};
 
-use crate::call::{Call, RTX_PT, Rtp, VIDEO_SSRC, audio_setup, ms};
+use crate::call::{Call, RTX_PT, Rtp, VIDEO_SSRC, VIEWER_PT, audio_setup, ms, video_setup};
 
 #[test]
 fn r07_rtx_without_an_original_is_dropped() {
@@ -15,6 +16,48 @@ fn r07_rtx_without_an_original_is_dropped() {
     }
     call.publish(&Rtp { payload_type: RTX_PT, ..Rtp::delta(2) });
     assert_eq!(call.seen(viewer).len(), 1);
+}
+
+#[test]
+fn r03_malformed_packets_are_dropped_and_counted_and_the_stream_goes_on() {
+    let (mut call, producer) = Call::with_video();
+    let (viewer, ..) = call.view(producer);
+    call.publish(&Rtp::key(1));
+    let good = Rtp::delta(2).bytes();
+    let with_first = |first: u8| [&[first], &good[1..]].concat();
+    let extension = |profile: u16, words: u16, body: &[u8]| {
+        let block = [&profile.to_be_bytes()[..], &words.to_be_bytes(), body].concat();
+        [&with_first(0x90)[..12], &block, &good[12..]].concat()
+    };
+    let bombs = [
+        extension(0xbede, 65_535, &[0; 4]),
+        extension(0xbede, 1, &[0x1f, 0, 0, 0]),
+        with_first(0x8f),
+        [&with_first(0xa0)[..], &[200]].concat(),
+        [&with_first(0xa0)[..], &[0]].concat(),
+    ];
+    for bomb in &bombs {
+        call.publish_bytes(call.publisher, bomb);
+    }
+    assert_eq!(call.seen(viewer).len(), 1);
+    assert_eq!(call.router.counters(call.publisher).unwrap().rtp_packets_dropped_malformed, bombs.len() as u64);
+    call.publish(&Rtp::delta(2));
+    assert_eq!(call.sequences(viewer), [1000, 1001], "the numbers that they claimed are still free");
+}
+
+#[test]
+fn r07_a_retransmission_of_an_undeclared_type_or_inside_another_is_dropped() {
+    let (mut call, producer) = Call::with_video();
+    let (viewer, ..) = call.view(producer);
+    call.publish(&Rtp::key(1));
+    call.publish(&Rtp::delta(3));
+    call.publish(&Rtp { payload_type: RTX_PT + 1, ..Rtp::delta(2).into_rtx(1) });
+    assert_eq!(call.seen(viewer).len(), 2, "its `apt` is not known");
+    call.publish(&Rtp::delta(2).into_rtx(7).into_rtx(2));
+    // One layer is taken off: what is left is number 7 with two odd bytes before its payload, and never number 2.
+    call.run_for(ms(9));
+    call.publish(&Rtp::delta(2).into_rtx(3));
+    assert!(call.seen(viewer).contains(&(1001, Some(2))), "{:?}", call.seen(viewer));
 }
 
 #[test]
@@ -64,6 +107,90 @@ fn r10_undeclared_payload_types_are_dropped() {
     call.publish(&Rtp::delta(3));
     assert_eq!(call.sequences(viewer), [1000, 1002]);
     assert_eq!(call.router.counters(call.publisher).unwrap().rtp_packets_dropped_unknown_payload_type, 1);
+}
+
+#[test]
+fn r10_a_change_to_a_type_that_a_viewer_did_not_negotiate_reaches_others_only() {
+    let mut call = Call::new();
+    let mut setup = video_setup(call.publisher);
+    let second = CodecSetup { payload_type: 35, rtx_payload_type: None, ..setup.codecs[0].clone() };
+    setup.codecs.push(second);
+    let producer = call.router.produce(setup).unwrap();
+    let (viewer, ..) = call.view(producer);
+    call.publish(&Rtp::key(1));
+    call.publish(&Rtp { payload_type: 35, ..Rtp::key(2) });
+    call.publish(&Rtp { payload_type: 35, ..Rtp::delta(3) });
+    call.publish(&Rtp::key(4));
+    let types: Vec<_> = call.out.rtp.iter().map(|sent| sent.rewrite.payload_type).collect();
+    assert_eq!((types, call.seen(viewer).len()), (vec![VIEWER_PT, VIEWER_PT], 2));
+}
+
+#[test]
+fn c01_every_kind_of_packet_with_a_length_that_lies_is_dropped_and_the_call_goes_on() {
+    let (mut call, producer) = Call::with_video();
+    let (viewer, ..) = call.view(producer);
+    call.publish(&Rtp::key(1));
+    // Count and body: SR, RR, SDES, BYE, APP, NACK, transport-cc, PLI, FIR, REMB, XR.
+    let kinds =
+        [(31, 200), (31, 201), (31, 202), (31, 203), (31, 204), (1, 205), (15, 205), (1, 206), (4, 206), (15, 206)];
+    let (mut bad, mut sent) = (0, 0);
+    for (count, kind) in kinds.into_iter().chain([(31, 207)]) {
+        for words in [0_u16, 1, 2, 3, 7, 100, 65_535] {
+            for body in [0, 4, 8, 12, 28] {
+                let header = [0x80 | count, kind, (words >> 8) as u8, words as u8];
+                let bytes = [&header[..], &[0xff; 28][..body]].concat();
+                call.router.handle_rtcp(viewer, &bytes, call.now, &mut call.out);
+                bad += u64::from(usize::from(words) * 4 != body);
+                sent += 1;
+            }
+        }
+    }
+    let dropped = call.router.counters(viewer).unwrap().rtcp_packets_dropped_malformed;
+    assert!((bad..=sent).contains(&dropped), "{dropped} of {sent}, {bad} of a wrong length");
+    call.publish(&Rtp::delta(2));
+    assert_eq!(call.seen(viewer).len(), 2);
+}
+
+#[test]
+fn c02_transport_feedback_from_a_viewer_twice_and_in_circles_changes_no_estimate() {
+    let (mut call, producer) = Call::with_video();
+    let (viewer, ssrc, _) = call.view(producer);
+    call.rtcp(viewer, |writer| writer.remb(1, 1_000_000, &[ssrc]).unwrap());
+    let told = call.router.available_outgoing_bitrate(viewer);
+    for base in [0_u16, 65_535, 0, 0, 1 << 15] {
+        let mut bytes = vec![0x8f, 205, 0, 5];
+        bytes.extend([1_u32, ssrc].iter().flat_map(|ssrc| ssrc.to_be_bytes()));
+        bytes.extend(base.to_be_bytes());
+        // Two packets received with small deltas, at the ends of the reference time.
+        bytes.extend([0, 2, 0x80, 0, 0, 1, 0x20, 2, 1, 1]);
+        for _ in 0..2 {
+            call.router.handle_rtcp(viewer, &bytes, call.now, &mut call.out);
+        }
+    }
+    assert_eq!(call.router.available_outgoing_bitrate(viewer), told);
+    call.publish(&Rtp::key(1));
+    assert_eq!(call.seen(viewer).len(), 1);
+}
+
+#[test]
+fn k08_time_that_stands_still_leaps_or_goes_back_costs_viewers_no_packet() {
+    let (mut call, producer) = Call::with_video();
+    let (viewer, ..) = call.view(producer);
+    (1..=100).for_each(|sequence| call.publish(&if sequence == 1 { Rtp::key(sequence) } else { Rtp::delta(sequence) }));
+    call.run_for(ms(3_600_000));
+    (101..=200).for_each(|sequence| call.publish(&Rtp::delta(sequence)));
+    call.now -= ms(60_000);
+    (201..=300).for_each(|sequence| call.publish(&Rtp::delta(sequence)));
+    call.run_for(ms(120_000));
+    (301..=400).for_each(|sequence| call.publish(&Rtp::delta(sequence)));
+    assert_eq!(call.sequences(viewer), Vec::from_iter(1000..1400));
+    let mut last = 0;
+    call.each_rtcp(viewer, |packet| {
+        if let RtcpPacket::SenderReport(report) = packet {
+            assert!(report.info.ntp >= last, "our reports' clock does not go back");
+            last = report.info.ntp;
+        }
+    });
 }
 
 #[test]
