@@ -263,6 +263,23 @@ fn s06_rtcp_indexes_are_checked_per_source() {
 }
 
 #[test]
+fn s06_a_sender_that_changes_its_ssrc_and_back_loses_nothing() {
+    for profile in SrtpProfile::ALL {
+        let (mut outbound, mut inbound) = pair(profile);
+        // Each source has a sequence of its own: high numbers of one make those of another neither old nor replayed.
+        for (ssrc, index) in [(7, 60_000), (8, 5), (7, 60_001), (9, 1), (8, 6), (7, 65_536)] {
+            assert_eq!(
+                receive(&mut inbound, &seal(&outbound, index, &rtp(ssrc, index as u16, 20))),
+                Ok(()),
+                "{profile:?}"
+            );
+            let report = seal_rtcp(&mut outbound, &rtcp(ssrc, 28));
+            assert_eq!(inbound.open_rtcp(&mut packet(&report)), Ok(()), "{profile:?}");
+        }
+    }
+}
+
+#[test]
 fn s08_a_number_beyond_2_to_the_48_is_refused_on_the_way_in() {
     let (outbound, mut inbound) = pair(SrtpProfile::AeadAes128Gcm);
     inbound.set_highest_rtp_index(7, super::RTP_INDEX_MAX - 2);

@@ -107,6 +107,40 @@ fn d08_sha1_32_is_refused_unless_enabled() {
 }
 
 #[test]
+fn d08_null_and_export_cipher_suites_are_refused() {
+    // TLS_NULL_WITH_NULL_NULL, RSA_WITH_NULL_MD5, RSA_EXPORT_WITH_RC4_40_MD5, RSA_WITH_NULL_SHA256, ECDHE_ECDSA_WITH_NULL_SHA.
+    for suite in [[0, 0], [0, 1], [0, 3], [0, 0x3b], [0xc0, 0x06]] {
+        let (now, mut server) = (Instant::now(), RtcDtls::new(settings(any_fingerprints())).unwrap());
+        let mut client = rtc_client(now, &[SrtpProtectionProfile::Srtp_Aead_Aes_128_Gcm]);
+        let mut sent = Vec::new();
+        let mut refused = None;
+        while let Some(hello) = client.poll_transmit().filter(|_| refused.is_none()) {
+            refused = server.handle_datagram(&with_suite(&hello.message, suite), now).err();
+            while let Some(bytes) = server.poll_transmit() {
+                sent.push(bytes.clone());
+                client.read(now, SERVER.parse().unwrap(), None, bytes[..].into()).ok();
+            }
+        }
+        assert!(refused.is_some(), "{suite:?}");
+        let server_hello = sent.iter().find(|bytes| bytes[0] == 22 && bytes[13] == 2);
+        assert_eq!(server_hello, None, "{suite:?}");
+    }
+}
+
+/// The hello with all of its cipher suites replaced.
+fn with_suite(hello: &[u8], suite: [u8; 2]) -> Vec<u8> {
+    let mut bytes = hello.to_vec();
+    // Record header, message header, version and random; then session id, cookie and suites, each with its length.
+    let session_id = 13 + 12 + 34;
+    let cookie = session_id + 1 + usize::from(bytes[session_id]);
+    let suites = cookie + 1 + usize::from(bytes[cookie]);
+    let len = usize::from(u16::from_be_bytes([bytes[suites], bytes[suites + 1]]));
+    assert!(len >= 2 && len % 2 == 0);
+    bytes[suites + 2..suites + 2 + len].chunks_mut(2).for_each(|place| place.copy_from_slice(&suite));
+    bytes
+}
+
+#[test]
 fn a_client_that_offers_no_srtp_is_refused() {
     assert_eq!(negotiate(&[], true), Err(DtlsError::NoCommonSrtpProfile));
 }

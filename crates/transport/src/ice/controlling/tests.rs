@@ -166,7 +166,7 @@ fn i05_a_consent_answer_from_elsewhere_keeps_nothing_alive() {
 }
 
 #[test]
-fn a_full_peers_checks_are_answered_and_its_claim_to_our_role_refused() {
+fn i10_a_full_peers_checks_are_answered_and_its_claim_to_our_role_refused() {
     let mut world = World::new();
     let check = || Writer::new(Class::Request, [2; 12]).username("client:server").priority(1);
     let key = IntegrityKey::new(PASSWORD);
