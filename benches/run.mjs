@@ -113,10 +113,13 @@ async function measureDelay() {
   const capacity = rates.get(REFERENCE_FANOUT).ours.at(-1);
   const { warmupSeconds, seconds } = effort;
   const scenario = { scenario: 'fanout', target: 'millrace', media: 'single', viewers, warmupSeconds, seconds };
-  const { delayP50Us, delayP99Us, lost } = await loadgen({ ...scenario, rate: capacity / viewers / 2 });
+  const run = await loadgen({ ...scenario, rate: capacity / viewers / 2 });
+  const { delayP50Us, delayP99Us, lost, peerPacketRateMax, peerBitrateMax } = run;
   figures.note('added delay p50 at half load', 'ms', delayP50Us / 1e3);
   figures.note('added delay p99 at half load', 'ms', delayP99Us / 1e3);
   figures.note('packets lost at half load', 'packets', lost);
+  figures.note('limit of one peer (R09), packets', 'a second', peerPacketRateMax);
+  figures.note('limit of one peer (R09), bits', 'Gbit/s', peerBitrateMax / 1e9);
 }
 
 async function measureJoins() {

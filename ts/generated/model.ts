@@ -1205,6 +1205,18 @@ export type WorkerSettings = {
   dtlsCertificateFile?: string;
   /** PEM file with the private key of `dtlsCertificateFile`. */
   dtlsPrivateKeyFile?: string;
+  /**
+   * Media packets per second that each peer may send, RTCP included; 0 for no limit. Default: 10000.
+   *
+   * What exceeds it is dropped and counted, so that one peer cannot take the worker from others.
+   */
+  peerPacketRateMax?: number;
+  /**
+   * Bits per second that each peer may send in media packets, RTCP included; 0 for no limit. Default: 100000000.
+   *
+   * What exceeds it is dropped and counted.
+   */
+  peerBitrateMax?: number;
 };
 
 /** Options of `worker.updateSettings()`; what is absent stays as it is. */

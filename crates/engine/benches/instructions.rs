@@ -15,6 +15,7 @@ use millrace_testkit::fan_out::{FanOut, Media, viewer_ssrc};
 use millrace_testkit::{Candidate, Peer, PeerConfig, ServerParameters};
 use millrace_transport::dtls::{LocalCertificate, PeerFingerprints};
 use millrace_transport::ice::IceCredentials;
+use millrace_transport::webrtc::IntakeLimits;
 use millrace_transport::{Protocol, Received, SocketId, SrtpProfile, Tuple, WebRtcConfig, WebRtcTransport};
 
 use world::{Call, Viewers};
@@ -158,9 +159,11 @@ impl Arrived {
             consent_timeout: None,
             certificate: certificate.clone(),
             srtp_sha1_32: false,
+            // At work, and wider than what is sent here.
+            intake: IntakeLimits { packets_per_second: 1_000_000, bits_per_second: 12_000_000_000 },
             wall_clock: clock,
         };
-        let mut transport = WebRtcTransport::new(config);
+        let mut transport = WebRtcTransport::new(config, now);
         let theirs = PeerFingerprints::new(vec![peer.fingerprint()]).expect("one fingerprint");
         transport.connect(theirs, None, now).expect("a new transport");
         let fingerprints = PeerFingerprints::new(certificate.fingerprints().to_vec()).expect("some fingerprints");

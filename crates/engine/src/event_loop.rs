@@ -18,7 +18,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::{JoinHandle, LocalSet, spawn_local, yield_now};
 
 use crate::outbox::Outbox;
-use crate::plane::{Plane, SocketHandle};
+use crate::plane::{Attended, Plane, SocketHandle};
 use crate::worker::panic_text;
 
 /// How long a watcher waits after its socket failed.
@@ -133,24 +133,25 @@ async fn wait_until(deadline: Option<Instant>) {
 
 /// Waits for a socket and lets the plane attend to it, until it is closed or fails.
 async fn watch(shared: Rc<Shared>, id: SocketId, socket: SocketHandle) {
+    until_gone(async || {
+        let ready = socket.ready().await;
+        let attended = shared.attend(|plane| match ready {
+            Ok(ready) => plane.attend_socket(id, &socket, ready, Instant::now()),
+            Err(_) => plane.socket_failed(id, &socket, Instant::now()),
+        });
+        attended.unwrap_or(Attended::Gone)
+    })
+    .await;
+}
+
+async fn until_gone(mut attend: impl AsyncFnMut() -> Attended) {
     loop {
-        match socket.ready().await {
-            Ok(ready) => {
-                let open = shared.attend(|plane| plane.attend_socket(id, &socket, ready, Instant::now()));
-                if open != Some(true) {
-                    return;
-                }
-                // Other sockets, requests and timers get their turn after each bounded read.
-                yield_now().await;
-            }
-            Err(_) => {
-                let open = shared.attend(|plane| plane.socket_failed(id, &socket, Instant::now()));
-                if open != Some(true) {
-                    return;
-                }
-                // Such as no descriptor left for a new connection: it may pass, and must not spin.
-                tokio::time::sleep(SOCKET_ERROR_PAUSE).await;
-            }
+        match attend().await {
+            // Other sockets, requests and timers get their turn after each bounded read.
+            Attended::GoesOn => yield_now().await,
+            // Such as no descriptor left for a new connection, or an interface that is down.
+            Attended::Failed => tokio::time::sleep(SOCKET_ERROR_PAUSE).await,
+            Attended::Gone => return,
         }
     }
 }
@@ -209,5 +210,17 @@ mod tests {
         let settings = millrace_model::parse::<WorkerSettings>("{}").unwrap().into_checked().unwrap();
         let certificate = LocalCertificate::generate().unwrap();
         Plane::new(settings, certificate, Arc::new(Outbox::new(|| {})), Instant::now())
+    }
+
+    #[tokio::test]
+    async fn a_socket_that_fails_again_and_again_is_tried_ten_times_a_second() {
+        let started = Instant::now();
+        let mut tries = 0;
+        until_gone(async || {
+            tries += 1;
+            if tries == 4 { Attended::Gone } else { Attended::Failed }
+        })
+        .await;
+        assert!(started.elapsed() >= 3 * SOCKET_ERROR_PAUSE);
     }
 }

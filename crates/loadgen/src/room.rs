@@ -12,6 +12,13 @@ use crate::peer::Offer;
 use crate::publisher::{OPUS, RTX_SSRC_OFFSET, TRANSPORT_CC_ID, VP8, VP8_RTX};
 use crate::viewer::StreamSpec;
 
+/// Media packets a second that our server takes from one peer (case R09): above what any publisher here sends, so that
+/// the limit is at work and cuts nothing.
+pub(crate) const PEER_PACKET_RATE_MAX: u32 = 1_000_000;
+
+/// Bits a second that it takes from one peer.
+pub(crate) const PEER_BITRATE_MAX: u64 = 12_000_000_000;
+
 /// A worker with one router and one shared port.
 pub(crate) struct Room {
     pub(crate) server: ServerProcess,
@@ -39,7 +46,7 @@ impl Room {
 
     /// Opens a router on a worker that was told nothing yet.
     pub(crate) fn on(mut server: ServerProcess) -> io::Result<Self> {
-        server.write(&json!({}))?;
+        server.write(&json!({ "peerPacketRateMax": PEER_PACKET_RATE_MAX, "peerBitrateMax": PEER_BITRATE_MAX }))?;
         let mut room = Self {
             server,
             identity: Identity::new(),

@@ -61,8 +61,10 @@ counters! {
     socket_errors,
     /// TCP connections accepted.
     tcp_connections_accepted,
-    /// TCP connections closed at once because the worker has as many as it may.
+    /// TCP connections closed at once because the worker has as many as it may, all of them validated.
     tcp_connections_refused,
+    /// TCP connections closed before a valid ICE check, because further ones came from a crowded address or network.
+    tcp_connections_evicted,
     /// TCP connections closed because no valid ICE check came in time.
     tcp_connections_closed_idle,
     /// TCP connections closed because what came was not framed packets (RFC 4571).
@@ -81,6 +83,8 @@ counters! {
     srtp_packets_dropped_replayed,
     /// SRTP and SRTCP packets dropped because their sender uses too many SSRCs.
     srtp_packets_dropped_too_many_sources,
+    /// SRTP and SRTCP packets dropped unopened because their peer sends more packets or bytes than it may.
+    srtp_packets_dropped_over_limit,
     /// RTP packets that waited in the outgoing queue because a socket was full.
     outgoing_packets_delayed,
     /// Audio packets dropped because the outgoing queue was full.

@@ -8,12 +8,23 @@ use ts_rs::TS;
 use crate::error::ModelError;
 use crate::id::{RouterId, WebRtcServerId};
 use crate::listen::{TransportPortRange, checked_port_range};
+use crate::transport::BITRATE_MAX;
 
 /// Lowest port of listeners that name none.
 pub const RTC_MIN_PORT_DEFAULT: u16 = 10_000;
 
 /// Highest port of listeners that name none.
 pub const RTC_MAX_PORT_DEFAULT: u16 = 59_999;
+
+/// Media packets per second that one peer may send.
+///
+/// A browser that shares a screen in 4K at 30 Mbit/s sends 3,000. What exceeds it is dropped unopened and counted as
+/// `srtp_packets_dropped_over_limit`.
+pub const PEER_PACKET_RATE_MAX_DEFAULT: u64 = 10_000;
+
+/// Bits per second that one peer may send in media packets: as many as `PEER_PACKET_RATE_MAX_DEFAULT` of 1,250 bytes
+/// have. What exceeds it is dropped in the same way.
+pub const PEER_BITRATE_MAX_DEFAULT: u64 = 100_000_000;
 
 /// How much a worker logs; each level includes the ones below it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]
@@ -89,6 +100,16 @@ pub struct WorkerSettings {
     /// PEM file with the private key of `dtlsCertificateFile`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dtls_private_key_file: Option<String>,
+    /// Media packets per second that each peer may send, RTCP included; 0 for no limit. Default: 10000.
+    ///
+    /// What exceeds it is dropped and counted, so that one peer cannot take the worker from others.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub peer_packet_rate_max: Option<u32>,
+    /// Bits per second that each peer may send in media packets, RTCP included; 0 for no limit. Default: 100000000.
+    ///
+    /// What exceeds it is dropped and counted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub peer_bitrate_max: Option<u64>,
 }
 
 /// Options of `worker.updateSettings()`; what is absent stays as it is.
@@ -115,6 +136,10 @@ pub struct CheckedWorkerSettings {
     pub rtc_ports: TransportPortRange,
     /// Certificate to use; `None` makes a new one.
     pub dtls_files: Option<DtlsFiles>,
+    /// Media packets per second that each peer may send; 0 for no limit.
+    pub peer_packet_rate_max: u64,
+    /// Bits per second that each peer may send in media packets; 0 for no limit.
+    pub peer_bitrate_max: u64,
 }
 
 /// A DTLS certificate and its key, as PEM files.
@@ -127,7 +152,7 @@ pub struct DtlsFiles {
 }
 
 impl WorkerSettings {
-    /// Checks the ports and that certificate and key come together.
+    /// Checks the ports, the limits of peers, and that certificate and key come together.
     ///
     /// # Errors
     /// [`ModelError::Invalid`] that names the setting.
@@ -148,11 +173,18 @@ impl WorkerSettings {
             min: self.rtc_min_port.unwrap_or(RTC_MIN_PORT_DEFAULT),
             max: self.rtc_max_port.unwrap_or(RTC_MAX_PORT_DEFAULT),
         };
+        let peer_bitrate_max = self.peer_bitrate_max.unwrap_or(PEER_BITRATE_MAX_DEFAULT);
+        if peer_bitrate_max > BITRATE_MAX {
+            let reason = format!("{peer_bitrate_max} bit/s is above {BITRATE_MAX}");
+            return Err(ModelError::invalid("peerBitrateMax", reason));
+        }
         Ok(CheckedWorkerSettings {
             log_level: self.log_level.unwrap_or_default(),
             log_tags: self.log_tags.unwrap_or_default(),
             rtc_ports: checked_port_range("rtcMinPort", ports)?,
             dtls_files,
+            peer_packet_rate_max: self.peer_packet_rate_max.map_or(PEER_PACKET_RATE_MAX_DEFAULT, u64::from),
+            peer_bitrate_max,
         })
     }
 }
@@ -232,6 +264,7 @@ mod tests {
         assert_eq!(settings.log_level, WorkerLogLevel::Error);
         assert_eq!(settings.rtc_ports, TransportPortRange { min: 10_000, max: 59_999 });
         assert_eq!(settings.dtls_files, None);
+        assert_eq!((settings.peer_packet_rate_max, settings.peer_bitrate_max), (10_000, 100_000_000));
     }
 
     #[test]
@@ -245,6 +278,8 @@ mod tests {
             (r#"{"dtlsCertificateFile":"/x"}"#, "dtlsPrivateKeyFile"),
             (r#"{"dtlsPrivateKeyFile":"/x"}"#, "dtlsCertificateFile"),
             (r#"{"dtlsPrivateKeyFile":7}"#, "dtlsPrivateKeyFile"),
+            (r#"{"peerPacketRateMax":-1}"#, "peerPacketRateMax"),
+            (r#"{"peerBitrateMax":9007199254740992}"#, "peerBitrateMax"),
         ] {
             let error = checked(json).unwrap_err();
             assert!(matches!(&error, ModelError::Invalid { path: found, .. } if found == path), "{json}: {error}");

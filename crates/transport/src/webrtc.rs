@@ -5,6 +5,7 @@
 //! packet sealed with them reaches the router. Whatever comes out of that order is counted and dropped.
 
 mod association;
+mod intake;
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -13,6 +14,7 @@ use millrace_model::{Counters, WallClock};
 use millrace_packet::{DATAGRAM_BYTES_MAX, OutgoingStreamId, PacketMut, PacketRef, Rewrite};
 
 use self::association::{Association, Outcome, Srtp};
+use self::intake::Intake;
 use crate::demux::DatagramKind;
 use crate::dtls::{DtlsSettings, LocalCertificate, PeerFingerprints, Role};
 use crate::ice::{IceCredentials, IceEvent, IceLite, IceState};
@@ -21,6 +23,7 @@ use crate::srtp::{SrtpError, SrtpInbound};
 use crate::tuple::{SocketId, Transmit, Tuple};
 
 pub use self::association::{DtlsState, EARLY_DATAGRAMS_MAX};
+pub use self::intake::IntakeLimits;
 
 /// What a transport is made of.
 #[derive(Clone, Debug)]
@@ -33,6 +36,8 @@ pub struct WebRtcConfig {
     pub certificate: LocalCertificate,
     /// Accepts `SRTP_AES128_CM_HMAC_SHA1_32` where the peer offers nothing better. Off unless the application asks.
     pub srtp_sha1_32: bool,
+    /// How much the peer may send.
+    pub intake: IntakeLimits,
     /// Gives outgoing abs-send-time extensions their time.
     pub wall_clock: WallClock,
 }
@@ -74,6 +79,7 @@ pub struct WebRtcTransport {
     association: Association,
     /// There only while DTLS is connected.
     srtp: Option<Srtp>,
+    intake: Intake,
     queue: OutgoingQueue,
     certificate: LocalCertificate,
     srtp_sha1_32: bool,
@@ -84,12 +90,13 @@ pub struct WebRtcTransport {
 
 impl WebRtcTransport {
     /// Makes a transport that waits for checks and for `connect`.
-    pub fn new(config: WebRtcConfig) -> Self {
+    pub fn new(config: WebRtcConfig, now: Instant) -> Self {
         Self {
             ice: IceLite::new(&config.ice, config.consent_timeout),
             ice_parameters: config.ice,
             association: Association::new(),
             srtp: None,
+            intake: Intake::new(config.intake, now),
             queue: OutgoingQueue::new(config.wall_clock),
             certificate: config.certificate,
             srtp_sha1_32: config.srtp_sha1_32,
@@ -164,6 +171,8 @@ impl WebRtcTransport {
             DatagramKind::Stun => self.handle_stun(tuple, bytes, now),
             _ if !self.ice.is_validated(tuple) => self.counters.datagrams_dropped_unvalidated += 1,
             DatagramKind::Dtls => self.handle_dtls(bytes, now),
+            // Before it costs a decryption and a fan-out.
+            _ if !self.intake.has_room(now) => self.counters.srtp_packets_dropped_over_limit += 1,
             DatagramKind::Rtp => return self.open_rtp(packet),
             DatagramKind::Rtcp => return self.open_rtcp(packet),
         }
@@ -290,8 +299,12 @@ impl WebRtcTransport {
             self.counters.srtp_packets_dropped_without_keys += 1;
             return None;
         };
+        let len = packet.bytes().len();
         match open(&mut srtp.inbound, &mut packet) {
-            Ok(()) => Some(packet),
+            Ok(()) => {
+                self.intake.charge(len);
+                Some(packet)
+            }
             Err(error) => {
                 error.count_received(&mut self.counters);
                 None

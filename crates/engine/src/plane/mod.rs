@@ -1,6 +1,7 @@
 //! A worker's whole state and what may be done to it: the media plane on one thread.
 
 mod candidates;
+mod crowds;
 mod events;
 mod fanout;
 mod listen;
@@ -30,6 +31,7 @@ use millrace_packet::{PacketMut, PacketPool};
 use millrace_router::{ConsumerIndex, ProducerIndex, RouterEvent};
 use millrace_transport::SocketId;
 use millrace_transport::dtls::LocalCertificate;
+use millrace_transport::webrtc::IntakeLimits;
 use rustc_hash::FxHashMap;
 use slab::Slab;
 
@@ -38,7 +40,7 @@ use crate::message::Message;
 use crate::outbox::Outbox;
 use crate::random::Random;
 
-pub(crate) use sockets::SocketHandle;
+pub(crate) use sockets::{Attended, SocketHandle};
 
 use sockets::{Changes, Sockets};
 
@@ -56,10 +58,32 @@ const PACKETS_MAX: usize = 262_144;
 /// Transports of one worker at most. One more is refused.
 const TRANSPORTS_MAX: usize = 65_536;
 
+/// Producers of one worker at most. One more is refused.
+const PRODUCERS_MAX: usize = 65_536;
+
+/// Consumers of one worker at most: about 1 GB natively. One more is refused, long before the machine has no memory for
+/// those that are there.
+const CONSUMERS_MAX: usize = 262_144;
+
+/// How many objects a worker takes on before it refuses new ones.
+#[derive(Clone, Copy, Debug)]
+struct ObjectLimits {
+    transports: usize,
+    producers: usize,
+    consumers: usize,
+}
+
+impl ObjectLimits {
+    const DEFAULT: Self = Self { transports: TRANSPORTS_MAX, producers: PRODUCERS_MAX, consumers: CONSUMERS_MAX };
+}
+
 /// Everything that a worker has.
 pub(crate) struct Plane {
     certificate: LocalCertificate,
     rtc_ports: TransportPortRange,
+    /// How much each peer may send.
+    intake: IntakeLimits,
+    limits: ObjectLimits,
     outbox: Arc<Outbox>,
     journal: Journal,
     clock: WallClock,
@@ -71,6 +95,8 @@ pub(crate) struct Plane {
     /// Packets of one TCP read, kept for its memory.
     frames: Vec<PacketMut>,
     sockets: Sockets,
+    /// Transport that is the first to send when a full socket takes datagrams again.
+    next_to_flush: usize,
     servers: BTreeMap<WebRtcServerId, Server>,
     routers: Slab<RouterEntry>,
     router_ids: FxHashMap<RouterId, usize>,
@@ -144,6 +170,11 @@ impl Plane {
         Self {
             certificate,
             rtc_ports: settings.rtc_ports,
+            intake: IntakeLimits {
+                packets_per_second: settings.peer_packet_rate_max,
+                bits_per_second: settings.peer_bitrate_max,
+            },
+            limits: ObjectLimits::DEFAULT,
             journal: Journal::new(Arc::clone(&outbox), settings.log_level, settings.log_tags, now),
             outbox,
             clock: WallClock::new(now, since_epoch),
@@ -153,6 +184,7 @@ impl Plane {
             read_buffer: TcpReadBuffer::default(),
             frames: Vec::new(),
             sockets: Sockets::new(),
+            next_to_flush: 0,
             servers: BTreeMap::new(),
             routers: Slab::new(),
             router_ids: FxHashMap::default(),

@@ -8,8 +8,9 @@ use millrace_packet::PacketMut;
 use millrace_transport::stun;
 use millrace_transport::webrtc::Received;
 use millrace_transport::{DatagramKind, Protocol, SocketId, Tuple};
+use slab::Slab;
 
-use super::sockets::{Readiness, SocketHandle, SocketOwner};
+use super::sockets::{Attended, Readiness, SocketHandle, SocketOwner};
 use super::{Plane, TimerOwner};
 
 /// Batches read from one socket before others get their turn.
@@ -19,49 +20,45 @@ const BATCHES_PER_TURN_MAX: usize = 8;
 const TCP_VALIDATION_TIME: Duration = Duration::from_secs(10);
 
 impl Plane {
-    /// Does what a socket is ready for; false when the socket is gone.
+    /// Does what a socket is ready for.
     pub(crate) fn attend_socket(
         &mut self,
         id: SocketId,
         handle: &SocketHandle,
         ready: Readiness,
         now: Instant,
-    ) -> bool {
+    ) -> Attended {
         if !self.sockets.is_open(id, handle) {
-            return false;
+            return Attended::Gone;
         }
-        let goes_on = match (handle, ready) {
-            (SocketHandle::Udp(socket), _) => {
-                self.receive_datagrams(id, socket, now);
-                true
-            }
-            (_, Readiness::Accepted(connection)) => {
-                self.accept(id, connection, now);
-                true
-            }
+        let attended = match (handle, ready) {
+            (SocketHandle::Udp(socket), _) => self.receive_datagrams(id, socket, now),
+            (_, Readiness::Accepted(connection)) => self.accept(id, connection, now),
             (SocketHandle::Connection(connection), Readiness::Readable) => self.receive_frames(id, connection, now),
-            (SocketHandle::Connection(connection), Readiness::Writable) => connection.borrow_mut().flush().is_ok(),
-            (SocketHandle::Listener(_), _) => true,
+            (SocketHandle::Connection(connection), Readiness::Writable) => {
+                of_connection(connection.borrow_mut().flush())
+            }
+            (SocketHandle::Listener(_), _) => Attended::GoesOn,
         };
-        if !goes_on {
+        if attended == Attended::Gone {
             self.close_connection(id, now);
         }
         self.finish();
-        goes_on
+        attended
     }
 
-    /// A socket could not be waited for; false when it is gone. A connection is over then, others may recover.
-    pub(crate) fn socket_failed(&mut self, id: SocketId, handle: &SocketHandle, now: Instant) -> bool {
+    /// A socket could not be waited for. A connection is over then, others may recover.
+    pub(crate) fn socket_failed(&mut self, id: SocketId, handle: &SocketHandle, now: Instant) -> Attended {
         self.counters.socket_errors += 1;
         if !self.sockets.is_open(id, handle) {
-            return false;
+            return Attended::Gone;
         }
-        let is_connection = matches!(handle, SocketHandle::Connection(_));
-        if is_connection {
-            self.close_connection(id, now);
-            self.finish();
+        if !matches!(handle, SocketHandle::Connection(_)) {
+            return Attended::Failed;
         }
-        !is_connection
+        self.close_connection(id, now);
+        self.finish();
+        Attended::Gone
     }
 
     /// A full socket takes datagrams again: first those that were sealed, then what waits in transports.
@@ -71,17 +68,20 @@ impl Plane {
         }
         self.sockets.unblock(id);
         self.flush();
-        for (index, entry) in &mut self.transports {
+        self.next_to_flush = serve_in_turn(&mut self.transports, self.next_to_flush, |index, entry| {
             if entry.core.has_waiting(id) {
                 entry.core.flush_queue(now, &mut self.sockets.slots(index, &mut self.counters));
             }
-        }
+            // Still waiting means that the socket is full again: nobody after it would get a slot.
+            !entry.core.has_waiting(id)
+        });
         self.finish();
     }
 
-    fn receive_datagrams(&mut self, id: SocketId, socket: &UdpSocket, now: Instant) {
+    fn receive_datagrams(&mut self, id: SocketId, socket: &UdpSocket, now: Instant) -> Attended {
         // Taken out while its datagrams are handled; nothing below receives from another socket.
-        let Some(mut batch) = self.batch.take() else { return };
+        let Some(mut batch) = self.batch.take() else { return Attended::GoesOn };
+        let mut attended = Attended::GoesOn;
         for _ in 0..BATCHES_PER_TURN_MAX {
             let received = socket.recv_batch(&self.pool, &mut batch);
             self.count_received(batch.report());
@@ -90,12 +90,16 @@ impl Plane {
                 self.handle_packet(&tuple, packet, now);
             }
             self.flush();
-            self.counters.socket_errors += u64::from(received.is_err());
+            if received.is_err() {
+                self.counters.socket_errors += 1;
+                attended = Attended::Failed;
+            }
             if !matches!(received, Ok(RECV_DATAGRAMS_MAX)) {
                 break;
             }
         }
         self.batch = Some(batch);
+        attended
     }
 
     /// Counts what no transport will.
@@ -152,8 +156,12 @@ impl Plane {
         self.with_router(transport.router, now, |core, fanout| core.handle_rtcp(session, compound, now, fanout));
     }
 
-    fn accept(&mut self, listener: SocketId, connection: TcpConnection, now: Instant) {
-        let Some(owner) = self.sockets.owner(listener) else { return };
+    fn accept(&mut self, listener: SocketId, connection: TcpConnection, now: Instant) -> Attended {
+        let Some(owner) = self.sockets.owner(listener) else { return Attended::GoesOn };
+        if let Some(other) = self.sockets.connection_in_the_way(connection.remote_addr().ip()) {
+            self.counters.tcp_connections_evicted += 1;
+            self.close_connection(other, now);
+        }
         match self.sockets.add_connection(connection, owner) {
             Some(id) => {
                 self.counters.tcp_connections_accepted += 1;
@@ -161,9 +169,10 @@ impl Plane {
             }
             None => self.counters.tcp_connections_refused += 1,
         }
+        Attended::GoesOn
     }
 
-    fn receive_frames(&mut self, id: SocketId, connection: &RefCell<TcpConnection>, now: Instant) -> bool {
+    fn receive_frames(&mut self, id: SocketId, connection: &RefCell<TcpConnection>, now: Instant) -> Attended {
         let mut packets = std::mem::take(&mut self.frames);
         let (tuple, received) = {
             // Given back before the packets are handled: answers leave by the same connection.
@@ -181,7 +190,7 @@ impl Plane {
             Err(TcpClosed::Framing(_)) => self.counters.tcp_connections_closed_malformed += 1,
             Err(TcpClosed::ByPeer | TcpClosed::Outside(_)) => {}
         }
-        received.is_ok()
+        of_connection(received)
     }
 
     /// Closes a connection and takes its path from its transport.
@@ -208,5 +217,50 @@ impl Plane {
     fn user_of_connection(&self, id: SocketId) -> Option<usize> {
         let remote = self.sockets.connection_remote(id)?;
         self.paths.get(&(id, remote)).copied()
+    }
+}
+
+/// A connection ends with its first error.
+fn of_connection<T, E>(result: Result<T, E>) -> Attended {
+    if result.is_ok() { Attended::GoesOn } else { Attended::Gone }
+}
+
+/// Serves entries in the order of their indexes, from `first` on and then those before it, until `serve` says that the
+/// rest cannot be served. Returns where to begin next: after the one that got the last of it, so that none is always last.
+fn serve_in_turn<T>(entries: &mut Slab<T>, first: usize, mut serve: impl FnMut(usize, &mut T) -> bool) -> usize {
+    for is_before in [false, true] {
+        for (index, entry) in entries.iter_mut().filter(|(index, _)| (*index < first) == is_before) {
+            if !serve(index, entry) {
+                return index + 1;
+            }
+        }
+    }
+    first
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn transports_share_a_socket_that_cannot_take_everything() {
+        let mut waiting: Slab<u32> = (0..10).map(|index| (index, 0)).collect();
+        waiting.remove(4);
+        let (mut first, mut served) = (0, [0; 10]);
+        for _ in 0..90 {
+            // Two more come for each; the socket takes four in all.
+            waiting.iter_mut().for_each(|(_, queue)| *queue += 2);
+            let mut room = 4;
+            first = serve_in_turn(&mut waiting, first, |index, queue| {
+                let taken = (*queue).min(room);
+                room -= taken;
+                *queue -= taken;
+                served[index] += taken;
+                *queue == 0
+            });
+        }
+        assert_eq!(served.iter().sum::<u32>(), 90 * 4);
+        assert!(served.iter().enumerate().all(|(index, served)| (index == 4) == (*served == 0)), "{served:?}");
+        assert!(served.iter().max() < Some(&80), "{served:?}");
     }
 }

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::task::Poll;
 
@@ -16,7 +16,10 @@ use millrace_transport::outgoing::SendSlots;
 use millrace_transport::{Protocol, SocketId, Tuple};
 use slab::Slab;
 
-/// TCP connections of one worker at most, validated or not. One more is closed at once and counted.
+use super::crowds::Crowds;
+
+/// TCP connections of one worker at most, validated or not. One more takes the place of one that no ICE check has
+/// validated; when all are, it is closed at once and counted.
 pub(super) const TCP_CONNECTIONS_MAX: usize = 8192;
 
 /// Who listens on a socket.
@@ -44,6 +47,17 @@ pub(crate) enum Readiness {
     Writable,
     /// A peer connected.
     Accepted(TcpConnection),
+}
+
+/// What became of a socket that was attended to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Attended {
+    /// It is to be waited for again.
+    GoesOn,
+    /// It could not be used this time: the error may pass, and must not make its watcher spin.
+    Failed,
+    /// It is closed.
+    Gone,
 }
 
 impl SocketHandle {
@@ -86,6 +100,8 @@ struct Entry {
 pub(crate) struct Sockets {
     entries: Slab<Entry>,
     connections: usize,
+    pub(super) connections_max: usize,
+    crowds: Crowds,
     batch: SendBatch,
     frame: Box<[u8; SEND_SLOT_BYTES]>,
     changes: Changes,
@@ -113,6 +129,8 @@ impl Sockets {
         Self {
             entries: Slab::new(),
             connections: 0,
+            connections_max: TCP_CONNECTIONS_MAX,
+            crowds: Crowds::default(),
             batch: SendBatch::new(SEND_SLOTS),
             frame: Box::new([0; SEND_SLOT_BYTES]),
             changes: Changes::default(),
@@ -141,13 +159,29 @@ impl Sockets {
         Ok((self.insert(SocketHandle::Listener(Rc::new(listener)), owner), local))
     }
 
+    /// The connection that has to be closed before another of `remote` is taken over.
+    pub(super) fn connection_in_the_way(&self, remote: IpAddr) -> Option<SocketId> {
+        let is_full = self.connections >= self.connections_max;
+        self.crowds.one_too_many(remote).or_else(|| self.crowds.most_crowded().filter(|_| is_full))
+    }
+
     /// Takes a connection over, unless there are too many.
     pub(super) fn add_connection(&mut self, connection: TcpConnection, owner: SocketOwner) -> Option<SocketId> {
-        if self.connections >= TCP_CONNECTIONS_MAX {
+        if self.connections >= self.connections_max {
             return None;
         }
         self.connections += 1;
-        Some(self.insert(SocketHandle::Connection(Rc::new(RefCell::new(connection))), owner))
+        let remote = connection.remote_addr().ip();
+        let id = self.insert(SocketHandle::Connection(Rc::new(RefCell::new(connection))), owner);
+        self.crowds.insert(remote, id);
+        Some(id)
+    }
+
+    /// A connection was validated or is to be closed: it gives way to no other from here on. Other sockets never do.
+    pub(super) fn leave_crowd(&mut self, id: SocketId) {
+        if let Some(remote) = self.connection_remote(id) {
+            self.crowds.remove(remote.ip(), id);
+        }
     }
 
     fn insert(&mut self, handle: SocketHandle, owner: SocketOwner) -> SocketId {
@@ -158,6 +192,7 @@ impl Sockets {
 
     /// Closes a socket; its port is free once the event loop has ended its watcher.
     pub(super) fn close(&mut self, id: SocketId) {
+        self.leave_crowd(id);
         let Some(entry) = self.entries.try_remove(id.0 as usize) else { return };
         match entry.handle {
             SocketHandle::Udp(_) => drop(self.batch.forget(SocketIndex(id.0))),

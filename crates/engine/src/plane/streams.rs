@@ -50,6 +50,9 @@ impl Plane {
         if self.producer_ids.contains_key(&id) {
             return Err(RequestError::duplicate("Producer", id));
         }
+        if self.producer_ids.len() >= self.limits.producers {
+            return Err(RequestError::Limit(format!("a worker has at most {} producers", self.limits.producers)));
+        }
         let ProducerSettings { kind, rtp_parameters: mut parameters, paused, key_frame_request_delay } = settings;
         let cname = self.cname(transport, &parameters);
         parameters.rtcp.cname = Some(cname.clone());
@@ -97,6 +100,9 @@ impl Plane {
     ) -> Result<Value, RequestError> {
         if self.consumer_ids.contains_key(&id) {
             return Err(RequestError::duplicate("Consumer", id));
+        }
+        if self.consumer_ids.len() >= self.limits.consumers {
+            return Err(RequestError::Limit(format!("a worker has at most {} consumers", self.limits.consumers)));
         }
         let (router, producer) = self.producer_at(settings.producer_id)?;
         if router != self.transports[transport].router {

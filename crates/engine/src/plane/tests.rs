@@ -8,6 +8,7 @@ use millrace_transport::stun::{Class, IntegrityKey, Writer};
 use millrace_transport::{Protocol, Tuple};
 use serde_json::{Value, json};
 
+use super::crowds::UNVALIDATED_PER_SOURCE_MAX;
 use super::sockets::Readiness;
 use super::*;
 use crate::message::Outcome;
@@ -54,6 +55,104 @@ async fn a_closed_transport_leaves_no_path_and_no_user_name() {
 }
 
 #[tokio::test]
+async fn i01_checks_with_unknown_user_names_from_10k_addresses_leave_nothing_and_get_no_answer() {
+    let mut stage = Stage::new();
+    let transport = stage.transport(TRANSPORTS[0]);
+    let call = stage.udp_tuple("192.0.2.1:7000");
+    stage.check(&transport, &call);
+    let before = stage.plane.pool.slots_held();
+    for stranger in 0..10_000_u32 {
+        let [_, a, b, c] = stranger.to_be_bytes();
+        let tuple = stage.udp_tuple(&format!("10.{a}.{b}.{c}:{}", 1024 + stranger % 50_000));
+        let unknown = Credentials { ufrag: format!("x{stranger}"), password: transport.password.clone() };
+        stage.check(&unknown, &tuple);
+    }
+    let counters = &stage.plane.counters;
+    assert_eq!(
+        (counters.datagrams_dropped_unvalidated, stage.plane.paths.len(), stage.plane.ufrags.len()),
+        (10_000, 1, 1)
+    );
+    assert_eq!((stage.answers(), stage.plane.pool.slots_held()), (1, before), "only the call's own check was answered");
+    stage.check(&transport, &call);
+    assert_eq!((stage.owner(&call), stage.answers()), (Some(TRANSPORTS[0]), 2));
+}
+
+#[tokio::test]
+async fn i12_nothing_that_a_stranger_sends_is_answered() {
+    let mut stage = Stage::new();
+    let transport = stage.transport(TRANSPORTS[0]);
+    let stranger = stage.udp_tuple("198.51.100.1:9");
+    let guess = Credentials { ufrag: transport.ufrag.clone(), password: "a guess of twenty-two chars".into() };
+    stage.check(&guess, &stranger);
+    for first in 0..=255_u8 {
+        stage.receive(&stranger, &[first; 200]);
+        stage.receive(&stranger, &[first]);
+    }
+    assert_eq!((stage.answers(), stage.plane.paths.len()), (0, 0));
+}
+
+#[tokio::test]
+async fn k12_new_work_is_refused_first_and_what_is_there_goes_on() {
+    let mut stage = Stage::new();
+    stage.plane.limits = ObjectLimits { transports: 2, producers: 1, consumers: 1 };
+    let [first, _] = TRANSPORTS.map(|id| stage.transport(id));
+    let id = |number: u32| format!("00000000-0000-4000-8000-0000000001{number:02}");
+    let third = json!({ "routerId": ROUTER, "transportId": id(0), "webRtcServerId": SERVER });
+    assert_eq!(stage.refusal("router.createWebRtcTransport", third), "ERR_LIMIT_EXCEEDED");
+    let opus = json!({ "mimeType": "audio/opus", "payloadType": 111, "clockRate": 48_000, "channels": 2 });
+    let produce = |number: u32| {
+        let parameters =
+            json!({ "codecs": [opus], "encodings": [{ "ssrc": 100 + number }], "mid": number.to_string() });
+        json!({ "transportId": TRANSPORTS[0], "producerId": id(number), "kind": "audio", "rtpParameters": parameters })
+    };
+    stage.request("transport.produce", produce(1));
+    assert_eq!(stage.refusal("transport.produce", produce(2)), "ERR_LIMIT_EXCEEDED");
+    let codec = json!({
+        "kind": "audio", "mimeType": "audio/opus", "clockRate": 48_000, "channels": 2, "preferredPayloadType": 100,
+    });
+    let consume = |number: u32| {
+        let capabilities = json!({ "codecs": [codec] });
+        json!({
+            "transportId": TRANSPORTS[1], "consumerId": id(number), "producerId": id(1), "rtpCapabilities": capabilities,
+        })
+    };
+    stage.request("transport.consume", consume(3));
+    assert_eq!(stage.refusal("transport.consume", consume(4)), "ERR_LIMIT_EXCEEDED");
+    let tuple = stage.udp_tuple("192.0.2.1:7000");
+    stage.check(&first, &tuple);
+    assert_eq!(stage.owner(&tuple), Some(TRANSPORTS[0]), "those that are there go on");
+    stage.request("transport.close", json!({ "transportId": TRANSPORTS[1] }));
+    stage.transport(TRANSPORTS[1]);
+    stage.request("transport.consume", consume(5));
+}
+
+#[tokio::test]
+async fn k12_without_a_packet_left_datagrams_are_dropped_and_counted_until_some_are_free() {
+    let mut stage = Stage::new();
+    let transport = stage.transport(TRANSPORTS[0]);
+    stage.plane.pool = PacketPool::new(2);
+    let SocketHandle::Udp(socket) = stage.sockets[0].1.clone() else { panic!("the first socket is UDP") };
+    let peer = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let held: Vec<_> = std::iter::from_fn(|| stage.plane.pool.take()).collect();
+    let (id, handle) = stage.sockets[0].clone();
+    for is_full in [true, false] {
+        peer.send_to(&check_bytes(&transport, |request| request), socket.local_addr()).unwrap();
+        while stage.plane.counters.datagrams_dropped_no_memory == 0 || !is_full && stage.plane.paths.is_empty() {
+            let ready = handle.ready().await.unwrap();
+            stage.plane.attend_socket(id, &handle, ready, stage.now);
+        }
+        assert_eq!(
+            (stage.plane.counters.datagrams_dropped_no_memory, stage.plane.paths.len()),
+            (1, usize::from(!is_full))
+        );
+        if is_full {
+            assert_eq!(held.len(), 2);
+            stage.plane.pool = PacketPool::new(2);
+        }
+    }
+}
+
+#[tokio::test]
 async fn i13_a_connection_whose_path_was_evicted_is_closed_so_that_one_peer_cannot_hold_them_all() {
     let mut stage = Stage::new();
     let transport = stage.transport(TRANSPORTS[0]);
@@ -86,6 +185,55 @@ async fn i13_a_connection_without_a_valid_check_in_time_is_closed_and_one_with_i
 }
 
 #[tokio::test]
+async fn i13_one_address_has_a_bounded_number_of_silent_connections_and_the_oldest_goes() {
+    let mut stage = Stage::new();
+    let transport = stage.transport(TRANSPORTS[0]);
+    let (_validated, call) = stage.connect().await;
+    stage.check(&transport, &call);
+    let mut silent = Vec::new();
+    for _ in 0..UNVALIDATED_PER_SOURCE_MAX + 3 {
+        silent.push(stage.connect().await);
+    }
+    assert_eq!(stage.connections(), 1 + UNVALIDATED_PER_SOURCE_MAX);
+    assert_eq!(stage.plane.counters.tcp_connections_evicted, 3);
+    let is_open = silent.iter().map(|(_, tuple)| stage.plane.sockets.connection_remote(tuple.socket));
+    assert!(is_open.skip(3).all(|remote| remote.is_some()), "those that came last stay");
+    assert_eq!(stage.owner(&call), Some(TRANSPORTS[0]), "a call never gives way");
+}
+
+#[tokio::test]
+async fn i13_silent_connections_of_one_address_do_not_lock_out_another() {
+    let mut stage = Stage::new();
+    stage.plane.sockets.connections_max = 20;
+    let transport = stage.transport(TRANSPORTS[0]);
+    let mut attackers = Vec::new();
+    for _ in 0..40 {
+        attackers.push(stage.connect_from("127.0.0.2").await);
+    }
+    let (_peer, path) = stage.connect_from("127.0.0.3").await;
+    for _ in 0..40 {
+        attackers.push(stage.connect_from("127.0.0.2").await);
+    }
+    stage.check(&transport, &path);
+    assert_eq!(stage.owner(&path), Some(TRANSPORTS[0]), "its check comes late, and still in time");
+    assert_eq!((stage.connections(), stage.plane.counters.tcp_connections_refused), (20, 0));
+}
+
+#[tokio::test]
+async fn i13_when_every_connection_is_validated_a_further_one_is_refused() {
+    let mut stage = Stage::new();
+    stage.plane.sockets.connections_max = 3;
+    let transport = stage.transport(TRANSPORTS[0]);
+    let _peers = stage.connect_and_validate(3, &transport).await;
+    let (listener, handle) = stage.sockets[1].clone();
+    let SocketHandle::Listener(socket) = &handle else { panic!("the second socket listens") };
+    let _late = TcpStream::connect(socket.local_addr()).unwrap();
+    let ready = handle.ready().await.unwrap();
+    stage.plane.attend_socket(listener, &handle, ready, stage.now);
+    assert_eq!((stage.connections(), stage.plane.counters.tcp_connections_refused), (3, 1));
+}
+
+#[tokio::test]
 async fn a_watcher_of_a_closed_socket_does_not_act_for_the_one_that_got_its_number() {
     let mut stage = Stage::new();
     let old = stage.sockets.clone();
@@ -94,9 +242,9 @@ async fn a_watcher_of_a_closed_socket_does_not_act_for_the_one_that_got_its_numb
     let id = stage.sockets[0].0;
     let (_, stale) = old.into_iter().find(|(old, _)| *old == id).unwrap();
     let current = stage.sockets[0].1.clone();
-    assert!(!stage.plane.attend_socket(id, &stale, Readiness::Readable, stage.now));
-    assert!(!stage.plane.socket_failed(id, &stale, stage.now));
-    assert!(stage.plane.attend_socket(id, &current, Readiness::Readable, stage.now));
+    assert_eq!(stage.plane.attend_socket(id, &stale, Readiness::Readable, stage.now), Attended::Gone);
+    assert_eq!(stage.plane.socket_failed(id, &stale, stage.now), Attended::Gone);
+    assert_eq!(stage.plane.attend_socket(id, &current, Readiness::Readable, stage.now), Attended::GoesOn);
 }
 
 #[tokio::test]
@@ -200,9 +348,15 @@ impl Stage {
 
     /// Opens a TCP connection and lets the plane have it.
     async fn connect(&mut self) -> (TcpStream, Tuple) {
+        self.connect_from("127.0.0.1").await
+    }
+
+    async fn connect_from(&mut self, ip: &str) -> (TcpStream, Tuple) {
         let (listener, handle) = self.sockets[1].clone();
         let SocketHandle::Listener(socket) = &handle else { panic!("the second socket listens") };
-        let peer = TcpStream::connect(socket.local_addr()).unwrap();
+        let peer = tokio::net::TcpSocket::new_v4().unwrap();
+        peer.bind(SocketAddr::new(ip.parse().unwrap(), 0)).unwrap();
+        let peer = peer.connect(socket.local_addr()).await.unwrap().into_std().unwrap();
         let ready = handle.ready().await.unwrap();
         self.plane.attend_socket(listener, &handle, ready, self.now);
         let (socket, _) = self.plane.take_socket_changes().opened.pop().unwrap();
@@ -243,11 +397,29 @@ impl Stage {
     }
 
     fn receive_check(&mut self, credentials: &Credentials, tuple: &Tuple, finish: impl Fn(Writer) -> Writer) {
-        let request = Writer::new(Class::Request, [7; 12]).username(&format!("{}:peer", credentials.ufrag)).priority(1);
-        let bytes = finish(request.ice_controlling(1)).finish(&IntegrityKey::new(&credentials.password));
+        self.receive(tuple, &check_bytes(credentials, finish));
+    }
+
+    /// A datagram comes over `tuple`.
+    fn receive(&mut self, tuple: &Tuple, bytes: &[u8]) {
         let mut packet = self.plane.pool.take().unwrap();
-        packet.fill(&bytes);
+        packet.fill(bytes);
         self.plane.handle_packet(tuple, packet, self.now);
+    }
+
+    /// Datagrams that all transports sent.
+    fn answers(&self) -> u64 {
+        self.plane.transports.iter().map(|(_, entry)| entry.core.counters().datagrams_sent).sum()
+    }
+
+    /// The code with which a request is refused.
+    fn refusal(&mut self, method: &str, parameters: Value) -> &'static str {
+        let mut request = json!({ "id": 1, "method": method });
+        request.as_object_mut().unwrap().extend(parameters.as_object().unwrap().clone());
+        let reply = self.plane.serve(&request.to_string(), self.now);
+        self.plane.say(None);
+        let Some(Message::Reply { outcome: Outcome::Error(error), .. }) = reply else { panic!("{method}: {reply:?}") };
+        error.code
     }
 
     fn owner(&self, tuple: &Tuple) -> Option<&'static str> {
@@ -260,4 +432,10 @@ impl Stage {
         let server = millrace_model::parse::<WebRtcServerId>(&json!(SERVER).to_string()).unwrap();
         self.plane.sockets.connections_of(sockets::SocketOwner::Server(server)).len()
     }
+}
+
+/// A valid check with what `finish` adds.
+fn check_bytes(credentials: &Credentials, finish: impl Fn(Writer) -> Writer) -> Vec<u8> {
+    let request = Writer::new(Class::Request, [7; 12]).username(&format!("{}:peer", credentials.ufrag)).priority(1);
+    finish(request.ice_controlling(1)).finish(&IntegrityKey::new(&credentials.password))
 }

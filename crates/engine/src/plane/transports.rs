@@ -20,7 +20,7 @@ use super::events::Told;
 use super::listen::{Listener, protocol};
 use super::sockets::SocketOwner;
 use super::traffic::TrafficMeter;
-use super::{Plane, TRANSPORTS_MAX, TimerOwner, candidates};
+use super::{Plane, TimerOwner, candidates};
 use crate::error::RequestError;
 
 /// A transport with its place in the worker.
@@ -58,8 +58,8 @@ impl Plane {
         if self.transport_ids.contains_key(&id) {
             return Err(RequestError::duplicate("Transport", id));
         }
-        if self.transports.len() >= TRANSPORTS_MAX {
-            return Err(RequestError::Limit(format!("a worker has at most {TRANSPORTS_MAX} transports")));
+        if self.transports.len() >= self.limits.transports {
+            return Err(RequestError::Limit(format!("a worker has at most {} transports", self.limits.transports)));
         }
         let index = self.transports.vacant_key();
         let (server, listeners) = self.place(&settings.listen, index)?;
@@ -67,15 +67,17 @@ impl Plane {
         let candidates = self.candidates(&settings.listen, &listeners, preference);
         let credentials = self.random.ice_credentials();
         self.ufrags.insert(credentials.ufrag.clone().into_bytes(), index);
+        let config = WebRtcConfig {
+            ice: credentials,
+            consent_timeout: settings.ice_consent_timeout,
+            certificate: self.certificate.clone(),
+            srtp_sha1_32: false,
+            intake: self.intake,
+            wall_clock: self.clock,
+        };
         let entry = TransportEntry {
             id,
-            core: WebRtcTransport::new(WebRtcConfig {
-                ice: credentials,
-                consent_timeout: settings.ice_consent_timeout,
-                certificate: self.certificate.clone(),
-                srtp_sha1_32: false,
-                wall_clock: self.clock,
-            }),
+            core: WebRtcTransport::new(config, now),
             router,
             session: self.open_session(router, index),
             server,
@@ -312,6 +314,7 @@ impl Plane {
 
     /// Gives a path to the transport whose peer validated it last.
     fn add_path(&mut self, index: usize, tuple: &Tuple) {
+        self.sockets.leave_crowd(tuple.socket);
         let previous = self.paths.insert((tuple.socket, tuple.remote), index).filter(|previous| *previous != index);
         if let Some(entry) = previous.and_then(|previous| self.transports.get_mut(previous)) {
             entry.core.yield_tuple(tuple);

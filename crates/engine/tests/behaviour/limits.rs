@@ -7,7 +7,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use millrace_testkit::OpusSource;
 use serde_json::{Value, json};
 
-use crate::harness::{OPUS, Stage, microphone, tcp, udp};
+use crate::harness::{InProcess, OPUS, Stage, microphone, tcp, udp};
 
 #[test]
 fn k10_a_used_up_port_range_is_an_error_and_closing_frees_every_port() {
@@ -96,6 +96,28 @@ fn i13_a_connection_whose_frames_are_too_long_is_closed_and_others_stay() {
     stage.counted(None, "tcp_connections_closed_malformed", 1);
     stage.publish(publisher, &[OpusSource::new(11, OPUS).packet()]);
     stage.hear(viewer, &parameters, 1);
+}
+
+#[test]
+fn r09_a_peer_that_sends_more_than_it_may_is_cut_and_another_call_keeps_every_packet() {
+    let mut stage = Stage::on(InProcess::start(&json!({ "peerPacketRateMax": 100, "peerBitrateMax": 1_000_000 })));
+    let calls = [(); 2].map(|()| {
+        let room = stage.room();
+        let [publisher, viewer] = [(); 2].map(|()| stage.join(&room));
+        let producer = stage.produce(publisher, &microphone(11));
+        let (_, parameters) = stage.consume(viewer, &room, &producer);
+        (publisher, viewer, parameters, OpusSource::new(11, OPUS))
+    });
+    let [(flooder, .., mut flood), (publisher, viewer, parameters, mut source)] = calls;
+    for _ in 0..20 {
+        let packets: Vec<_> = (0..100).map(|_| flood.packet()).collect();
+        stage.publish(flooder, &packets);
+        stage.publish(publisher, &[source.packet()]);
+        stage.hear(viewer, &parameters, 1);
+    }
+    let [flooder, publisher] = [flooder, publisher].map(|guest| stage.transport(guest));
+    stage.counted(Some(&flooder), "srtp_packets_dropped_over_limit", 500);
+    assert_eq!(stage.counter(Some(&publisher), "srtp_packets_dropped_over_limit"), 0);
 }
 
 #[test]

@@ -1,12 +1,15 @@
 //! Ways to a transport: ports of its own or shared, IPv4 and IPv6, UDP and TCP, and what happens when they change.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, UdpSocket};
 
 use millrace_testkit::{Candidate, OpusSource};
 use millrace_transport::Protocol;
 use serde_json::{Value, json};
 
-use crate::harness::{GuestId, OPUS, Room, Stage, credentials, microphone, payload_of, server_parameters, tcp, udp};
+use crate::harness::{
+    GuestId, InProcess, OPUS, Room, Stage, camera, credentials, microphone, payload_of, server_parameters, tcp, udp,
+    video_stream,
+};
 
 #[test]
 fn media_flows_over_a_transports_own_udp_port() {
@@ -150,6 +153,56 @@ fn d01_a_client_hello_from_another_address_gets_no_answer_and_the_call_goes_on()
     assert!(stranger.set_nonblocking(true).is_ok() && stranger.recv(&mut [0; 9]).is_err());
     call.stage.publish(call.publisher, &[source.packet()]);
     call.stage.hear(call.viewer, &parameters, 1);
+}
+
+#[test]
+fn d12_oversized_datagrams_of_every_kind_are_dropped_and_the_call_goes_on() {
+    let mut call = Call::by(json!({ "listenInfos": [udp("127.0.0.1")] }));
+    let (_, parameters, mut source) = call.produce_and_consume();
+    let socket = &call.stage.guest(call.publisher).socket;
+    let path = socket.peer.path().unwrap().address;
+    let validated = UdpSocket::from(socket.sockets().next().unwrap().try_clone_to_owned().unwrap());
+    let stranger = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let mut sent = 0;
+    for len in [1_501, 2_001, 65_507] {
+        // STUN, DTLS, RTP, RTCP.
+        for head in [[0, 1], [22, 254], [0x80, 96], [0x80, 200]] {
+            let mut bytes = vec![0; len];
+            bytes[..2].copy_from_slice(&head);
+            for from in [&validated, &stranger] {
+                from.send_to(&bytes, path).unwrap();
+                sent += 1;
+            }
+        }
+    }
+    call.stage.counted(None, "datagrams_dropped_unknown", sent);
+    call.stage.publish(call.publisher, &[source.packet()]);
+    call.stage.hear(call.viewer, &parameters, 1);
+}
+
+#[test]
+fn k07_a_viewer_that_does_not_read_over_tcp_loses_its_frames_and_others_lose_none() {
+    let mut stage = Stage::on(InProcess::start(&json!({ "peerPacketRateMax": 0, "peerBitrateMax": 0 })));
+    let server = stage.server(json!([udp("127.0.0.1"), tcp("127.0.0.1")]));
+    let room = stage.room();
+    let over_udp = json!({ "webRtcServerId": server, "enableTcp": false });
+    let [publisher, viewer] = [(); 2].map(|()| stage.join_by(&room, over_udp.clone()));
+    let slow = stage.join_by(&room, json!({ "webRtcServerId": server, "enableUdp": false }));
+    let producer = stage.produce(publisher, &camera(21));
+    let (_, parameters) = stage.consume(viewer, &room, &producer);
+    stage.consume(slow, &room, &producer);
+    let mut source = video_stream(21);
+    stage.guest(slow).socket.is_cut_off = true;
+    let mut heard = 0;
+    while stage.counter(None, "tcp_frames_dropped") == 0 {
+        let picture = source.key_frame(50);
+        stage.publish(publisher, &picture);
+        heard += stage.hear(viewer, &parameters, picture.len()).len();
+        assert!(heard < 100_000, "a frame must be dropped some time");
+    }
+    let picture = source.key_frame(50);
+    stage.publish(publisher, &picture);
+    stage.hear(viewer, &parameters, picture.len());
 }
 
 #[test]

@@ -10,7 +10,7 @@ use millrace_testkit::{Candidate, Peer, PeerConfig, PeerTransmit, ServerParamete
 use millrace_transport::dtls::{LocalCertificate, PeerFingerprints};
 use millrace_transport::ice::IceCredentials;
 use millrace_transport::stun::{Class, IntegrityKey, Writer};
-use millrace_transport::webrtc::DtlsState;
+use millrace_transport::webrtc::{DtlsState, IntakeLimits};
 use millrace_transport::{
     Protocol, Received, SocketId, SrtpProfile, TransportEvent, Tuple, WebRtcConfig, WebRtcTransport,
 };
@@ -67,6 +67,8 @@ impl Life {
             consent_timeout: Some(Duration::from_secs(30)),
             certificate: certificate().clone(),
             srtp_sha1_32: false,
+            // So little that scripts reach it.
+            intake: IntakeLimits { packets_per_second: 1_000, bits_per_second: 1_000_000 },
             wall_clock: WallClock::new(now, Duration::ZERO),
         };
         let local = address(PEER_PORT);
@@ -77,7 +79,7 @@ impl Life {
             fingerprints: PeerFingerprints::new(certificate().fingerprints().to_vec()).expect("there is one"),
         };
         peer.connect(server, now);
-        let transport = WebRtcTransport::new(config);
+        let transport = WebRtcTransport::new(config, now);
         let pool = PacketPool::new(8);
         Self { transport, peer, pool, now, trusted: Vec::new(), must_stay: false, restarts: 0 }
     }

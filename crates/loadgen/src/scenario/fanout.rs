@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Cores;
 use crate::call::{Call, CallSetup};
+use crate::room::{PEER_BITRATE_MAX, PEER_PACKET_RATE_MAX};
 
 /// Without any progress for so long, packets of a burst are taken as lost and the next burst is sent.
 ///
@@ -55,6 +56,10 @@ pub(crate) struct Figures {
     delay_max_us: f64,
     /// Datagrams in one message to the kernel, on average; our server only.
     datagrams_per_message: Option<f64>,
+    /// Media packets a second that our server took from one peer at most.
+    peer_packet_rate_max: u32,
+    /// Bits a second that it took from one peer at most.
+    peer_bitrate_max: u64,
 }
 
 impl Fanout {
@@ -98,6 +103,8 @@ impl Fanout {
             delay_p99_us: tally.delay_us(0.99),
             delay_max_us: tally.delay_us(1.0),
             datagrams_per_message: messages.map(|messages| delivered as f64 / messages.max(1) as f64),
+            peer_packet_rate_max: PEER_PACKET_RATE_MAX,
+            peer_bitrate_max: PEER_BITRATE_MAX,
         })
     }
 }

@@ -15,7 +15,7 @@ use millrace_testkit::{Datagram, Endpoint};
 use millrace_transport::dtls::{LocalCertificate, PeerFingerprints, Role};
 use millrace_transport::ice::IceCredentials;
 use millrace_transport::outgoing::{OutgoingStreamSpec, Repair};
-use millrace_transport::webrtc::DtlsState;
+use millrace_transport::webrtc::{DtlsState, IntakeLimits};
 use millrace_transport::{
     Protocol, Received, SendSlots, SocketId, TransportEvent, Tuple, WebRtcConfig, WebRtcTransport,
 };
@@ -85,13 +85,15 @@ impl Server {
         let number = self.links.len();
         let name = format!("transport{number}");
         let ice = IceCredentials { ufrag: name.clone(), password: format!("{name}-with-a-long-password") };
-        let mut transport = WebRtcTransport::new(WebRtcConfig {
+        let config = WebRtcConfig {
             ice: ice.clone(),
             consent_timeout: Some(Duration::from_secs(30)),
             certificate: self.certificate.clone(),
             srtp_sha1_32: false,
+            intake: IntakeLimits { packets_per_second: 0, bits_per_second: 0 },
             wall_clock: self.clock,
-        });
+        };
+        let mut transport = WebRtcTransport::new(config, now);
         transport.connect(PeerFingerprints::new(vec![fingerprint]).unwrap(), Some(Role::Client), now).unwrap();
         let session = self.router.add_session(SessionSetup { ssrc: 7_000 + number as u32, cname: name });
         let local = SocketAddr::from(([10, 0, 0, 1], 4_000 + number as u16));

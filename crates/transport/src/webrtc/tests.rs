@@ -4,11 +4,11 @@ mod world;
 
 use millrace_model::FingerprintAlgorithm;
 
-use self::world::{World, credentials, tuple};
+use self::world::{INTAKE, World, credentials, tuple};
 use super::*;
 use crate::dtls::{DtlsError, fingerprint_of};
 use crate::ice::TUPLES_MAX;
-use crate::srtp::{SrtpKeys, SrtpOutbound, testing};
+use crate::srtp::{RTCP_INDEX_MAX, SrtpKeys, SrtpOutbound, testing};
 
 #[test]
 fn a_peer_connects_and_packets_pass_both_ways() {
@@ -196,6 +196,131 @@ fn d12_a_datagram_longer_than_any_sender_needs_is_dropped() {
         world.deliver(&tuple(1), &[first; DATAGRAM_BYTES_MAX + 1]);
     }
     assert_eq!(world.transport.counters().datagrams_dropped_unknown, 3);
+}
+
+#[test]
+fn r09_a_peer_that_floods_is_held_to_its_limit_and_recovers() {
+    let mut world = World::connected();
+    let mut reports = SrtpOutbound::new(&world.peer.keys().client);
+    let (mut rtp, mut rtcp) = (0, 0);
+    // 50,000 a second for 0.4 s, one in ten of them RTCP.
+    for number in 0..20_000_u16 {
+        let is_rtcp = number.is_multiple_of(10);
+        let sealed = match is_rtcp {
+            true => testing::seal_rtcp(&mut reports, &testing::rtcp(5, 28)),
+            false => world.peer.seal_rtp(5, number),
+        };
+        world.deliver(&tuple(1), &sealed);
+        *(if is_rtcp { &mut rtcp } else { &mut rtp }) += world.received.drain(..).count() as u64;
+        world.now += Duration::from_micros(20);
+    }
+    let allowed = INTAKE.packets_per_second * 4 / 10;
+    assert!((allowed..=allowed + INTAKE.packets_per_second / 2).contains(&(rtp + rtcp)), "{rtp} + {rtcp}");
+    assert!((100..1_500).contains(&rtcp), "RTCP is held as well: {rtcp}");
+    assert_eq!(world.transport.counters().srtp_packets_dropped_over_limit, 20_000 - rtp - rtcp);
+    world.now += Duration::from_secs(1);
+    let mut calm = 0;
+    for number in 20_000..21_000_u16 {
+        let sealed = world.peer.seal_rtp(5, number);
+        world.deliver(&tuple(1), &sealed);
+        calm += world.received.drain(..).count();
+        world.now += Duration::from_millis(1);
+    }
+    assert_eq!(calm, 1_000, "a peer below its limit loses nothing");
+}
+
+#[test]
+fn r09_nobody_else_can_use_up_a_peers_share() {
+    let mut world = World::connected();
+    let genuine = world.peer.seal_rtp(5, 1);
+    let mut forged = genuine.clone();
+    forged.last_mut().into_iter().for_each(|byte| *byte ^= 1);
+    (0..20_000).for_each(|_| world.deliver(&tuple(1), &forged));
+    world.deliver(&tuple(1), &genuine);
+    (0..20_000).for_each(|_| world.deliver(&tuple(1), &genuine));
+    let next = world.peer.seal_rtp(5, 2);
+    world.deliver(&tuple(1), &next);
+    assert_eq!((world.received.len(), world.transport.counters().srtp_packets_dropped_over_limit), (2, 0));
+}
+
+#[test]
+fn s08_a_transport_whose_keys_are_used_up_is_closed_and_seals_nothing_more() {
+    let mut world = World::connected();
+    world.transport.srtp.as_mut().unwrap().outbound.set_rtcp_index(RTCP_INDEX_MAX);
+    let report = testing::rtcp(5, 28);
+    for sent in [1, 1, 1] {
+        world.transport.send_rtcp(&report, world.now, &mut world.socket);
+        world.drain();
+        assert_eq!(world.socket.committed.len(), sent);
+    }
+    assert_eq!(world.dtls_states(), ["connecting", "connected", "closed"], "the application makes a new transport");
+    assert!(world.transport.srtp.is_none());
+}
+
+#[test]
+fn k07_a_viewer_whose_socket_stays_full_holds_a_bounded_queue_and_the_newest_of_it() {
+    let mut world = World::connected();
+    let (packet, rewrite) = world.outgoing(77);
+    world.socket.is_full = true;
+    for number in 0..10_000_u16 {
+        world.send(&packet, &Rewrite { sequence: number, timestamp: u32::from(number), ..rewrite });
+    }
+    let dropped = world.transport.counters().outgoing_video_dropped;
+    world.socket.is_full = false;
+    world.transport.flush_queue(world.now, &mut world.socket);
+    let left = world.socket.committed.len();
+    assert!((1..=512).contains(&left), "{left} packets waited");
+    assert_eq!(dropped, 10_000 - left as u64);
+    let last = world.socket.committed.pop().unwrap().1;
+    assert_eq!(u16::from_be_bytes([last[2], last[3]]), 9_999, "the oldest is what is dropped");
+}
+
+#[test]
+fn k08_a_clock_that_stands_still_or_leaps_costs_no_key_and_no_packet() {
+    let mut world = World::connected();
+    let (packet, rewrite) = world.outgoing(77);
+    let mut received = 0;
+    // Standing still: the same moment for everything.
+    for number in 0..100 {
+        let rtp = world.peer.seal_rtp(5, number);
+        world.deliver(&tuple(1), &rtp);
+        received += world.received.drain(..).count();
+        world.send(&packet, &Rewrite { sequence: number, ..rewrite });
+    }
+    assert_eq!((received, world.socket.committed.len()), (100, 100));
+    // Leaping by an hour, as after a suspended machine: consent is over, and the next check brings it back.
+    world.now += Duration::from_secs(3600);
+    world.transport.handle_timeout(world.now);
+    world.drain();
+    assert_eq!(world.transport.ice_state(), IceState::Disconnected);
+    world.peer.ice.restart(&credentials("client"), &credentials("server"), world.now);
+    world.run_for(Duration::from_secs(1));
+    let rtp = world.peer.seal_rtp(5, 100);
+    world.deliver(&tuple(1), &rtp);
+    world.send(&packet, &Rewrite { sequence: 100, ..rewrite });
+    assert_eq!((world.received.len(), world.socket.committed.len()), (1, 101));
+    assert_eq!(world.dtls_states(), ["connecting", "connected"], "the same keys go on");
+}
+
+#[test]
+fn k09_a_peer_that_loses_its_address_goes_on_over_a_new_pair_or_by_an_ice_restart() {
+    for restarts in [false, true] {
+        let mut world = World::connected();
+        let (packet, rewrite) = world.outgoing(77);
+        world.cut_off.push(1);
+        if restarts {
+            world.transport.restart_ice(credentials("again"), world.now);
+            world.peer.ice.restart(&credentials("client"), &credentials("again"), world.now);
+        }
+        world.peer.add_pair(2, world.now);
+        world.run_for(Duration::from_secs(5));
+        world.send(&packet, &rewrite);
+        let rtp = world.peer.seal_rtp(5, 1);
+        world.deliver(&tuple(2), &rtp);
+        let to = world.socket.committed.last().map(|(tuple, _)| tuple.remote.port());
+        assert_eq!((to, world.received.len()), (Some(2), 1), "restarts: {restarts}");
+        assert_eq!(world.dtls_states(), ["connecting", "connected"], "no new handshake");
+    }
 }
 
 #[test]

@@ -11,6 +11,9 @@ use crate::outgoing::{Repair, SLOT_BYTES_MIN};
 use crate::srtp::{OutgoingIndex, SrtpProfile, testing};
 use crate::tuple::Protocol;
 
+/// How much the peer of a [`World`] may send.
+pub(super) const INTAKE: IntakeLimits = IntakeLimits { packets_per_second: 10_000, bits_per_second: 100_000_000 };
+
 pub(super) struct World {
     pub(super) transport: WebRtcTransport,
     pub(super) peer: Peer,
@@ -36,10 +39,11 @@ impl World {
             consent_timeout: Some(Duration::from_secs(30)),
             certificate: LocalCertificate::generate().unwrap(),
             srtp_sha1_32: false,
+            intake: INTAKE,
             wall_clock: WallClock::new(now, Duration::ZERO),
         };
         Self {
-            transport: WebRtcTransport::new(config),
+            transport: WebRtcTransport::new(config, now),
             peer: Peer::new(now),
             now,
             received: Vec::new(),
@@ -254,7 +258,7 @@ impl Peer {
         Ok(packet.bytes().to_vec())
     }
 
-    fn keys(&self) -> SrtpKeys<'_> {
+    pub(super) fn keys(&self) -> SrtpKeys<'_> {
         let material = self.dtls.keys.as_ref().expect("the handshake is complete");
         let profile = SrtpProfile::ALL.into_iter().find(|profile| profile.keying_material_len() == material.len());
         SrtpKeys::from_keying_material(profile.unwrap(), material).unwrap()
