@@ -136,6 +136,18 @@ test('what cannot be written is a TypeError with a code that names it', (t) => {
       { ...xr, blocks: [{ type: 'raw', blockType: 1, typeSpecific: 0, content: Buffer.alloc(3) }] },
       'packets[0].blocks[0]',
     ],
+    [
+      { ...xr, blocks: [{ type: 'raw', blockType: 4, typeSpecific: 0, content: Buffer.alloc(4) }] },
+      'packets[0].blocks[0]',
+    ],
+    [
+      { ...xr, blocks: [{ type: 'raw', blockType: 5, typeSpecific: 0, content: Buffer.alloc(4) }] },
+      'packets[0].blocks[0]',
+    ],
+    [{ ...unknown, packetType: 200 }, 'packets[0].packetType'],
+    [{ ...ONE_OF_EACH.sli, format: 1 }, 'packets[0].format'],
+    [{ ...ONE_OF_EACH.sli, format: 15, fci: Buffer.from('REMB') }, 'packets[0].format'],
+    [{ ...ONE_OF_EACH.tmmbr, format: 15 }, 'packets[0].format'],
     [{ ...unknown, packetType: 256 }, 'packets[0].packetType'],
     [{ ...unknown, body: Buffer.alloc(65_536) }, 'a packet of more than'],
     [{ type: 'nonsense' } as never, 'packets[0].type'],

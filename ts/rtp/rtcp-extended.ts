@@ -77,6 +77,9 @@ function writeBlock(writer: ByteWriter, block: ExtendedReportBlock, path: string
       });
       break;
     default:
+      if (block.blockType === REFERENCE_TIME || block.blockType === DELAY_SINCE_REFERENCE) {
+        throw typeError(`${path}.blockType: ${block.blockType} is a block that has a \`type\` of its own`);
+      }
       if (checkBytes(block.content, `${path}.content`).length % 4 !== 0) {
         throw typeError(`${path}.content: expected a multiple of four bytes, got ${block.content.length}`);
       }

@@ -91,10 +91,22 @@ function headOf(packet: Feedback, path: string): [packetType: number, format: nu
       if (packet.packetType !== PACKET_TYPE.transportFeedback && packet.packetType !== PACKET_TYPE.payloadFeedback) {
         throw typeError(`${path}.packetType: expected 205 or 206, got ${String(packet.packetType)}`);
       }
+      if (isKnownFeedback(packet)) {
+        throw typeError(`${path}.format: ${packet.format} is feedback that has a \`type\` of its own`);
+      }
       return [packet.packetType, packet.format];
     default:
       throw typeError(`${path}.type: '${String((packet as { type: unknown }).type)}' is no type of RTCP packet`);
   }
+}
+
+/** Tells whether this would be read as another type: it must not be written past the checks of that type. */
+function isKnownFeedback({ packetType, format, fci }: OtherFeedback): boolean {
+  if (packetType === PACKET_TYPE.transportFeedback) {
+    return format === FEEDBACK_FORMAT.nack || format === FEEDBACK_FORMAT.transportCc;
+  }
+  const isRembAgain = format === FEEDBACK_FORMAT.application && fci.length >= 4 && u32(fci, 0) === REMB_IDENTIFIER;
+  return format === FEEDBACK_FORMAT.pli || format === FEEDBACK_FORMAT.fir || isRembAgain;
 }
 
 /** Reads the numbers of lost packets: items of a first one and a mask of those behind it (RFC 4585 §6.2.1). */

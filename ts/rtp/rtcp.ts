@@ -1,4 +1,5 @@
-import { ByteWriter, PACKET_BYTES_MAX, u16 } from './bytes.js';
+import { typeError } from '../native-events.js';
+import { ByteWriter, PACKET_BYTES_MAX, U8, u16 } from './bytes.js';
 import { checkBytes, checkCount, checkUnsigned, PacketError } from './errors.js';
 import type { RtcpBody } from './rtcp-body.js';
 import { readExtendedReport, writeExtendedReport } from './rtcp-extended.js';
@@ -154,10 +155,18 @@ function writeBody(writer: ByteWriter, packet: RtcpPacket, path: string): { pack
       return { packetType: PACKET_TYPE.extendedReport, count: 0 };
     case 'unknown':
       writer.bytes(packet.body, `${path}.body`);
-      return { packetType: checkUnsigned(packet.packetType, 0xff, `${path}.packetType`), count: packet.count };
+      return { packetType: checkUnknownType(packet.packetType, path), count: packet.count };
     default:
       return writeFeedback(writer, packet, path);
   }
+}
+
+/** A packet of a known type must not be written past the checks of its type. */
+function checkUnknownType(packetType: number, path: string): number {
+  if (Object.values<number>(PACKET_TYPE).includes(packetType)) {
+    throw typeError(`${path}.packetType: ${packetType} is no unknown type; give the packet its own \`type\``);
+  }
+  return checkUnsigned(packetType, U8, `${path}.packetType`);
 }
 
 /** The common header of a packet. */
