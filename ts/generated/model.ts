@@ -196,6 +196,8 @@ export type ConsumerOptions = {
   ignoreDtx?: boolean;
   /** Whether all streams of the producer are sent as they are. Only false is supported. Default: false. */
   pipe?: boolean;
+  /** Whose payload types and header extension ids the packets carry. Default: `router`, as in mediasoup. */
+  numbering?: RtpNumbering;
 };
 
 /** Quality of transmission to and from the router. */
@@ -623,6 +625,9 @@ export type RtpListenerDump = {
   /** Producers by RID. */
   ridTable: Array<NameEntryDump>;
 };
+
+/** Whose payload types and header extension ids a consumer's packets carry. */
+export type RtpNumbering = "router" | "endpoint";
 
 /** How one source of media is sent: by an endpoint to its producer, or by a consumer to an endpoint. */
 export type RtpParameters = {

@@ -80,17 +80,17 @@ pub(crate) fn extension_plan(parameters: &RtpParameters) -> ExtensionPlan {
     }
 }
 
-/// How the producer's payload types are called by a viewer. `router_payload_type` maps the producer's types to the
-/// router's, which are those of the viewer's parameters before its own SDP renamed them.
+/// How the producer's payload types are called by a viewer. `viewer_payload_type` maps the producer's types to those of
+/// the viewer's parameters: the router's, or the viewer's own.
 pub(crate) fn payload_types(
     producer: &RtpParameters,
     viewer: &RtpParameters,
-    router_payload_type: impl Fn(u8) -> Option<u8>,
+    viewer_payload_type: impl Fn(u8) -> Option<u8>,
 ) -> Vec<PayloadTypes> {
     let media = producer.codecs.iter().filter(|codec| !codec.is_rtx());
     media
         .filter_map(|codec| {
-            let viewer_type = router_payload_type(codec.payload_type)?;
+            let viewer_type = viewer_payload_type(codec.payload_type)?;
             viewer.codecs.iter().find(|viewer| viewer.payload_type == viewer_type)?;
             let viewer_rtx = viewer.rtx_codec(viewer_type).map(|rtx| rtx.payload_type);
             Some(PayloadTypes { producer: codec.payload_type, viewer: viewer_type, viewer_rtx })

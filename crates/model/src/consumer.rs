@@ -44,6 +44,20 @@ pub struct ConsumerOptions {
     /// Whether all streams of the producer are sent as they are. Only false is supported. Default: false.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pipe: Option<bool>,
+    /// Whose payload types and header extension ids the packets carry. Default: `router`, as in mediasoup.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub numbering: Option<RtpNumbering>,
+}
+
+/// Whose payload types and header extension ids a consumer's packets carry.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "lowercase")]
+pub enum RtpNumbering {
+    /// Those of the router's capabilities, which the endpoint has adopted.
+    #[default]
+    Router,
+    /// Those of `rtpCapabilities`: what an endpoint offered in SDP must reach it under its own numbers (RFC 3264 §5.1).
+    Endpoint,
 }
 
 /// Options of a consumer, checked and normalised.
@@ -63,6 +77,8 @@ pub struct ConsumerSettings {
     pub enable_rtx: Option<bool>,
     /// Whether Opus packets that carry no sound are left out.
     pub ignore_dtx: bool,
+    /// Whose payload types and header extension ids the packets carry.
+    pub numbering: RtpNumbering,
 }
 
 impl ConsumerOptions {
@@ -88,6 +104,7 @@ impl ConsumerOptions {
             preferred_layers: self.preferred_layers,
             enable_rtx: self.enable_rtx,
             ignore_dtx: self.ignore_dtx.unwrap_or_default(),
+            numbering: self.numbering.unwrap_or_default(),
         })
     }
 }

@@ -105,7 +105,7 @@ macro_rules! declared_types {
 declared_types! {
     consumer::{
         ConsumerDump, ConsumerLayers, ConsumerOptions, ConsumerScore, ConsumerTraceEventData, ConsumerTraceEventType,
-        ConsumerType,
+        ConsumerType, RtpNumbering,
     },
     dtls::{
         DtlsFingerprint, DtlsParameters, DtlsRole, DtlsState, FingerprintAlgorithm, WebRtcTransportConnectOptions,

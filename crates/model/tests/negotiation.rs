@@ -247,6 +247,56 @@ fn an_extension_needs_the_same_uri_under_the_same_id() {
 }
 
 #[test]
+fn in_numbers_of_an_endpoint_a_consumer_has_the_payload_types_and_ids_of_its_offer() {
+    let offered: RtpCapabilities = parse(CHROMIUM).unwrap();
+    let consumable = consumable(VIDEO, MediaKind::Video);
+    let (renumbered, numbers) = ortc::in_numbers_of_endpoint(MediaKind::Video, &consumable, &offered);
+    let negotiation = ConsumerNegotiation { enable_rtx: true, ssrc: CONSUMER_SSRC };
+    let consumer = ortc::get_consumer_rtp_parameters(&renumbered, &offered, negotiation).unwrap();
+    let number_of = |mime_type: &str, apt| {
+        let mut codecs = offered.codecs.iter();
+        let codec = codecs.find(|codec| codec.mime_type.eq_ignore_ascii_case(mime_type) && codec.apt() == apt);
+        codec.and_then(|codec| codec.preferred_payload_type).unwrap()
+    };
+    let vp8 = number_of("video/VP8", None);
+    let rtx = number_of("video/rtx", Some(u32::from(vp8)));
+    assert_ne!(vp8, consumable.codecs[0].payload_type, "the router has another number, or the test shows nothing");
+    let codecs: Vec<_> = consumer.codecs.iter().map(|codec| (codec.payload_type, codec.apt())).collect();
+    assert_eq!(codecs, [(vp8, None), (rtx, Some(u32::from(vp8)))]);
+    assert_eq!(numbers[0].payload_type, consumable.codecs[0].payload_type);
+    assert_eq!(numbers[0].mapped_payload_type, vp8);
+    assert!(!consumer.header_extensions.is_empty());
+    for extension in &consumer.header_extensions {
+        let is_offered = |other: &&millrace_model::RtpHeaderExtension| {
+            other.kind == MediaKind::Video && other.uri == extension.uri && other.preferred_id == extension.id
+        };
+        assert!(offered.header_extensions.iter().any(|other| is_offered(&other)), "{}", extension.uri);
+    }
+}
+
+#[test]
+fn codecs_that_are_one_for_an_endpoint_become_one_under_its_number() {
+    let consumable: RtpParameters = parse(
+        r#"{"codecs":[{"mimeType":"video/VP8","payloadType":101,"clockRate":90000},
+                      {"mimeType":"video/rtx","payloadType":102,"clockRate":90000,"parameters":{"apt":101}},
+                      {"mimeType":"video/VP8","payloadType":103,"clockRate":90000},
+                      {"mimeType":"video/AV1","payloadType":105,"clockRate":90000}],
+            "rtcp":{}}"#,
+    )
+    .unwrap();
+    let capabilities: RtpCapabilities =
+        parse(r#"{"codecs":[{"kind":"video","mimeType":"video/vp8","preferredPayloadType":7,"clockRate":90000}]}"#)
+            .unwrap();
+    let (renumbered, numbers) = ortc::in_numbers_of_endpoint(MediaKind::Video, &consumable, &capabilities);
+    let codecs: Vec<_> = renumbered.codecs.iter().map(|codec| codec.payload_type).collect();
+    assert_eq!(codecs, [7], "VP8 once, and no RTX that the endpoint did not offer");
+    let numbers: Vec<_> = numbers.iter().map(|number| (number.payload_type, number.mapped_payload_type)).collect();
+    assert_eq!(numbers, [(101, 7), (103, 7)]);
+    let (unchanged, _) = ortc::in_numbers_of_endpoint(MediaKind::Video, &consumable, &RtpCapabilities::default());
+    assert_eq!(unchanged, consumable);
+}
+
+#[test]
 fn can_consume_needs_one_media_codec_in_common() {
     let video = consumable(VIDEO, MediaKind::Video);
     assert_eq!(ortc::can_consume(&video, device()), Ok(true));

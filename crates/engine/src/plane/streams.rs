@@ -2,10 +2,10 @@
 
 use std::time::Instant;
 
-use millrace_model::ortc::{self, ConsumerNegotiation};
+use millrace_model::ortc::{self, CodecMapping, ConsumerNegotiation};
 use millrace_model::{
     ConsumerId, ConsumerSettings, ConsumerTraceEventType, ConsumerType, MediaKind, ModelError, ProducerId,
-    ProducerSettings, ProducerTraceEventType, ProducerType, RtpParameters,
+    ProducerSettings, ProducerTraceEventType, ProducerType, RtpNumbering, RtpParameters,
 };
 use millrace_packet::OutgoingStreamId;
 use millrace_router::setup::{ConsumeError, ConsumerSetup, ProduceError};
@@ -108,9 +108,10 @@ impl Plane {
         if router != self.transports[transport].router {
             return Err(RequestError::not_found("Producer of this router", settings.producer_id));
         }
-        let (kind, parameters) = self.negotiate(transport, (router, producer), &settings)?;
-        let stream = self.add_stream(transport, &parameters)?;
-        let setup = self.consumer_setup(transport, (router, producer), &parameters, stream, settings.paused);
+        let negotiated = self.negotiate(transport, (router, producer), &settings)?;
+        let stream = self.add_stream(transport, &negotiated.parameters)?;
+        let setup = self.consumer_setup(transport, (router, producer), &negotiated, stream, settings.paused);
+        let Negotiated { kind, parameters, .. } = negotiated;
         let made = self.with_router(router, now, |core, fanout| core.consume(setup, now, fanout));
         let Some(Ok(index)) = made else {
             self.transports[transport].core.remove_stream(stream);
@@ -133,18 +134,25 @@ impl Plane {
         transport: usize,
         (router, producer): ProducerAt,
         settings: &ConsumerSettings,
-    ) -> Result<(MediaKind, RtpParameters), RequestError> {
+    ) -> Result<Negotiated, RequestError> {
         let entry = self.routers[router]
             .producer(producer)
             .ok_or_else(|| RequestError::not_found("Producer", settings.producer_id))?;
         let negotiation =
             ConsumerNegotiation { enable_rtx: settings.enable_rtx_for(entry.kind), ssrc: self.free_ssrc(transport) };
-        let mut parameters =
-            ortc::get_consumer_rtp_parameters(&entry.consumable, &settings.rtp_capabilities, negotiation)?;
-        let kind = entry.kind;
+        let (kind, capabilities) = (entry.kind, &settings.rtp_capabilities);
+        let (mut parameters, numbers) = match settings.numbering {
+            RtpNumbering::Router => {
+                (ortc::get_consumer_rtp_parameters(&entry.consumable, capabilities, negotiation)?, None)
+            }
+            RtpNumbering::Endpoint => {
+                let (consumable, numbers) = ortc::in_numbers_of_endpoint(kind, &entry.consumable, capabilities);
+                (ortc::get_consumer_rtp_parameters(&consumable, capabilities, negotiation)?, Some(numbers))
+            }
+        };
         let own_mid = || self.transports[transport].next_mid.to_string();
         parameters.mid = Some(settings.mid.clone().unwrap_or_else(own_mid));
-        Ok((kind, parameters))
+        Ok(Negotiated { kind, parameters, numbers })
     }
 
     /// An SSRC that, with the next one, was never sent on the transport.
@@ -176,14 +184,17 @@ impl Plane {
         &self,
         transport: usize,
         (router, producer): ProducerAt,
-        parameters: &RtpParameters,
+        negotiated: &Negotiated,
         stream: OutgoingStreamId,
         paused: bool,
     ) -> ConsumerSetup {
+        let parameters = &negotiated.parameters;
         let source = self.routers[router].producer(producer);
         let encoding = parameters.encodings.first();
         let payload_types = source.map(|source| {
-            setup::payload_types(&source.parameters, parameters, |pt| source.mapping.mapped_payload_type(pt))
+            setup::payload_types(&source.parameters, parameters, |payload_type| {
+                negotiated.payload_type(source.mapping.mapped_payload_type(payload_type)?)
+            })
         });
         ConsumerSetup {
             session: self.transports[transport].session,
@@ -348,6 +359,23 @@ impl Plane {
         self.routers[at.0].core.trace_consumer(at.1, kinds);
         self.change_consumer(at, |consumer| consumer.traces = types);
         Ok(Value::Null)
+    }
+}
+
+/// What the viewer of a new consumer gets.
+struct Negotiated {
+    kind: MediaKind,
+    parameters: RtpParameters,
+    /// The router's payload types as the viewer numbers them; `None` where it uses the router's.
+    numbers: Option<Vec<CodecMapping>>,
+}
+
+impl Negotiated {
+    /// The viewer's number of the router's `payload_type`.
+    fn payload_type(&self, payload_type: u8) -> Option<u8> {
+        let Some(numbers) = &self.numbers else { return Some(payload_type) };
+        let number = numbers.iter().find(|number| number.payload_type == payload_type);
+        number.map(|number| number.mapped_payload_type)
     }
 }
 

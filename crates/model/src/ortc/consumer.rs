@@ -1,11 +1,13 @@
 //! From what consumers may be given to what one of them gets.
 
 use super::matching::Codec;
+use super::producer::CodecMapping;
 use super::validate::validate_and_normalize_rtp_capabilities;
 use crate::error::{ModelError, Within};
 use crate::rtp::{
-    RtcpFeedback, RtpCapabilities, RtpCodecCapability, RtpCodecParameters, RtpEncodingParameters,
-    RtpHeaderExtensionParameters, RtpParameters, RtxEncodingParameters, parse_scalability_mode, uri,
+    MediaKind, RtcpFeedback, RtpCapabilities, RtpCodecCapability, RtpCodecParameters, RtpEncodingParameters,
+    RtpHeaderExtension, RtpHeaderExtensionParameters, RtpParameters, RtxEncodingParameters, parse_scalability_mode,
+    uri,
 };
 
 /// What a consumer adds to the negotiation.
@@ -26,6 +28,51 @@ pub fn can_consume(consumable: &RtpParameters, mut capabilities: RtpCapabilities
     validate_and_normalize_rtp_capabilities(&mut capabilities).within("rtpCapabilities")?;
     let first = consumable.codecs.iter().find(|codec| matched(codec, &capabilities).is_some());
     Ok(first.is_some_and(|codec| !codec.is_rtx()))
+}
+
+/// Gives what a producer's consumers may get the payload types and header extension ids of an endpoint's normalised
+/// `capabilities`, and says which payload type of the router became which of the endpoint.
+///
+/// What the endpoint does not know is left out; where it knows no codec, nothing is changed, so that
+/// [`get_consumer_rtp_parameters`] can name what it lacks. Codecs that are one for the endpoint become one.
+pub fn in_numbers_of_endpoint(
+    kind: MediaKind,
+    consumable: &RtpParameters,
+    capabilities: &RtpCapabilities,
+) -> (RtpParameters, Vec<CodecMapping>) {
+    let mut numbers = Vec::new();
+    let mut codecs: Vec<RtpCodecParameters> = Vec::new();
+    for codec in consumable.codecs.iter().filter(|codec| !codec.is_rtx()) {
+        let number = matched(codec, capabilities).and_then(|capability| capability.preferred_payload_type);
+        let Some(payload_type) = number else { continue };
+        numbers.push(CodecMapping { payload_type: codec.payload_type, mapped_payload_type: payload_type });
+        if codecs.iter().any(|other| other.payload_type == payload_type) {
+            continue;
+        }
+        codecs.push(RtpCodecParameters { payload_type, ..codec.clone() });
+        codecs.extend(
+            consumable.rtx_codec(codec.payload_type).and_then(|rtx| renumbered_rtx(rtx, payload_type, capabilities)),
+        );
+    }
+    if codecs.is_empty() {
+        return (consumable.clone(), numbers);
+    }
+    let known = |extension: &RtpHeaderExtensionParameters| {
+        let is_same = |known: &&RtpHeaderExtension| known.kind == kind && known.uri == extension.uri;
+        let known = capabilities.header_extensions.iter().find(is_same)?;
+        Some(RtpHeaderExtensionParameters { id: known.preferred_id, ..extension.clone() })
+    };
+    let header_extensions = consumable.header_extensions.iter().filter_map(known).collect();
+    (RtpParameters { codecs, header_extensions, ..consumable.clone() }, numbers)
+}
+
+/// An RTX codec under the endpoint's number of the RTX codec that repairs `apt`.
+fn renumbered_rtx(rtx: &RtpCodecParameters, apt: u8, capabilities: &RtpCapabilities) -> Option<RtpCodecParameters> {
+    let repairs = |codec: &&RtpCodecCapability| codec.is_rtx() && codec.apt() == Some(u32::from(apt));
+    let payload_type = capabilities.codecs.iter().find(repairs)?.preferred_payload_type?;
+    let mut rtx = RtpCodecParameters { payload_type, ..rtx.clone() };
+    rtx.parameters.set("apt", u32::from(apt));
+    Some(rtx)
 }
 
 /// Makes the parameters of one consumer: the codecs, feedback and header extensions that the endpoint knows as well,
