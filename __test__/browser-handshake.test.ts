@@ -3,9 +3,9 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import anyTest, { type ExecutionContext, type TestFn } from 'ava';
 import { createWorker, type types } from '../ts/index.js';
+import { SdpSession } from '../ts/sdp/index.js';
 import { launch, launchFirefox, type Tab, type TabBrowser, until } from './browser.js';
 import { Relay, type Weather } from './peers/relay.js';
-import { answerFor, parseOffer } from './peers/sdp-shim.js';
 
 type BrowserName = 'Chromium' | 'Firefox';
 
@@ -77,7 +77,9 @@ async function connecting(
 ): Promise<{ page: Tab; transport: types.WebRtcTransport; relay: Relay }> {
   const worker = await createWorker();
   t.teardown(() => worker.close());
-  const router = await worker.createRouter();
+  const router = await worker.createRouter({
+    mediaCodecs: [{ kind: 'audio', mimeType: 'audio/opus', clockRate: 48_000, channels: 2 }],
+  });
   const transport = await router.createWebRtcTransport({ listenInfos: [{ protocol: 'udp', ip: '127.0.0.1' }] });
   const [candidate] = transport.iceCandidates as [types.IceCandidate];
   const relay = await Relay.open(candidate.port, weather);
@@ -85,11 +87,12 @@ async function connecting(
   const page = await t.context.browsers[browser].newPage();
   t.teardown(() => page.close());
   await page.goto(t.context.url);
-  const offer = parseOffer(await page.evaluate(makeOffer));
-  await transport.connect({ dtlsParameters: { role: 'client', fingerprints: offer.fingerprints } });
   const { iceParameters, dtlsParameters } = transport;
-  const iceCandidates = [{ ...candidate, port: relay.port }];
-  await page.evaluate(takeAnswer, answerFor(offer, { iceParameters, dtlsParameters, iceCandidates }, []));
+  const relayed = { iceParameters, dtlsParameters, iceCandidates: [{ ...candidate, port: relay.port }] };
+  const session = new SdpSession({ transport: relayed, rtpCapabilities: router.rtpCapabilities });
+  const { connect } = session.receiveOffer(await page.evaluate(makeOffer));
+  await transport.connect(connect as types.WebRtcTransportConnectOptions);
+  await page.evaluate(takeAnswer, session.createAnswer());
   return { page, transport, relay };
 }
 

@@ -109,7 +109,12 @@ export async function openTab(browser: Browser, url: string): Promise<Page> {
 }
 
 /** Bundles the script of a test person, which any page can run. */
-export async function personScript(): Promise<string> {
+export function personScript(): Promise<string> {
+  return pageScript('person');
+}
+
+/** Bundles one of the scripts for pages. */
+export async function pageScript(name: string): Promise<string> {
   const built = await build({
     configFile: false,
     logLevel: 'error',
@@ -117,7 +122,7 @@ export async function personScript(): Promise<string> {
       write: false,
       minify: false,
       target: 'es2022',
-      lib: { entry: fileURLToPath(new URL('pages/person.ts', import.meta.url)), formats: ['es'], fileName: 'person' },
+      lib: { entry: fileURLToPath(new URL(`pages/${name}.ts`, import.meta.url)), formats: ['es'], fileName: name },
     },
   });
   const [bundle] = [built].flat();

@@ -41,6 +41,14 @@ test('the example of packets as objects prints what it read and changed', async 
   ]);
 });
 
+test('the WHIP example answers a publisher and a viewer, refuses nonsense, and offers', async (t) => {
+  const output = await run('whip.mjs');
+  t.is(output.match(/m=audio \d+ UDP\/TLS\/RTP\/SAVPF/g)?.length, 3);
+  t.is(output.match(/a=recvonly/g)?.length, 2);
+  t.is(output.match(/a=sendonly/g)?.length, 4);
+  t.regex(output, /^\/whip 400 the description does not begin/m);
+});
+
 test('every example is listed', (t) => {
   const page = readFileSync(`${root}/examples/README.md`, 'utf8');
   t.deepEqual(

@@ -273,6 +273,10 @@ test('require gives the same module as import', async (t) => {
   t.deepEqual(await run('require.cjs'), { code: 0, output: 'true true\ntrue 12\n' });
 });
 
+test('SDP needs no addon, and throws the errors of the package', async (t) => {
+  t.deepEqual(await run('sdp-alone.mjs'), { code: 0, output: 'true 0\n' });
+});
+
 test('several threads use the addon at once, and one may be terminated in mid-call', async (t) => {
   const threads = Array.from({ length: 4 }, () => new Thread(fixture('thread.mjs')));
   const ids = await Promise.all(threads.map((thread) => once(thread, 'message')));

@@ -1,4 +1,4 @@
-// The server with its libraries in it: what `dist/server` of the published package is.
+// The server and SDP with their libraries in them: what `dist/server` and `dist/sdp` of the published package are.
 
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join, sep } from 'node:path';
@@ -13,27 +13,37 @@ const DEPENDENCIES = new Set(Object.keys(JSON.parse(readFileSync(join(root, 'pac
  *
  * The facade stays as it is, file by file, so that `millrace` and `millrace/server` share its classes.
  */
-export async function bundleServer(dist) {
+export function bundleServer(dist) {
+  return bundle(dist, 'server', ['index', 'cli']);
+}
+
+/** Puts sdp-transform into `sdp/index.js` in the same way. */
+export function bundleSdp(dist) {
+  return bundle(dist, 'sdp', ['index']);
+}
+
+/** Makes the modules of a folder of `dist` into these, with the libraries in them. */
+async function bundle(dist, name, entries) {
   // Loaded here, because scripts run before npm packages are installed.
   const { rolldown } = await import('rolldown');
-  const server = join(dist, 'server');
-  const isFacade = (file) => file.startsWith(dist + sep) && !file.startsWith(server + sep);
-  const bundle = await rolldown({
-    input: { index: join(server, 'index.js'), cli: join(server, 'cli.js') },
+  const folder = join(dist, name);
+  const isOutside = (file) => file.startsWith(dist + sep) && !file.startsWith(folder + sep);
+  const made = await rolldown({
+    input: Object.fromEntries(entries.map((entry) => [entry, join(folder, `${entry}.js`)])),
     platform: 'node',
-    external: (id, _importer, isResolved) => DEPENDENCIES.has(id) || (isResolved && isFacade(id)),
+    external: (id, _importer, isResolved) => DEPENDENCIES.has(id) || (isResolved && isOutside(id)),
     logLevel: 'warn',
   });
-  // Shared code lies two folders below `dist`, as it does unbundled: it finds the page by its own place.
-  const { output } = await bundle.generate({ format: 'esm', chunkFileNames: 'lib/[name].js', dir: server });
-  for (const name of readdirSync(server, { recursive: true })) {
-    if (/\.js(\.map)?$/.test(name)) rmSync(join(server, name));
+  // Shared code lies two folders below `dist`, as it does unbundled: the server finds the page by its own place.
+  const { output } = await made.generate({ format: 'esm', chunkFileNames: 'lib/[name].js', dir: folder });
+  for (const file of readdirSync(folder, { recursive: true })) {
+    if (/\.js(\.map)?$/.test(file)) rmSync(join(folder, file));
   }
   for (const { fileName, code } of output) {
-    mkdirSync(join(server, fileName, '..'), { recursive: true });
-    writeFileSync(join(server, fileName), code);
+    mkdirSync(join(folder, fileName, '..'), { recursive: true });
+    writeFileSync(join(folder, fileName), code);
   }
-  await bundle.close();
+  await made.close();
   return packagesOf(output.flatMap(({ moduleIds }) => moduleIds ?? []));
 }
 

@@ -5,7 +5,7 @@
 import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { bundleServer, packagesOf } from './bundle.mjs';
+import { bundleSdp, bundleServer, packagesOf } from './bundle.mjs';
 import { checkNotices, crateNotices, NOTICES, npmNotices } from './notices.mjs';
 import { buildReleaseAddon, faultsOf, inspectAddon, thisPlatform } from './release-addon.mjs';
 import { BUILD_NEEDS, npmPackages, systemPackages } from './setup.mjs';
@@ -37,7 +37,8 @@ async function mainPackage() {
   mkdirSync(folder, { recursive: true });
   const bundled = await step('Building the JavaScript that is published', async () => {
     await run('npx', ['--no-install', 'tsc', '-p', 'tsconfig.build.json', '--outDir', dist]);
-    return [...(await bundleServer(dist)), ...(await buildPage(join(dist, 'app')))];
+    const libraries = [...(await bundleServer(dist)), ...(await bundleSdp(dist))];
+    return [...libraries, ...(await buildPage(join(dist, 'app')))];
   });
   for (const page of PAGES) cpSync(join(root, page), join(folder, page));
   cpSync(join(root, 'ts', 'native', 'native.d.ts'), join(folder, 'ts', 'native', 'native.d.ts'), { recursive: true });

@@ -70,3 +70,15 @@ export class LimitError extends MillraceError {
     super(message, code, options);
   }
 }
+
+/**
+ * A session description of a peer is no SDP, breaks WebRTC's rules or contradicts what was negotiated; the message names
+ * the m-line. Nothing was changed. Codes: `ERR_INVALID_SDP`.
+ */
+export class SdpError extends MillraceError {
+  override name = 'SdpError';
+
+  constructor(message: string, code = 'ERR_INVALID_SDP', options?: ErrorOptions) {
+    super(message, code, options);
+  }
+}

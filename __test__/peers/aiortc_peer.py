@@ -1,8 +1,9 @@
-"""A WebRTC peer by aiortc: publishes a tone and a colour, and says which tone and colour it receives.
+"""A WebRTC peer by aiortc: publishes a tone and a colour, and says which tones and colours it receives.
 
-Speaks JSON, one object a line. Its argument: {"pitchHz", "colour": [r, g, b], "loss", "seed"}.
-Out: {"offer": sdp} first; then, once something was decoded, {"pitchHz", "colour", "frames"} twice a second.
-In: {"answer": sdp}; the end of input ends the peer.
+Speaks JSON, one object a line. Its argument: {"pitchHz", "colour": [r, g, b], "loss", "seed", "offers"}.
+Out: {"offer": sdp} first if it offers, {"answer": sdp} for each offer, and {"impressions": [...]} twice a second: for each
+track that is received, {"pitchHz"} or {"colour", "frames"}.
+In: {"answer": sdp} and {"offer": sdp}; the end of input ends the peer.
 """
 
 import asyncio
@@ -75,43 +76,48 @@ class Colour(Paced):
         return frame
 
 
-class Impression:
-    """What was received last."""
+class Heard:
+    """What was received last of one tone."""
 
     def __init__(self):
-        self.samples, self.colour, self.frames = numpy.zeros(0), None, 0
+        self.samples = numpy.zeros(0)
 
-    async def listen(self, track):
+    async def take(self, track):
         while True:
             frame = await track.recv()
             mono = frame.to_ndarray().reshape(-1, len(frame.layout.channels)).mean(axis=1)
             self.samples = numpy.concatenate([self.samples, mono])[-LISTENED_SAMPLES:]
 
-    async def watch(self, track):
+    def impression(self):
+        if len(self.samples) < LISTENED_SAMPLES:
+            return {"pitchHz": None}
+        spectrum = numpy.abs(numpy.fft.rfft(self.samples * numpy.hanning(LISTENED_SAMPLES)))
+        return {"pitchHz": float(spectrum.argmax() * SAMPLE_RATE_HZ / LISTENED_SAMPLES)}
+
+
+class Seen:
+    """What was received last of one picture."""
+
+    def __init__(self):
+        self.colour, self.frames = None, 0
+
+    async def take(self, track):
         while True:
             frame = await track.recv()
             self.colour = frame.to_ndarray(format="rgb24").mean(axis=(0, 1)).round().tolist()
             self.frames += 1
 
-    def pitch_hz(self):
-        if len(self.samples) < LISTENED_SAMPLES:
-            return None
-        spectrum = numpy.abs(numpy.fft.rfft(self.samples * numpy.hanning(LISTENED_SAMPLES)))
-        return float(spectrum.argmax() * SAMPLE_RATE_HZ / LISTENED_SAMPLES)
-
-    async def report(self):
-        while True:
-            await asyncio.sleep(0.5)
-            say({"pitchHz": self.pitch_hz(), "colour": self.colour, "frames": self.frames})
+    def impression(self):
+        return {"colour": self.colour, "frames": self.frames}
 
 
-async def ask_for_key_frames(receiver, impression):
+async def ask_for_key_frames(receiver, seen):
     """Asks for a key frame every second until a frame was decoded, as browsers do.
 
     aiortc itself never asks when the first packet of the first key frame was lost: its jitter buffer begins with the
     packet after it, and what cannot be decoded is dropped in silence.
     """
-    while impression.frames == 0:
+    while seen.frames == 0:
         await asyncio.sleep(1)
         for source in receiver.getSynchronizationSources():
             await receiver._send_rtcp_pli(source.source)
@@ -156,33 +162,72 @@ async def standard_input():
     return reader
 
 
+class Peer:
+    def __init__(self, settings):
+        self.settings, self.tracks, self.tasks = settings, {}, []
+        self.connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        self.connection.on("track", self.on_track)
+
+    def on_track(self, track):
+        impression = Heard() if track.kind == "audio" else Seen()
+        self.tracks[track] = impression
+        track.on("ended", lambda: self.tracks.pop(track, None))
+        self.start(impression.take(track))
+        if track.kind == "video":
+            receiver = next(one for one in self.connection.getReceivers() if one.track is track)
+            self.start(ask_for_key_frames(receiver, impression))
+
+    def start(self, work):
+        self.tasks.append(asyncio.ensure_future(work))
+
+    def source(self, kind):
+        if kind == "audio":
+            return Tone(self.settings["pitchHz"])
+        return Colour(self.settings["colour"], self.settings["seed"])
+
+    async def offer(self):
+        for kind in ("audio", "video"):
+            self.connection.addTransceiver(self.source(kind), direction="sendonly")
+        for kind in ("audio", "video"):
+            self.connection.addTransceiver(kind, direction="recvonly")
+        await self.connection.setLocalDescription(await self.connection.createOffer())
+        say({"offer": self.connection.localDescription.sdp})
+
+    async def answer(self, offer):
+        await self.connection.setRemoteDescription(RTCSessionDescription(offer, "offer"))
+        for transceiver in self.connection.getTransceivers():
+            wanted = transceiver._offerDirection in ("sendonly", "sendrecv")
+            if wanted and transceiver.sender.track is None:
+                transceiver.sender.replaceTrack(self.source(transceiver.kind))
+                transceiver.direction = "sendonly"
+        await self.connection.setLocalDescription(await self.connection.createAnswer())
+        say({"answer": self.connection.localDescription.sdp})
+
+    async def report(self):
+        while True:
+            await asyncio.sleep(0.5)
+            say({"impressions": [impression.impression() for impression in self.tracks.values()]})
+
+    async def run(self):
+        reader = await standard_input()
+        if self.settings["offers"]:
+            await self.offer()
+        self.start(self.report())
+        while message := await next_line(reader):
+            if "offer" in message:
+                await self.answer(message["offer"])
+            else:
+                await self.connection.setRemoteDescription(RTCSessionDescription(message["answer"], "answer"))
+        for task in self.tasks:
+            task.cancel()
+        await self.connection.close()
+
+
 async def main(settings):
     # aioice leaves the loopback interface out, and a test machine may have no other.
     aioice.ice.get_host_addresses = lambda use_ipv4, use_ipv6: ["127.0.0.1"]
     lose_media(settings["loss"], settings["seed"])
-    connection, impression, tasks = RTCPeerConnection(RTCConfiguration(iceServers=[])), Impression(), []
-
-    @connection.on("track")
-    def on_track(track):
-        take = impression.listen if track.kind == "audio" else impression.watch
-        tasks.append(asyncio.ensure_future(take(track)))
-
-    connection.addTransceiver(Tone(settings["pitchHz"]), direction="sendonly")
-    connection.addTransceiver(Colour(settings["colour"], settings["seed"]), direction="sendonly")
-    connection.addTransceiver("audio", direction="recvonly")
-    pictures = connection.addTransceiver("video", direction="recvonly").receiver
-    await connection.setLocalDescription(await connection.createOffer())
-    reader = await standard_input()
-    say({"offer": connection.localDescription.sdp})
-    answer = await next_line(reader)
-    if answer:
-        await connection.setRemoteDescription(RTCSessionDescription(answer["answer"], "answer"))
-        tasks.append(asyncio.ensure_future(impression.report()))
-        tasks.append(asyncio.ensure_future(ask_for_key_frames(pictures, impression)))
-        await next_line(reader)
-    for task in tasks:
-        task.cancel()
-    await connection.close()
+    await Peer(settings).run()
 
 
 asyncio.run(main(json.loads(sys.argv[1])))
