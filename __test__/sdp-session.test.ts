@@ -320,6 +320,25 @@ test('what is sent is stopped, sent again and closed by offers of ours', (t) => 
   t.throws(() => ours.stopSending(mid), { instanceOf: NotFoundError });
 });
 
+test('what is sent instead of something else is offered, and started by the answer that follows', (t) => {
+  const ours = session();
+  const { mid } = ours.addSender('video');
+  const from = (ssrc: number) => consumed('video', 101, { mid, encodings: [{ ssrc, rtx: { ssrc: ssrc + 1 } }] });
+  ours.send(mid, from(10));
+  const offer = parseDescription(ours.createOffer());
+  // Too late for the offer that is under way.
+  ours.send(mid, from(20));
+  t.is(ours.receiveAnswer(answerTo(offer)).media[0]?.outgoing, 'stopped');
+  t.true(ours.negotiationNeeded);
+  const again = parseDescription(ours.createOffer());
+  t.deepEqual(again.media[0]?.sourceGroups, [{ semantics: 'FID', ssrcs: [20, 21] }]);
+  t.is(ours.receiveAnswer(answerTo(again)).media[0]?.outgoing, 'started');
+  ours.send(mid, from(30));
+  t.true(ours.negotiationNeeded);
+  t.is(answerOurs(ours).media[0]?.outgoing, 'started');
+  t.false(ours.negotiationNeeded);
+});
+
 test('an m-line that is closed while its offer is under way is closed by the next one', (t) => {
   const ours = session();
   const { mid } = ours.addReceiver('audio');

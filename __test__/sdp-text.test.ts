@@ -15,10 +15,13 @@ import {
   type SessionDescription,
   writeDescription,
 } from '../ts/sdp/index.js';
-import { FIREFOX, hash, head, ROUTER, SAFARI, TRANSPORT } from './fixtures/sdp.js';
+import { FIREFOX, hash, head, ROUTER, SAFARI, TRANSPORT, transportLines } from './fixtures/sdp.js';
 
 /** Ten megabytes are refused in this time in ms, also on a busy machine; to parse them would take seconds. */
 const REFUSED_WITHIN_MS = 500;
+
+/** What is within the bounds is read in this time in ms: about 0.2 s on a machine that has nothing else to do. */
+const READ_WITHIN_MS = 4_000;
 
 /** What is left of refused descriptions, in bytes. */
 const LEFT_BYTES_MAX = 2 << 20;
@@ -36,6 +39,11 @@ const P01: readonly [string, () => string, string][] = [
         ...Array<string>(10_000).fill('a=candidate:1 1 udp 1 192.0.2.1 1 typ host'),
       ),
     'CANDIDATES_MAX',
+  ],
+  [
+    '10,000 names of streams',
+    () => head('m=video 9 UDP/TLS/RTP/SAVPF 96', ...Array<string>(10_000).fill('a=rid:1 send')),
+    'RIDS_MAX',
   ],
   ['a line of 100,000 characters', () => head(`a=fmtp:1 ${'x'.repeat(100_000)}`), 'SDP_LINE_LENGTH_MAX'],
 ];
@@ -66,6 +74,37 @@ test('what is just within the bounds is read', (t) => {
   t.notThrows(() => parseDescription(lines.replace('a=x\r\n', '')));
   t.true(lines.length < SDP_LENGTH_MAX);
 });
+
+for (const [what, line] of [
+  ['codec parameters', (at: number) => `a=fmtp:${at % 128} x${at}=1`],
+  ['feedback', (at: number) => `a=rtcp-fb:${at % 128} x${at}`],
+  ['sources', (at: number) => `a=ssrc:${at + 1} cname:x`],
+  ['groups of sources', (at: number) => `a=ssrc-group:FID ${at + 1} ${at + 2}`],
+  ['header extensions', (at: number) => `a=extmap:${at} urn:${at}`],
+  ['what nobody knows', (at: number) => `a=x${at}:`],
+] as const) {
+  test(`P01: as many lines of ${what} as the bounds allow are read or refused in time`, (t) => {
+    const formats = Array.from({ length: 128 }, (_, at) => at);
+    const text = head(
+      `m=video 9 UDP/TLS/RTP/SAVPF ${formats.join(' ')}`,
+      ...transportLines(),
+      'a=rtcp-mux',
+      ...formats.map((format) => `a=rtpmap:${format} VP8/90000`),
+      ...Array.from({ length: SDP_LINES_MAX - 200 }, (_, at) => line(at)),
+    );
+    const session = new SdpSession({ transport: TRANSPORT, rtpCapabilities: ROUTER });
+    const started = performance.now();
+    try {
+      session.receiveOffer(text);
+      session.createAnswer();
+    } catch (error) {
+      t.true(error instanceof MillraceError, String(error));
+    }
+    const took = performance.now() - started;
+    t.log(`${took.toFixed(0)} ms`);
+    t.true(took < READ_WITHIN_MS);
+  });
+}
 
 test('what is no SDP is refused with what is wrong', (t) => {
   for (const [text, message] of [

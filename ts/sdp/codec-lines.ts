@@ -15,6 +15,9 @@ export function codecsOf(media: Media, formats: readonly string[]): RtpCodecPara
     return [];
   }
   const names = namesOf(media);
+  // Once for all codecs: a description may have tens of thousands of these lines.
+  const configs = byFormat(media.fmtp);
+  const feedback = byFormat(media.rtcpFb ?? []);
   return formats.flatMap((format) => {
     const name = names.get(format) ?? STATIC.get(format);
     const payloadType = /^\d{1,3}$/.test(format) ? Number(format) : 128;
@@ -28,8 +31,8 @@ export function codecsOf(media: Media, formats: readonly string[]): RtpCodecPara
         payloadType,
         clockRate: Number(clockRate),
         ...(media.type === 'audio' ? { channels: Number(channels ?? 1) } : {}),
-        parameters: parametersOf(media, format),
-        rtcpFeedback: feedbackOf(media, format),
+        parameters: parametersOf(configs.get(format) ?? []),
+        rtcpFeedback: feedbackOf([...(feedback.get(format) ?? []), ...(feedback.get('*') ?? [])]),
       },
     ];
   });
@@ -50,10 +53,24 @@ function namesOf({ rtp }: Media): Map<string, string> {
   );
 }
 
+/** Lines by the payload type that they are for. */
+function byFormat<Line extends { payload: Word }>(lines: readonly Line[]): Map<string, Line[]> {
+  const sorted = new Map<string, Line[]>();
+  for (const line of lines) {
+    const format = String(line.payload);
+    const known = sorted.get(format);
+    if (known) {
+      known.push(line);
+    } else {
+      sorted.set(format, [line]);
+    }
+  }
+  return sorted;
+}
+
 /** `a=fmtp` (RFC 8866 §6.15) as names and values. Digits become numbers, except where they are hexadecimal. */
-function parametersOf({ fmtp }: Media, format: string): Record<string, string | number> {
-  const configs = fmtp.filter(({ payload }) => String(payload) === format).map(({ config }) => String(config));
-  const pairs = configs.flatMap((config) => config.split(';')).map((pair) => pair.trim());
+function parametersOf(lines: Media['fmtp']): Record<string, string | number> {
+  const pairs = lines.flatMap(({ config }) => String(config).split(';')).map((pair) => pair.trim());
   const read = pairs
     .filter((pair) => pair !== '' && !pair.startsWith('='))
     .map((pair): [string, string | number] => {
@@ -70,9 +87,6 @@ function numberIfNumber(text: string): string | number {
 }
 
 /** `a=rtcp-fb` of one payload type and of all (RFC 4585 §4.2). */
-function feedbackOf({ rtcpFb = [] }: Media, format: string): RtcpFeedback[] {
-  const isMeant = (payload: Word): boolean => String(payload) === format || payload === '*';
-  return rtcpFb
-    .filter(({ payload }) => isMeant(payload))
-    .map(({ type, subtype }) => ({ type: String(type), parameter: String(subtype ?? '') }));
+function feedbackOf(lines: NonNullable<Media['rtcpFb']>): RtcpFeedback[] {
+  return lines.map(({ type, subtype }) => ({ type: String(type), parameter: String(subtype ?? '') }));
 }

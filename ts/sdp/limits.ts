@@ -24,6 +24,9 @@ export const FINGERPRINTS_MAX = 32;
 /** Simulcast streams or sources of an m-line, as `transport.produce()` takes them. One more is refused. */
 export const ENCODINGS_MAX = 16;
 
+/** Named streams of an m-line, both directions together. One more is refused. */
+export const RIDS_MAX = 2 * ENCODINGS_MAX;
+
 /**
  * The lines of a description, without their ends.
  *

@@ -33,8 +33,8 @@ export type Line = {
   readonly outgoing?: RtpParameters;
   /** Whether the peer takes it. */
   readonly isFlowing: boolean;
-  /** What our last description said that we would do. */
-  readonly told: { readonly isSending: boolean; readonly isReceiving: boolean };
+  /** What our last description said that we send and would take. */
+  readonly told: { readonly outgoing?: RtpParameters | undefined; readonly isReceiving: boolean };
   /** The peer's end of the data channels. */
   readonly sctp?: SctpPort;
 };
@@ -47,7 +47,7 @@ export type Terms = {
 };
 
 /** Before our first description. */
-export const NOTHING_TOLD: Line['told'] = { isSending: false, isReceiving: false };
+export const NOTHING_TOLD: Line['told'] = { isReceiving: false };
 
 /** An m-line that nobody has described yet. */
 export function newLine(of: Pick<Line, 'key' | 'mid' | 'kind'>): Line {
@@ -121,7 +121,7 @@ export function answered(line: Line, answer: MediaSection, offer: MediaSection, 
     common,
     rids,
     ...(incoming ? { incoming } : {}),
-    isFlowing: sends(offer.direction) && isTaken(line.outgoing, section),
+    isFlowing: sends(offer.direction) && line.told.outgoing === line.outgoing && isTaken(line.outgoing, section),
   };
 }
 

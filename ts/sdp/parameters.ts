@@ -83,7 +83,8 @@ export function sentParameters(
       `m-line ${shown(section)}: its packets could not be recognised; send a=ssrc, or a=mid with its header extension`,
     );
   }
-  const cname = sources.find((source) => source.cname)?.cname;
+  // RFC 3550 §6.5: longer ones cannot be sent, so this one is not what its reports say.
+  const cname = sources.find((source) => source.cname && source.cname.length <= CNAME_LENGTH_MAX)?.cname;
   return {
     ...(mid === undefined ? {} : { mid }),
     codecs: codecs.map((codec) => ({ ...codec })),
@@ -143,6 +144,9 @@ export function sourceLines(
     sourceGroups: groups.filter(({ length }) => length > 1).map((ssrcs) => ({ semantics: 'FID', ssrcs })),
   };
 }
+
+/** Characters of a CNAME; a longer one is passed over. */
+const CNAME_LENGTH_MAX = 255;
 
 /** How messages name an m-line. */
 export function shown({ mid, kind }: Pick<MediaSection, 'mid' | 'kind'>): string {

@@ -18,7 +18,7 @@ import type {
   Source,
   SourceGroup,
 } from './description.js';
-import { atMost, FINGERPRINTS_MAX, linesOf } from './limits.js';
+import { atMost, FINGERPRINTS_MAX, linesOf, RIDS_MAX } from './limits.js';
 
 /**
  * Reads a description (RFC 8866). Lines that WebRTC does not use, and malformed ones that it can do without, are passed over.
@@ -122,7 +122,7 @@ function sectionOf(part: Part): MediaSection {
     codecs: codecsOf(media, formats),
     headerExtensions: extensionsOf(media),
     msids: msidsOf(lines),
-    rids: ridsOf(lines),
+    rids: ridsOf(part),
     ...simulcastOf(media),
     sources: sourcesOf(media),
     sourceGroups: groupsOf(media),
@@ -196,9 +196,11 @@ function msidsOf(lines: readonly string[]): Msid[] {
   });
 }
 
-function ridsOf(lines: readonly string[]): Rid[] {
-  return valuesOf(lines, 'rid').flatMap((value) => {
-    const found = /^([\w-]+) (send|recv)(?: (.*))?$/.exec(value);
+function ridsOf({ lines, index }: Part): Rid[] {
+  const values = valuesOf(lines, 'rid');
+  atMost(`a=rid lines in m-line ${index}`, values.length, RIDS_MAX, 'RIDS_MAX');
+  return values.flatMap((value) => {
+    const found = /^([\w-]{1,255}) (send|recv)(?: (.*))?$/.exec(value);
     if (!found) {
       return [];
     }

@@ -64,6 +64,9 @@ export function setupBeside({ role }: DtlsParameters): Setup {
   return role === 'server' ? 'active' : 'passive';
 }
 
+/** Characters of a MID: it travels in an item with a length of 8 bits (RFC 8285 §4.3). Longer ones are refused. */
+const MID_LENGTH_MAX = 255;
+
 function checkProtocol(section: MediaSection): void {
   const { protocol, kind, rtcpMux } = section;
   if (kind === 'application') {
@@ -86,6 +89,10 @@ function shownProtocol(protocol: string): string {
 
 function checkMids(sections: readonly MediaSection[]): void {
   const mids = sections.flatMap(({ mid }) => (mid === undefined ? [] : [mid]));
+  const long = mids.find((mid) => mid.length > MID_LENGTH_MAX);
+  if (long !== undefined) {
+    throw new SdpError(`a=mid:${long.slice(0, 16)}… has more than ${MID_LENGTH_MAX} characters`);
+  }
   const doubled = mids.find((mid, index) => mids.indexOf(mid) !== index);
   if (doubled !== undefined) {
     throw new SdpError(`a=mid:${doubled.slice(0, 16)} stands in two m-lines (RFC 5888 §4)`);

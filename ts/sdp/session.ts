@@ -147,7 +147,7 @@ export class SdpSession {
   /** Whether something was changed that the peer learns of only by an offer of ours. */
   get negotiationNeeded(): boolean {
     const isTold = ({ told, outgoing, isReceiving, kind }: Line): boolean =>
-      kind === 'application' || (told.isSending === (outgoing !== undefined) && told.isReceiving === isReceiving);
+      kind === 'application' || (told.outgoing === outgoing && told.isReceiving === isReceiving);
     const open = this.#lines.filter(({ isClosed }) => !isClosed);
     return this.#pending.length > 0 || open.some((line) => line.isClosing || !isTold(line));
   }
@@ -314,7 +314,9 @@ export class SdpSession {
     }
     this.#checkNumbers(line, rtpParameters);
     const outgoing = structuredClone(rtpParameters);
-    const isFlowing = line.peer !== undefined && receives(line.peer.direction);
+    // In an answer that is yet to be made it is told at once; otherwise it waits for an offer of ours.
+    const isAnswered = this.#state === 'have-remote-offer';
+    const isFlowing = isAnswered && line.peer !== undefined && receives(line.peer.direction);
     this.#change(line, { outgoing, isFlowing });
   }
 
@@ -607,7 +609,7 @@ function consumeOptions({ mid }: Line, rtpCapabilities: RtpCapabilities): Consum
 
 /** The m-line after a description of ours. */
 function told(line: Line): Line {
-  return { ...line, told: { isSending: line.outgoing !== undefined, isReceiving: line.isReceiving } };
+  return { ...line, told: { outgoing: line.outgoing, isReceiving: line.isReceiving } };
 }
 
 function isSameIce(a: PeerTransport, b: PeerTransport): boolean {
