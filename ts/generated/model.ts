@@ -158,6 +158,18 @@ export type ConsumerDump = {
   priority: number;
   /** The stream that it sends. */
   rtpStream: RtpStreamDump;
+  /** Spatial layer that is wanted at most. Where there is a choice; -1 for none. */
+  preferredSpatialLayer?: number;
+  /** Spatial layer that it is on its way to. Where there is a choice; -1 for none. */
+  targetSpatialLayer?: number;
+  /** Spatial layer that it sends. Where there is a choice; -1 for none. */
+  currentSpatialLayer?: number;
+  /** Temporal layer that is wanted at most. Where there is a choice; -1 for none. */
+  preferredTemporalLayer?: number;
+  /** Temporal layer that it is on its way to. Where there is a choice; -1 for none. */
+  targetTemporalLayer?: number;
+  /** Temporal layer that it sends at most. Where there is a choice; -1 for none. */
+  currentTemporalLayer?: number;
 };
 
 /** Id of a Consumer, unique within a Router. */

@@ -2,11 +2,14 @@
 
 use std::time::Duration;
 
-use millrace_model::{MediaKind, RtpCodecParameters, RtpParameters};
+use millrace_model::{
+    ConsumerLayers, MediaKind, RtpCodecParameters, RtpEncodingParameters, RtpParameters, temporal_layers,
+};
 use millrace_packet::header::ExtensionPlan;
 use millrace_packet::{ExtensionIds, ExtensionKind, VideoCodec};
-use millrace_router::SessionId;
+
 use millrace_router::setup::{CodecSetup, Feedback, PayloadTypes, ProducerSetup, StreamSetup};
+use millrace_router::{SessionId, Wish};
 
 /// What a producer's router side is made from.
 pub(crate) struct Publication<'a> {
@@ -60,6 +63,18 @@ fn codec_setup(publication: &Publication<'_>, codec: &RtpCodecParameters) -> Cod
             transport_cc: codec.has_feedback("transport-cc", ""),
             remb: codec.has_feedback("goog-remb", ""),
         },
+    }
+}
+
+/// The layers that a viewer of a source with these encodings gets at most. Default: all.
+pub(crate) fn wish(encodings: &[RtpEncodingParameters], preferred: Option<ConsumerLayers>) -> Wish {
+    let spatial_layers = encodings.len().max(1) as u8;
+    let everything = Wish::everything(spatial_layers, temporal_layers(encodings));
+    match preferred {
+        Some(ConsumerLayers { spatial_layer, temporal_layer }) => {
+            everything.at_most(spatial_layer.min(spatial_layers - 1), temporal_layer)
+        }
+        None => everything,
     }
 }
 

@@ -6,7 +6,7 @@ use ts_rs::TS;
 use crate::error::{ModelError, Shown, Within};
 use crate::id::{ConsumerId, ProducerId};
 use crate::ortc;
-use crate::producer::RtpStreamDump;
+use crate::producer::{ProducerType, RtpStreamDump};
 use crate::rtp::{MediaKind, RtpCapabilities, RtpEncodingParameters, RtpParameters, RtpStreamSendStats};
 use crate::transport::TraceDirection;
 
@@ -139,6 +139,16 @@ pub enum ConsumerType {
     Pipe,
 }
 
+impl From<ProducerType> for ConsumerType {
+    fn from(producer: ProducerType) -> Self {
+        match producer {
+            ProducerType::Simple => Self::Simple,
+            ProducerType::Simulcast => Self::Simulcast,
+            ProducerType::Svc => Self::Svc,
+        }
+    }
+}
+
 /// Quality of transmission to and from the router.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
@@ -166,6 +176,7 @@ pub struct ConsumerLayers {
 /// The insides of a consumer, for debugging.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
+#[ts(optional_fields)]
 pub struct ConsumerDump {
     /// Id.
     pub id: ConsumerId,
@@ -192,6 +203,24 @@ pub struct ConsumerDump {
     pub priority: u8,
     /// The stream that it sends.
     pub rtp_stream: RtpStreamDump,
+    /// Spatial layer that is wanted at most. Where there is a choice; -1 for none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preferred_spatial_layer: Option<i16>,
+    /// Spatial layer that it is on its way to. Where there is a choice; -1 for none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target_spatial_layer: Option<i16>,
+    /// Spatial layer that it sends. Where there is a choice; -1 for none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub current_spatial_layer: Option<i16>,
+    /// Temporal layer that is wanted at most. Where there is a choice; -1 for none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preferred_temporal_layer: Option<i16>,
+    /// Temporal layer that it is on its way to. Where there is a choice; -1 for none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target_temporal_layer: Option<i16>,
+    /// Temporal layer that it sends at most. Where there is a choice; -1 for none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub current_temporal_layer: Option<i16>,
 }
 
 /// Statistics of a consumer's stream.

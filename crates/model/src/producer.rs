@@ -8,7 +8,9 @@ use ts_rs::TS;
 use crate::error::{ModelError, Within};
 use crate::id::ProducerId;
 use crate::ortc::{self, RtpCodecsEncodingsMapping};
-use crate::rtp::{MediaKind, RtpParameters, RtpStreamRecvStats};
+use crate::rtp::{
+    MediaKind, RtpEncodingParameters, RtpParameters, RtpStreamRecvStats, ScalabilityMode, parse_scalability_mode,
+};
 use crate::transport::TraceDirection;
 
 /// Options of `transport.produce()`.
@@ -37,7 +39,7 @@ pub struct ProducerOptions {
 pub struct ProducerSettings {
     /// Kind of media.
     pub kind: MediaKind,
-    /// What the endpoint sends: one encoding, at least one media codec, no contradictions.
+    /// What the endpoint sends: at least one encoding, at least one media codec, no contradictions.
     pub rtp_parameters: RtpParameters,
     /// Whether the producer starts paused.
     pub paused: bool,
@@ -79,6 +81,27 @@ pub enum ProducerType {
     Simulcast,
     /// One stream with layers.
     Svc,
+}
+
+impl ProducerType {
+    /// How a source with these encodings is called.
+    pub fn of(encodings: &[RtpEncodingParameters]) -> Self {
+        let mode = encodings.first().and_then(|encoding| encoding.scalability_mode.as_deref()).unwrap_or_default();
+        let ScalabilityMode { spatial_layers, temporal_layers, .. } = parse_scalability_mode(mode);
+        match encodings.len() {
+            0 | 1 if spatial_layers > 1 || temporal_layers > 1 => Self::Svc,
+            0 | 1 => Self::Simple,
+            _ => Self::Simulcast,
+        }
+    }
+}
+
+/// The temporal layers of the encoding that has most, at least 1.
+pub fn temporal_layers(encodings: &[RtpEncodingParameters]) -> u8 {
+    let of = |encoding: &RtpEncodingParameters| {
+        parse_scalability_mode(encoding.scalability_mode.as_deref().unwrap_or_default()).temporal_layers
+    };
+    encodings.iter().map(of).max().unwrap_or(1)
 }
 
 /// Quality of transmission of one of a producer's streams.

@@ -113,12 +113,10 @@ fn p03_doubled_ssrcs_and_rids_between_encodings_are_type_errors() {
 }
 
 #[test]
-fn p03_simulcast_layers_and_encrypted_extensions_are_unsupported() {
+fn p03_spatial_layers_in_a_stream_mixed_simulcast_and_encrypted_extensions_are_unsupported() {
     let encoding = |mode: &str| json!([{ "ssrc": 1, "scalabilityMode": mode }]);
     for (pointer, value, place) in [
-        ("/rtpParameters/encodings", json!([{ "rid": "a" }, { "rid": "b" }]), "rtpParameters.encodings"),
         ("/rtpParameters/encodings", encoding("L99T99"), "rtpParameters.encodings[0].scalabilityMode"),
-        ("/rtpParameters/encodings", encoding("L1T3"), "rtpParameters.encodings[0].scalabilityMode"),
         ("/rtpParameters/encodings", encoding("S3T1_KEY"), "rtpParameters.encodings[0].scalabilityMode"),
         ("/rtpParameters/headerExtensions/0/encrypt", json!(true), "rtpParameters.headerExtensions[0].encrypt"),
         ("/enableMediasoupPacketIdHeaderExtension", json!(true), "enableMediasoupPacketIdHeaderExtension"),
@@ -126,7 +124,15 @@ fn p03_simulcast_layers_and_encrypted_extensions_are_unsupported() {
         let error = produce(&with(video(), pointer, value)).unwrap_err();
         assert_eq!((path(&error), error.class()), (place, ErrorClass::UnsupportedError), "{error}");
     }
-    assert!(produce(&with(video(), "/rtpParameters/encodings", encoding("L1T1"))).is_ok());
+    let mut mixed =
+        with(video(), "/rtpParameters/encodings", json!([{ "rid": "a" }, { "rid": "b", "codecPayloadType": 98 }]));
+    let vp9 = json!({ "mimeType": "video/VP9", "payloadType": 98, "clockRate": 90_000 });
+    mixed["rtpParameters"]["codecs"].as_array_mut().unwrap().push(vp9);
+    let error = produce(&mixed).unwrap_err();
+    let place = "rtpParameters.encodings[1].codecPayloadType";
+    assert_eq!((path(&error), error.class()), (place, ErrorClass::UnsupportedError), "{error}");
+    assert!(produce(&with(video(), "/rtpParameters/encodings", encoding("L1T3"))).is_ok());
+    assert!(produce(&with(video(), "/rtpParameters/encodings", json!([{ "rid": "a" }, { "rid": "b" }]))).is_ok());
 }
 
 #[test]

@@ -45,6 +45,7 @@ pub fn fuzz_header(data: &[u8]) {
         sequence: meta.sequence.wrapping_add(1),
         timestamp: meta.timestamp.wrapping_add(1),
         original_sequence: None,
+        picture: None,
         priority: Priority::Video,
     };
     let stamps = Stamps { abs_send_time: 0x00ab_cdef, transport_sequence: meta.sequence };

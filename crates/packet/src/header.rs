@@ -243,6 +243,7 @@ mod tests {
         sequence: 0xabcd,
         timestamp: 0x0102_0304,
         original_sequence: None,
+        picture: None,
         priority: Priority::Video,
     };
     const STAMPS: Stamps = Stamps { abs_send_time: 0x0078_9abc, transport_sequence: 0x1234 };

@@ -21,7 +21,7 @@ pub use codec::VideoCodec;
 pub use extension::{ExtensionIds, ExtensionKind};
 pub use header::{ExtensionPlan, OutgoingHeader, Stamps, write_header};
 pub use meta::{ExtensionSpan, RtpMeta};
-pub use payload::is_key_frame;
+pub use payload::{PictureEdit, PictureInfo, PictureNumbers, is_key_frame, picture_info};
 pub use pool::{PacketMut, PacketPool, PacketRef};
 pub use rewrite::{OutgoingStreamId, Priority, Rewrite};
 pub use rtp::{Muxed, RtpError, RtpPeek, is_rtp_or_rtcp};

@@ -1,6 +1,7 @@
 //! What was learned from an RTP packet when it was parsed once, on its way in.
 
 use crate::extension::ExtensionKind;
+use crate::payload::PictureInfo;
 
 /// Where the value of one header extension lies in its packet; `len` 0 with `offset` 0 means "not there".
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -43,6 +44,8 @@ pub struct RtpMeta {
     pub padding_len: u8,
     /// Tells whether the payload starts a picture that decodes without earlier ones.
     pub key_frame: bool,
+    /// The picture's layer and numbers, where the payload says them.
+    pub picture: PictureInfo,
     /// Header extensions, indexed by [`ExtensionKind`].
     pub extensions: [ExtensionSpan; ExtensionKind::COUNT],
 }

@@ -1,5 +1,7 @@
 //! How a stored packet becomes a viewer's packet: the few numbers that differ from viewer to viewer.
 
+use crate::payload::PictureEdit;
+
 /// Index of an outgoing stream (one consumer's SSRC, RTX SSRC and header-extension ids) within its transport.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct OutgoingStreamId(pub u32);
@@ -31,6 +33,8 @@ pub struct Rewrite {
     pub timestamp: u32,
     /// `Some(n)`: send as RTX (RFC 4588) of the packet that was sent as number `n`.
     pub original_sequence: Option<u16>,
+    /// The picture's numbers in the outgoing stream, where they differ from the source's.
+    pub picture: Option<PictureEdit>,
     /// What the queue does with it under pressure.
     pub priority: Priority,
 }

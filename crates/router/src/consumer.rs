@@ -4,13 +4,15 @@ use std::time::Duration;
 
 use millrace_model::{MediaKind, NtpTime};
 use millrace_packet::rtcp::{ReportBlock, SenderInfo};
-use millrace_packet::{OutgoingStreamId, PacketRef, Priority, Rewrite};
+use millrace_packet::{OutgoingStreamId, PacketRef, PictureEdit, Priority, Rewrite};
 
 use crate::context::Context;
 use crate::events::{Direction, RouterEvent, Trace, TraceKinds, TracedPacket};
 use crate::history::{self, Refusal, Sent, SentHistory};
+use crate::layers::{Layers, Wish};
+use crate::pictures::Pictures;
 use crate::rate::ByteRate;
-use crate::rewriter::Rewriter;
+use crate::rewriter::{Rewriter, Start};
 use crate::score::Score;
 use crate::sender_clock::round_trip;
 use crate::setup::{CODECS_PER_PRODUCER_MAX, CodecSetup, ConsumerSetup, PayloadTypes};
@@ -67,7 +69,13 @@ pub(crate) struct Consumer {
     /// A report of this stream is scheduled.
     pub(crate) unreported: bool,
     trace: TraceKinds,
+    /// The highest temporal layer that is sent. Packets of higher ones are left out.
+    temporal_layer: u8,
+    /// Another stream of the producer that the viewer goes to with its next key frame.
+    next_stream: Option<u8>,
     rewriter: Rewriter,
+    /// From the first picture with an id on.
+    pictures: Option<Box<Pictures>>,
     /// By index of the producer's codec; `None` for codecs that this viewer does not take.
     payload_types: [Option<PayloadTypes>; CODECS_PER_PRODUCER_MAX],
     pub(crate) counts: OutgoingCounts,
@@ -84,6 +92,10 @@ pub(crate) struct Consumer {
     next_rtx_sequence: u16,
     pub(crate) report: ViewerReport,
     pub(crate) score: Score,
+    /// Which layers the viewer wants at most.
+    pub(crate) wish: Wish,
+    /// The layers that the application was told of last.
+    told_layers: Option<Layers>,
 }
 
 impl Consumer {
@@ -104,13 +116,16 @@ impl Consumer {
             priority,
             unreported: false,
             trace: TraceKinds::NONE,
+            temporal_layer: setup.wish.temporal_layer,
+            next_stream: None,
             rewriter: Rewriter::new(setup.first_sequence),
+            pictures: None,
             payload_types,
             counts: OutgoingCounts::default(),
             history: SentHistory::new(if setup.nack { history_max } else { 0 }),
             rate: ByteRate::default(),
             index,
-            source: SourceId { producer: setup.producer, stream: setup.stream },
+            source: SourceId { producer: setup.producer, stream: setup.wish.spatial_layer },
             paused: setup.paused,
             ssrc: setup.ssrc,
             rtx_ssrc: setup.rtx_ssrc,
@@ -119,6 +134,8 @@ impl Consumer {
             next_rtx_sequence: setup.first_rtx_sequence,
             report: ViewerReport::default(),
             score: Score::new(),
+            wish: setup.wish,
+            told_layers: None,
         }
     }
 
@@ -131,13 +148,32 @@ impl Consumer {
                 false
             }
             Flow::Waiting { source } if source == packet.source && self.can_start_with(packet) => {
-                self.flow = Flow::Flowing { source };
-                self.rewriter.start(packet.index, packet.timestamp, packet.clock_rate, cx.now.at);
-                self.send(packet, cx);
+                self.start(packet, cx);
+                true
+            }
+            Flow::Flowing { .. } if self.next_stream == Some(packet.source.stream) && self.can_start_with(packet) => {
+                self.start(packet, cx);
                 true
             }
             _ => false,
         }
+    }
+
+    /// Begins to follow the packet's source with it.
+    fn start<O: Output>(&mut self, packet: &SourcePacket<'_>, cx: &mut Context<'_, O>) {
+        let before = std::mem::replace(&mut self.source, packet.source);
+        self.flow = Flow::Flowing { source: packet.source };
+        self.next_stream = None;
+        self.temporal_layer = self.wish.temporal_layer;
+        let on_line_before = packet.on_other_lines.and_then(|lines| lines[usize::from(before.stream)]);
+        let on_line_before = on_line_before.filter(|_| before != packet.source);
+        let (index, timestamp, clock_rate) = (packet.index, packet.timestamp, packet.clock_rate);
+        self.rewriter.start(&Start { index, timestamp, on_line_before, clock_rate }, cx.now.at);
+        if let Some(pictures) = &mut self.pictures {
+            pictures.start(&packet.packet.meta().picture.numbers);
+        }
+        self.send(packet, cx);
+        self.tell_layers(cx);
     }
 
     /// Whether and from where media flows.
@@ -146,12 +182,73 @@ impl Consumer {
     }
 
     /// Nothing is sent until [`wait`](Self::wait).
-    pub(crate) fn stop(&mut self) {
+    pub(crate) fn stop<O: Output>(&mut self, cx: &mut Context<'_, O>) {
         self.flow = Flow::Stopped;
+        self.next_stream = None;
+        self.tell_layers(cx);
+    }
+
+    /// Goes to `stream` of the same producer: at once while nothing is sent, with its next key frame otherwise. True
+    /// when a key frame of it is awaited that was not before.
+    pub(crate) fn go_to(&mut self, stream: u8) -> bool {
+        let SourceId { producer, stream: current } = self.source;
+        let (flow, next) = match self.flow {
+            Flow::Flowing { .. } if stream == current => (self.flow, None),
+            Flow::Flowing { .. } => (self.flow, Some(stream)),
+            Flow::Waiting { .. } => (Flow::Waiting { source: SourceId { producer, stream } }, None),
+            Flow::Stopped => (Flow::Stopped, None),
+        };
+        if !matches!(flow, Flow::Flowing { .. }) {
+            self.source.stream = stream;
+        }
+        let awaits_more = flow != self.flow || (next.is_some() && next != self.next_stream);
+        (self.flow, self.next_stream) = (flow, next);
+        awaits_more
+    }
+
+    /// Tells whether a key frame of `stream` is awaited.
+    pub(crate) fn awaits(&self, stream: u8) -> bool {
+        match self.flow {
+            Flow::Waiting { source } => source.stream == stream,
+            Flow::Flowing { .. } => self.next_stream == Some(stream),
+            Flow::Stopped => false,
+        }
+    }
+
+    /// Sets the layers that the viewer wants at most. A lower temporal layer than so far is kept to at once, a higher
+    /// one begins where its pictures allow it.
+    pub(crate) fn prefer<O: Output>(&mut self, wish: Wish, cx: &mut Context<'_, O>) {
+        self.wish = wish;
+        self.temporal_layer = self.temporal_layer.min(wish.temporal_layer);
+        self.tell_layers(cx);
+    }
+
+    /// The layers that are sent; `None` where nothing is.
+    pub(crate) fn current_layers(&self) -> Option<Layers> {
+        let Flow::Flowing { source } = self.flow else { return None };
+        let temporal_layer = self.temporal_layer.min(self.wish.temporal_layer_max);
+        Some(Layers { spatial_layer: source.stream, temporal_layer })
+    }
+
+    /// The layers that are sent, or will be from the next key frame on; `None` while the flow is stopped.
+    pub(crate) fn target_layers(&self) -> Option<Layers> {
+        let spatial_layer = self.next_stream.unwrap_or(self.source.stream);
+        let is_wanted = self.flow != Flow::Stopped;
+        is_wanted.then_some(Layers { spatial_layer, temporal_layer: self.wish.layers().temporal_layer })
+    }
+
+    /// Tells the application which layers are sent, if that changed and there is a choice at all.
+    pub(crate) fn tell_layers<O: Output>(&mut self, cx: &mut Context<'_, O>) {
+        let layers = self.current_layers();
+        if self.wish.has_choice && layers != self.told_layers {
+            self.told_layers = layers;
+            cx.out.event(RouterEvent::ConsumerLayers { consumer: self.index, layers });
+        }
     }
 
     /// The flow begins, or begins again, at the next packet of the source that a viewer can start with.
     pub(crate) fn wait(&mut self) {
+        self.source.stream = self.next_stream.take().unwrap_or(self.source.stream);
         self.flow = Flow::Waiting { source: self.source };
     }
 
@@ -230,6 +327,9 @@ impl Consumer {
             self.rewriter.skip(source.index);
             return;
         };
+        if meta.picture.temporal_layer > self.temporal_layer && self.leave_layer_out(source, cx) {
+            return;
+        }
         // A packet of padding only would cost a number; one whose number is taken must go out, or a hole stays.
         if meta.payload_len == 0 && self.rewriter.skip(source.index) {
             return;
@@ -242,10 +342,38 @@ impl Consumer {
             sequence,
             timestamp: self.rewriter.timestamp(source.timestamp),
             original_sequence: None,
+            picture: self.picture_edit(source),
             priority: self.priority,
         };
         self.note_sent(source, &rewrite, cx);
         cx.out.send_rtp(self.session, source.packet, &rewrite);
+    }
+
+    /// Leaves a packet of too high a temporal layer out, unless its layer may begin with it or its number is taken.
+    fn leave_layer_out<O: Output>(&mut self, source: &SourcePacket<'_>, cx: &mut Context<'_, O>) -> bool {
+        let picture = &source.packet.meta().picture;
+        if picture.switches_up && picture.temporal_layer <= self.wish.temporal_layer {
+            self.temporal_layer = picture.temporal_layer;
+            self.tell_layers(cx);
+            return false;
+        }
+        if !self.rewriter.skip(source.index) {
+            return false;
+        }
+        if let Some(pictures) = &mut self.pictures {
+            pictures.skip(&picture.numbers);
+        }
+        true
+    }
+
+    /// What to write over the packet's picture numbers.
+    #[inline]
+    fn picture_edit(&mut self, source: &SourcePacket<'_>) -> Option<PictureEdit> {
+        let numbers = &source.packet.meta().picture.numbers;
+        if !numbers.has_id() {
+            return None;
+        }
+        self.pictures.get_or_insert_with(|| Box::new(Pictures::new(numbers))).map(numbers)
     }
 
     #[inline]
@@ -253,6 +381,7 @@ impl Consumer {
         let bytes = source.packet.bytes().len();
         self.rewriter.note_sent(rewrite.sequence, rewrite.timestamp, cx.now.at);
         self.history.record(rewrite.sequence, rewrite.timestamp, source.source.stream, source.index);
+        self.history.record_edit(rewrite.sequence, rewrite.picture);
         self.counts.packets += 1;
         self.counts.octets += u64::from(source.packet.meta().payload_len);
         self.counts.bytes += bytes as u64;
@@ -274,6 +403,7 @@ impl Consumer {
             sequence: sent.sequence,
             timestamp: sent.timestamp,
             original_sequence: None,
+            picture: self.history.edit(sent.sequence),
             priority: Priority::Retransmission,
         };
         let Some(payload_type) = types.viewer_rtx.filter(|_| self.rtx_ssrc.is_some()) else { return again };

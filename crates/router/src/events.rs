@@ -3,6 +3,7 @@
 use millrace_model::NtpTime;
 use millrace_packet::meta::VideoOrientation;
 
+use crate::layers::Layers;
 use crate::{ConsumerIndex, ProducerIndex};
 
 /// Something happened that the application may want to know. Bounded by what happens: scores at most once a second a
@@ -22,6 +23,13 @@ pub enum RouterEvent {
         consumer: ConsumerIndex,
         /// Its scores.
         score: ConsumerScore,
+    },
+    /// Other layers are sent to a viewer than before.
+    ConsumerLayers {
+        /// Whose.
+        consumer: ConsumerIndex,
+        /// Which; `None` when nothing is sent.
+        layers: Option<Layers>,
     },
     /// The picture's orientation changed.
     VideoOrientation {

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use millrace_packet::PictureEdit;
+
 /// Video packets remembered per viewer. When full, the oldest is forgotten: its NACK stays unanswered.
 ///
 /// 512 is about a second of 4 Mbit/s. At 16 bytes each they cost 8 kB a viewer.
@@ -38,6 +40,8 @@ pub(crate) struct Sent {
 #[derive(Debug)]
 pub(crate) struct SentHistory {
     ring: Box<[Sent]>,
+    /// What was written over the picture numbers of the packet at the same place; empty until the first edit.
+    edits: Box<[Option<PictureEdit>]>,
     budget_bytes: u64,
     budget_at_ms: u64,
 }
@@ -58,7 +62,25 @@ impl SentHistory {
     pub(crate) fn new(packets_max: usize) -> Self {
         debug_assert!(packets_max == 0 || packets_max.is_power_of_two());
         let ring = vec![Sent::default(); packets_max].into_boxed_slice();
-        Self { ring, budget_bytes: RESEND_BURST_BYTES_MAX, budget_at_ms: 0 }
+        Self { ring, edits: Box::default(), budget_bytes: RESEND_BURST_BYTES_MAX, budget_at_ms: 0 }
+    }
+
+    /// Remembers what was written over the picture numbers of the packet that went out as `sequence`.
+    pub(crate) fn record_edit(&mut self, sequence: u16, edit: Option<PictureEdit>) {
+        if self.edits.is_empty() {
+            if edit.is_none() {
+                return;
+            }
+            self.edits = vec![None; self.ring.len()].into_boxed_slice();
+        }
+        if let Some(place) = self.place(sequence) {
+            self.edits[place] = edit;
+        }
+    }
+
+    /// What was written over the picture numbers of the packet that went out as `sequence`.
+    pub(crate) fn edit(&self, sequence: u16) -> Option<PictureEdit> {
+        *self.edits.get(self.place(sequence)?)?
     }
 
     /// Remembers that the packet at `index` of `stream` went out as `sequence` with `timestamp`.

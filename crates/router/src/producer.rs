@@ -5,7 +5,7 @@ use std::time::Duration;
 use millrace_model::MediaKind;
 use millrace_packet::meta::VideoOrientation;
 use millrace_packet::rtx::{self, OriginalStream};
-use millrace_packet::{ExtensionIds, PacketMut, RtpMeta, is_key_frame};
+use millrace_packet::{ExtensionIds, PacketMut, RtpMeta, is_key_frame, picture_info};
 
 use crate::cache::{self, PacketCache};
 use crate::consumer::{Consumer, Flow};
@@ -13,7 +13,7 @@ use crate::context::Context;
 use crate::events::{ConsumerScore, Direction, RouterEvent, StreamScore, Trace, TraceKinds, TracedPacket};
 use crate::reception::Arrival;
 use crate::session::{Role, Route};
-use crate::setup::{CodecSetup, ProducerSetup};
+use crate::setup::{CodecSetup, ProducerSetup, STREAMS_PER_PRODUCER_MAX};
 use crate::source::{SourceId, SourcePacket};
 use crate::stream_in::{Accepted, IncomingStream, Rejected};
 use crate::timers::Task;
@@ -171,8 +171,7 @@ impl Producer {
 
     /// Tells whether a viewer waits for a packet of `stream` to start with.
     pub(crate) fn is_awaited(&self, stream: u8) -> bool {
-        let waiting = Flow::Waiting { source: self.source(stream) };
-        self.consumers.iter().any(|consumer| consumer.flow() == waiting)
+        self.consumers.iter().any(|consumer| consumer.awaits(stream))
     }
 
     /// Makes the viewers of `stream` that get packets wait for a new start.
@@ -228,8 +227,10 @@ impl Producer {
         };
         match placed {
             Ok(accepted) => {
-                meta.key_frame =
-                    setup.video_codec.is_some_and(|video| is_key_frame(video, meta.payload(packet.bytes())));
+                if let Some(codec) = setup.video_codec {
+                    let payload = meta.payload(packet.bytes());
+                    (meta.key_frame, meta.picture) = (is_key_frame(codec, payload), picture_info(codec, payload));
+                }
                 Some(Received { meta, codec, is_first, accepted })
             }
             Err(rejected) => {
@@ -271,6 +272,7 @@ impl Producer {
         if stream.score.set_active().is_some() || is_first {
             self.announce_scores(cx);
         }
+        self.choose_layers(cx);
     }
 
     fn note_key_frame_state<O: Output>(&mut self, place: u8, received: &Received, cx: &mut Context<'_, O>) {
@@ -302,15 +304,24 @@ impl Producer {
 
     fn forward<O: Output>(&mut self, place: u8, packet: PacketMut, received: &Received, cx: &mut Context<'_, O>) {
         let source = self.source(place);
-        let Some(stream) = self.streams.get_mut(usize::from(place)) else { return };
         let Some(setup) = self.codecs.get(received.codec) else { return };
+        let lines = self.other_lines(place, received, setup.clock_rate);
+        let Some(stream) = self.streams.get_mut(usize::from(place)) else { return };
         let packet = packet.freeze(received.meta);
         let Accepted { index, timestamp, .. } = received.accepted;
         let can_wait = setup.video_codec.is_some();
         let starts = received.meta.payload_len > 0 && (received.meta.key_frame || !can_wait);
         let codec = received.codec as u8;
-        let forwarded =
-            SourcePacket { source, packet: &packet, index, timestamp, codec, clock_rate: setup.clock_rate, starts };
+        let forwarded = SourcePacket {
+            source,
+            packet: &packet,
+            index,
+            timestamp,
+            codec,
+            clock_rate: setup.clock_rate,
+            starts,
+            on_other_lines: lines.as_ref(),
+        };
         let highest = stream.highest();
         for consumer in &mut self.consumers {
             let started = consumer.handle_packet(&forwarded, cx);
@@ -319,6 +330,25 @@ impl Producer {
             }
         }
         stream.cache.insert(index, timestamp, codec, packet, cx.now.at);
+    }
+
+    /// The instant of a key frame in the timestamps of every stream, by their sender reports.
+    fn other_lines(
+        &self,
+        place: u8,
+        received: &Received,
+        clock_rate: u32,
+    ) -> Option<[Option<u32>; STREAMS_PER_PRODUCER_MAX]> {
+        if self.streams.len() < 2 || !received.meta.key_frame {
+            return None;
+        }
+        let own = self.streams.get(usize::from(place))?.sender_report?;
+        let time = own.time_of(received.accepted.timestamp, clock_rate);
+        let mut lines = [None; STREAMS_PER_PRODUCER_MAX];
+        for (line, stream) in lines.iter_mut().zip(&self.streams) {
+            *line = stream.sender_report.map(|report| report.timestamp_at(time, clock_rate));
+        }
+        Some(lines)
     }
 
     fn trace_received<O: Output>(&self, route: Route, size: usize, meta: &RtpMeta, cx: &mut Context<'_, O>) {

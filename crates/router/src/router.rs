@@ -9,6 +9,7 @@ use slab::Slab;
 use crate::consumer::{Consumer, Flow};
 use crate::context::Context;
 use crate::events::{ConsumerScore, StreamScore, TraceKinds};
+use crate::layers::Layers;
 use crate::producer::Producer;
 use crate::session::{Route, Session, late_route, merged_extensions};
 use crate::setup::{
@@ -119,13 +120,11 @@ impl Router {
     }
 
     /// Says that the session's transport cannot send any more: its consumers stop until it can again.
-    pub fn disconnect_session(&mut self, session: SessionId) {
+    pub fn disconnect_session(&mut self, session: SessionId, now: Instant, out: &mut impl Output) {
         let Some(state) = self.sessions.get_mut(session.0 as usize) else { return };
         state.connected = false;
         for index in state.consumers.clone() {
-            if let Some(consumer) = self.consumer_mut(index) {
-                consumer.stop();
-            }
+            self.with_consumer(index, now, out, |consumer, cx| consumer.stop(cx));
         }
     }
 
@@ -180,13 +179,16 @@ impl Router {
 
     /// Pauses a producer: its viewers get nothing until it resumes. Returns the consumers to be told; none if it was
     /// paused already.
-    pub fn pause_producer(&mut self, index: ProducerIndex) -> Vec<ConsumerIndex> {
-        let Some(producer) = self.producers.get_mut(index.0 as usize) else { return Vec::new() };
-        if std::mem::replace(&mut producer.paused, true) {
-            return Vec::new();
-        }
-        producer.pause_streams();
-        producer.consumers.iter().map(|consumer| consumer.index).collect()
+    pub fn pause_producer(&mut self, index: ProducerIndex, now: Instant, out: &mut impl Output) -> Vec<ConsumerIndex> {
+        let now = self.moment(now);
+        let told = self.with_producer(index, now, out, |producer, cx| {
+            if std::mem::replace(&mut producer.paused, true) {
+                return Vec::new();
+            }
+            producer.pause_streams(cx);
+            producer.consumers.iter().map(|consumer| consumer.index).collect()
+        });
+        told.unwrap_or_default()
     }
 
     /// Resumes a producer: its viewers go on, with a key frame. Returns the consumers to be told; none if it was not
@@ -257,7 +259,7 @@ impl Router {
         let session = self.sessions.get_mut(id.0 as usize).ok_or(ConsumeError::UnknownSession(id))?;
         let unknown = ConsumeError::UnknownProducer(setup.producer);
         let producer = self.producers.get_mut(setup.producer.0 as usize).ok_or(unknown)?;
-        if usize::from(setup.stream) >= producer.streams.len() {
+        if usize::from(setup.wish.spatial_layer) >= producer.streams.len() {
             return Err(unknown);
         }
         if let Some(taken) = [Some(setup.ssrc), setup.rtx_ssrc].into_iter().flatten().find(|&ssrc| session.sends(ssrc))
@@ -273,10 +275,50 @@ impl Router {
     }
 
     /// Pauses a consumer: nothing is sent until it resumes.
-    pub fn pause_consumer(&mut self, index: ConsumerIndex) {
-        let Some(consumer) = self.consumer_mut(index) else { return };
-        consumer.paused = true;
-        consumer.stop();
+    pub fn pause_consumer(&mut self, index: ConsumerIndex, now: Instant, out: &mut impl Output) {
+        self.with_consumer(index, now, out, |consumer, cx| {
+            consumer.paused = true;
+            consumer.stop(cx);
+        });
+    }
+
+    /// Sets the layers that a consumer gets at most. It goes to another stream with a key frame of that, to a lower
+    /// temporal layer at once, to a higher one where its pictures allow it. Returns what was set; `None` where there is
+    /// no choice, or no such consumer.
+    pub fn set_preferred_layers(
+        &mut self,
+        index: ConsumerIndex,
+        spatial_layer: u8,
+        temporal_layer: Option<u8>,
+        now: Instant,
+        out: &mut impl Output,
+    ) -> Option<Layers> {
+        let place = *self.consumers.get(index.0 as usize)?;
+        let now = self.moment(now);
+        self.with_producer(place.producer, now, out, |producer, cx| {
+            let spatial_layer = spatial_layer.min(producer.streams.len().saturating_sub(1) as u8);
+            let consumer = producer.consumers.get_mut(place.position).filter(|consumer| consumer.wish.has_choice)?;
+            consumer.prefer(consumer.wish.at_most(spatial_layer, temporal_layer), cx);
+            let layers = consumer.wish.layers();
+            producer.choose_layers_of(place.position, cx);
+            Some(layers)
+        })?
+    }
+
+    /// The layers that a consumer wants at most; `None` where there is no choice.
+    pub fn preferred_layers(&self, index: ConsumerIndex) -> Option<Layers> {
+        Some(self.chooser(index)?.wish.layers())
+    }
+
+    /// The layers that a consumer gets now, or is on its way to; `None` while it gets nothing, and where there is no
+    /// choice.
+    pub fn target_layers(&self, index: ConsumerIndex) -> Option<Layers> {
+        self.chooser(index)?.target_layers()
+    }
+
+    /// The layers that a consumer gets now; `None` while it gets nothing, and where there is no choice.
+    pub fn current_layers(&self, index: ConsumerIndex) -> Option<Layers> {
+        self.chooser(index)?.current_layers()
     }
 
     /// Resumes a consumer. Video goes on with a key frame; numbers go on without a gap.
@@ -355,6 +397,30 @@ impl Router {
         Some(result)
     }
 
+    /// A consumer that has a choice of layers.
+    fn chooser(&self, index: ConsumerIndex) -> Option<&Consumer> {
+        let place = self.consumers.get(index.0 as usize)?;
+        let consumer = self.producers.get(place.producer.0 as usize)?.consumers.get(place.position)?;
+        Some(consumer).filter(|consumer| consumer.wish.has_choice)
+    }
+
+    /// Lends `work` a consumer with what it needs.
+    fn with_consumer<O: Output>(
+        &mut self,
+        index: ConsumerIndex,
+        now: Instant,
+        out: &mut O,
+        work: impl FnOnce(&mut Consumer, &mut Context<'_, O>),
+    ) {
+        let Some(place) = self.consumers.get(index.0 as usize).copied() else { return };
+        let now = self.moment(now);
+        self.with_producer(place.producer, now, out, |producer, cx| {
+            if let Some(consumer) = producer.consumers.get_mut(place.position) {
+                work(consumer, cx);
+            }
+        });
+    }
+
     /// Asks the publisher of `source` for a key frame.
     pub(crate) fn wish_key_frame(&mut self, source: SourceId, now: Instant, out: &mut impl Output) {
         let now = self.moment(now);
@@ -416,8 +482,8 @@ impl Router {
             return;
         }
         consumer.wait();
-        let source = consumer.source;
-        self.wish_key_frame(source, now, out);
+        let now = self.moment(now);
+        self.with_producer(place.producer, now, out, |producer, cx| producer.start_consumer(place.position, cx));
     }
 
     fn run(&mut self, task: Task, at: Instant, now: Instant, out: &mut impl Output) {

@@ -107,6 +107,7 @@ impl Router {
                 if stream.end().is_some() {
                     producer.announce_scores(cx);
                 }
+                producer.choose_layers(cx);
             });
         }
     }

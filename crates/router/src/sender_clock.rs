@@ -66,6 +66,12 @@ impl SenderReportMapping {
         self.timestamp.wrapping_add(((elapsed * i128::from(clock_rate)) >> 32) as u32)
     }
 
+    /// Our time that belongs to `timestamp`, which is near that of the report.
+    pub(crate) fn time_of(&self, timestamp: u32, clock_rate: u32) -> NtpTime {
+        let ticks = i128::from(timestamp.wrapping_sub(self.timestamp) as i32);
+        NtpTime(self.ntp.0.wrapping_add_signed(((ticks << 32) / i128::from(clock_rate.max(1))) as i64))
+    }
+
     /// The last-SR and delay-since-last-SR fields of a report block written at `now` (RFC 3550 §6.4.1).
     pub(crate) fn block_fields(&self, now: Instant) -> (u32, u32) {
         (self.last_sender_report, compact(now.saturating_duration_since(self.arrived)))
@@ -136,6 +142,8 @@ mod tests {
         };
         assert_eq!(mapping.timestamp_at(NtpTime(1000 * SECOND + SECOND / 2), 90_000), 50 + 45_000);
         assert_eq!(mapping.timestamp_at(NtpTime(999 * SECOND), 90_000), 50u32.wrapping_sub(90_000));
+        assert_eq!(mapping.time_of(50 + 45_000, 90_000), NtpTime(1000 * SECOND + SECOND / 2));
+        assert_eq!(mapping.time_of(50u32.wrapping_sub(90_000), 90_000), NtpTime(999 * SECOND));
     }
 
     #[test]

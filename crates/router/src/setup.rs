@@ -5,6 +5,7 @@ use std::time::Duration;
 use millrace_model::MediaKind;
 use millrace_packet::{ExtensionIds, OutgoingStreamId, VideoCodec};
 
+use crate::layers::Wish;
 use crate::{ProducerIndex, SessionId};
 
 /// Media codecs that one producer may declare.
@@ -99,8 +100,8 @@ pub struct ConsumerSetup {
     pub session: SessionId,
     /// What it views.
     pub producer: ProducerIndex,
-    /// Which stream of the producer it starts with, an index into [`ProducerSetup::streams`].
-    pub stream: u8,
+    /// The layers that it wants at most; the spatial layer is an index into [`ProducerSetup::streams`].
+    pub wish: Wish,
     /// Name of its outgoing stream in the viewer's transport.
     pub outgoing: OutgoingStreamId,
     /// SSRC of the outgoing stream, unique in the viewer's session.

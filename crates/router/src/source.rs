@@ -3,6 +3,7 @@
 use millrace_packet::PacketRef;
 
 use crate::ProducerIndex;
+use crate::setup::STREAMS_PER_PRODUCER_MAX;
 
 /// One stream of one producer: what a consumer's numbers are derived from. A consumer may change it; its own stream
 /// goes on.
@@ -29,4 +30,7 @@ pub(crate) struct SourcePacket<'a> {
     pub(crate) clock_rate: u32,
     /// A viewer can start with this packet.
     pub(crate) starts: bool,
+    /// Its instant in the timestamps of each stream of the producer, where sender reports tell. Only for a packet that
+    /// a viewer can start with, and only where there are several streams.
+    pub(crate) on_other_lines: Option<&'a [Option<u32>; STREAMS_PER_PRODUCER_MAX]>,
 }

@@ -8,7 +8,7 @@ use millrace_packet::DATAGRAM_BYTES_MAX;
 use millrace_packet::rtcp::CompoundWriter;
 use millrace_packet::rtcp::feedback::{FeedbackSsrcs, FullIntraEntry};
 
-use crate::consumer::{Consumer, Flow};
+use crate::consumer::Flow;
 use crate::context::Context;
 use crate::events::{Direction, Trace, TraceKinds};
 use crate::key_frame::Wish;
@@ -98,17 +98,22 @@ impl Producer {
         if changed {
             self.announce_scores(cx);
         }
+        if !active {
+            self.choose_layers(cx);
+        }
     }
 
     /// A producer was paused: nothing is asked for, and viewers wait for a new start.
-    pub(crate) fn pause_streams(&mut self) {
+    pub(crate) fn pause_streams<O: Output>(&mut self, cx: &mut Context<'_, O>) {
         for stream in &mut self.streams {
             stream.nack.iter_mut().for_each(NackGenerator::clear);
             stream.key_frames.cancel();
             stream.cache.clear();
         }
-        let flowing = self.consumers.iter_mut().filter(|consumer| matches!(consumer.flow(), Flow::Flowing { .. }));
-        flowing.for_each(Consumer::wait);
+        for consumer in self.consumers.iter_mut().filter(|consumer| matches!(consumer.flow(), Flow::Flowing { .. })) {
+            consumer.wait();
+            consumer.tell_layers(cx);
+        }
     }
 
     /// A consumer left. If it was the last one, nobody waits for key frames any more.

@@ -7,7 +7,7 @@ use millrace_packet::{ExtensionIds, ExtensionKind, OutgoingStreamId, PacketMut, 
 use millrace_router::setup::{
     CodecSetup, ConsumerSetup, Feedback, PayloadTypes, ProducerSetup, SessionSetup, StreamSetup,
 };
-use millrace_router::{ConsumerIndex, Output, ProducerIndex, Router, SessionId};
+use millrace_router::{ConsumerIndex, Output, ProducerIndex, Router, SessionId, Wish};
 
 /// SSRC of the publisher's stream.
 pub const PUBLISHER_SSRC: u32 = 1234;
@@ -122,7 +122,7 @@ impl FanOut {
         let setup = ConsumerSetup {
             session,
             producer: self.producer,
-            stream: 0,
+            wish: Wish::everything(1, 1),
             outgoing,
             ssrc: viewer_ssrc(number),
             rtx_ssrc: Some(viewer_rtx_ssrc(number)),

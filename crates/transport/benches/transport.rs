@@ -93,6 +93,7 @@ fn outgoing(criterion: &mut Criterion) {
             sequence: 0,
             timestamp: 0,
             original_sequence: None,
+            picture: None,
             priority: Priority::Video,
         };
         criterion.bench_function(&format!("transport/outgoing_packet/{payload_len}"), |bencher| {

@@ -2,8 +2,10 @@
 
 use std::time::Instant;
 
-use millrace_model::{ConsumerScore, IceState, ProducerScore, ProducerVideoOrientation, TransportTuple};
-use millrace_router::{Direction, RouterEvent, Trace, TracedPacket};
+use millrace_model::{
+    ConsumerLayers, ConsumerScore, IceState, ProducerScore, ProducerVideoOrientation, TransportTuple,
+};
+use millrace_router::{Direction, Layers, RouterEvent, Trace, TracedPacket};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
@@ -53,7 +55,9 @@ impl Plane {
                 | RouterEvent::ProducerTrace { producer, .. } => {
                     entry.producer(*producer).map(|producer| producer.id.uuid())
                 }
-                RouterEvent::ConsumerScore { consumer, .. } | RouterEvent::ConsumerTrace { consumer, .. } => {
+                RouterEvent::ConsumerScore { consumer, .. }
+                | RouterEvent::ConsumerLayers { consumer, .. }
+                | RouterEvent::ConsumerTrace { consumer, .. } => {
                     entry.consumer(*consumer).map(|consumer| consumer.id.uuid())
                 }
             };
@@ -79,7 +83,7 @@ impl Plane {
 pub(super) enum Told {
     IceState(IceState),
     SelectedTuple(Option<TransportTuple>),
-    /// A score or an orientation.
+    /// A score, layers or an orientation.
     Router(RouterEvent),
 }
 
@@ -89,6 +93,7 @@ impl Told {
             Self::IceState(_) => "icestatechange",
             Self::SelectedTuple(_) => "iceselectedtuplechange",
             Self::Router(RouterEvent::VideoOrientation { .. }) => "videoorientationchange",
+            Self::Router(RouterEvent::ConsumerLayers { .. }) => "layerschange",
             Self::Router(_) => "score",
         }
     }
@@ -110,6 +115,7 @@ impl Told {
                 json!(scores)
             }
             Self::Router(RouterEvent::ConsumerScore { score, .. }) => json!(consumer_score(score)),
+            Self::Router(RouterEvent::ConsumerLayers { layers: sent, .. }) => json!(sent.map(layers)),
             Self::Router(RouterEvent::VideoOrientation { orientation, .. }) => json!(ProducerVideoOrientation {
                 camera: orientation.back_camera,
                 flip: orientation.flip,
@@ -123,6 +129,11 @@ impl Told {
 /// A consumer's score as applications see it.
 pub(super) fn consumer_score(score: millrace_router::ConsumerScore) -> ConsumerScore {
     ConsumerScore { score: score.score, producer_score: score.producer_score, producer_scores: score.producer_scores }
+}
+
+/// Layers as applications see them.
+pub(super) fn layers(layers: Layers) -> ConsumerLayers {
+    ConsumerLayers { spatial_layer: layers.spatial_layer, temporal_layer: Some(layers.temporal_layer) }
 }
 
 fn traced(trace: &Trace, timestamp_ms: u64) -> Value {

@@ -3,11 +3,12 @@
 use std::time::Instant;
 
 use millrace_model::{
-    BaseTransportDump, BaseTransportStats, ChannelMessageHandlersDump, ConsumerDump, ConsumerType, DtlsRole, IceRole,
-    Metrics, NameEntriesDump, NameEntryDump, ProducerDump, ProducerType, RecvRtpHeaderExtensions, RouterDump,
-    RtpListenerDump, RtpParameters, RtpStreamDump, RtpStreamParametersDump, RtxStreamDump, RtxStreamParameters,
-    SsrcEntryDump, WebRtcTransportDump, WebRtcTransportStat, WorkerDump,
+    BaseTransportDump, BaseTransportStats, ChannelMessageHandlersDump, ConsumerDump, DtlsRole, IceRole, Metrics,
+    NameEntriesDump, NameEntryDump, ProducerDump, ProducerType, RecvRtpHeaderExtensions, RouterDump, RtpListenerDump,
+    RtpParameters, RtpStreamDump, RtpStreamParametersDump, RtxStreamDump, RtxStreamParameters, SsrcEntryDump,
+    WebRtcTransportDump, WebRtcTransportStat, WorkerDump,
 };
+use millrace_router::Layers;
 use millrace_transport::webrtc::DtlsState;
 use serde_json::Value;
 
@@ -161,7 +162,7 @@ impl Plane {
         Some(ProducerDump {
             id: producer.id,
             kind: producer.kind,
-            producer_type: ProducerType::Simple,
+            producer_type: ProducerType::of(&producer.parameters.encodings),
             rtp_parameters: parameters,
             rtp_mapping: producer.mapping.clone(),
             rtp_streams: streams,
@@ -176,11 +177,16 @@ impl Plane {
         let (_, producer) = self.producer_ids.get(&consumer.producer)?;
         let score = entry.core.consumer_score(index).unwrap_or_default().score;
         let media = consumer.parameters.codecs.iter().filter(|codec| !codec.is_rtx());
+        let core = &entry.core;
+        let preferred = core.preferred_layers(index);
+        let (target, current) = (core.target_layers(index), core.current_layers(index));
+        let spatial = |layers| shown_layer(preferred.is_some(), layers, |layers| layers.spatial_layer);
+        let temporal = |layers| shown_layer(preferred.is_some(), layers, |layers| layers.temporal_layer);
         Some(ConsumerDump {
             id: consumer.id,
             producer_id: consumer.producer,
             kind: consumer.kind,
-            consumer_type: ConsumerType::Simple,
+            consumer_type: consumer.consumer_type(),
             rtp_parameters: dumped(&consumer.parameters, &consumer.parameters),
             consumable_rtp_encodings: consumer.consumable_encodings.clone(),
             supported_codec_payload_types: media.map(|codec| codec.payload_type).collect(),
@@ -189,6 +195,12 @@ impl Plane {
             producer_paused: entry.core.is_producer_paused(*producer),
             priority: consumer.priority,
             rtp_stream: stream_dump(&consumer.parameters, 0, score),
+            preferred_spatial_layer: spatial(preferred),
+            target_spatial_layer: spatial(target),
+            current_spatial_layer: spatial(current),
+            preferred_temporal_layer: temporal(preferred),
+            target_temporal_layer: temporal(target),
+            current_temporal_layer: temporal(current),
         })
     }
 
@@ -203,6 +215,11 @@ impl Plane {
         let received = received.map(json).transpose()?;
         Ok([Some(json(sent)?), received].into_iter().flatten().collect())
     }
+}
+
+/// A layer as dumps show it, where there is a choice: -1 for none.
+fn shown_layer(has_choice: bool, layers: Option<Layers>, of: impl Fn(Layers) -> u8) -> Option<i16> {
+    has_choice.then(|| layers.map_or(-1, |layers| of(layers).into()))
 }
 
 /// The parameters as mediasoup dumps them: codecs named as the router does, and the codec of each stream written out.

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::time::Instant;
 
 use millrace_model::{
-    ConsumerId, ConsumerLayers, ConsumerOptions, ModelError, ProducerId, ProducerOptions, RouterId, RouterOptions,
-    TransportId, WebRtcServerId, WebRtcServerOptions, WebRtcTransportOptions, WorkerUpdateableSettings, parse,
+    ConsumerId, ConsumerOptions, ModelError, ProducerId, ProducerOptions, RouterId, RouterOptions, TransportId,
+    WebRtcServerId, WebRtcServerOptions, WebRtcTransportOptions, WorkerUpdateableSettings, parse,
 };
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -212,8 +212,7 @@ impl Plane {
             "pause" => self.pause_consumer(at, now),
             "resume" => self.resume_consumer(at, now),
             "requestKeyFrame" => self.request_key_frame(at, now),
-            // Consumers of type `simple` have one layer: there is nothing to prefer, and null says so.
-            "setPreferredLayers" => parse::<ConsumerLayers>(text).map(|_| Value::Null).map_err(RequestError::from),
+            "setPreferredLayers" => self.set_preferred_layers(at, parse(text)?, now),
             "setPriority" => self.set_priority(at, parse::<PriorityParameter>(text)?.priority),
             "enableTraceEvent" => self.trace_consumer(at, traces(text)?),
             _ => unknown("consumer", verb),

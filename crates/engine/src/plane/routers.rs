@@ -3,8 +3,8 @@
 use std::time::Instant;
 
 use millrace_model::{
-    ConsumerId, ConsumerTraceEventType, MediaKind, ProducerId, ProducerTraceEventType, RouterId, RouterOptions,
-    RtpCapabilities, RtpEncodingParameters, RtpParameters, ortc,
+    ConsumerId, ConsumerTraceEventType, ConsumerType, MediaKind, ProducerId, ProducerTraceEventType, ProducerType,
+    RouterId, RouterOptions, RtpCapabilities, RtpEncodingParameters, RtpParameters, ortc,
 };
 use millrace_packet::OutgoingStreamId;
 use millrace_router::{ConsumerIndex, ProducerIndex, Router, SessionId};
@@ -52,6 +52,13 @@ pub(super) struct ConsumerEntry {
     pub(super) priority: u8,
     pub(super) paused: bool,
     pub(super) traces: Vec<ConsumerTraceEventType>,
+}
+
+impl ConsumerEntry {
+    /// How it treats its producer's streams.
+    pub(super) fn consumer_type(&self) -> ConsumerType {
+        ProducerType::of(&self.consumable_encodings).into()
+    }
 }
 
 impl RouterEntry {

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use millrace_model::ortc::{self, CodecMapping, ConsumerNegotiation};
 use millrace_model::{
-    ConsumerId, ConsumerSettings, ConsumerTraceEventType, ConsumerType, MediaKind, ModelError, ProducerId,
+    ConsumerId, ConsumerLayers, ConsumerSettings, ConsumerTraceEventType, MediaKind, ModelError, ProducerId,
     ProducerSettings, ProducerTraceEventType, ProducerType, RtpNumbering, RtpParameters,
 };
 use millrace_packet::OutgoingStreamId;
@@ -14,7 +14,7 @@ use millrace_transport::outgoing::{OutgoingStreamError, OutgoingStreamSpec, Repa
 use serde_json::{Value, json};
 
 use super::Plane;
-use super::events::consumer_score;
+use super::events::{consumer_score, layers};
 use super::routers::{ConsumerEntry, ProducerEntry, place};
 use crate::error::RequestError;
 use crate::setup;
@@ -71,7 +71,7 @@ impl Plane {
         };
         let index = entry.core.produce(setup::producer(&publication)).map_err(produce_error)?;
         let reply = json!({
-            "type": ProducerType::Simple,
+            "type": ProducerType::of(&parameters.encodings),
             "rtpParameters": parameters,
             "consumableRtpParameters": consumable,
         });
@@ -110,7 +110,7 @@ impl Plane {
         }
         let negotiated = self.negotiate(transport, (router, producer), &settings)?;
         let stream = self.add_stream(transport, &negotiated.parameters)?;
-        let setup = self.consumer_setup(transport, (router, producer), &negotiated, stream, settings.paused);
+        let setup = self.consumer_setup(transport, (router, producer), &negotiated, stream, &settings);
         let Negotiated { kind, parameters, .. } = negotiated;
         let made = self.with_router(router, now, |core, fanout| core.consume(setup, now, fanout));
         let Some(Ok(index)) = made else {
@@ -186,10 +186,11 @@ impl Plane {
         (router, producer): ProducerAt,
         negotiated: &Negotiated,
         stream: OutgoingStreamId,
-        paused: bool,
+        settings: &ConsumerSettings,
     ) -> ConsumerSetup {
         let parameters = &negotiated.parameters;
         let source = self.routers[router].producer(producer);
+        let encodings = source.map(|source| source.parameters.encodings.as_slice()).unwrap_or_default();
         let encoding = parameters.encodings.first();
         let payload_types = source.map(|source| {
             setup::payload_types(&source.parameters, parameters, |payload_type| {
@@ -199,7 +200,7 @@ impl Plane {
         ConsumerSetup {
             session: self.transports[transport].session,
             producer,
-            stream: 0,
+            wish: setup::wish(encodings, settings.preferred_layers),
             outgoing: stream,
             ssrc: encoding.and_then(|encoding| encoding.ssrc).unwrap_or_default(),
             rtx_ssrc: encoding.and_then(|encoding| encoding.rtx).map(|rtx| rtx.ssrc),
@@ -209,7 +210,7 @@ impl Plane {
             nack: has_nack(parameters),
             first_sequence: self.random.u16() % FIRST_SEQUENCE_BELOW,
             first_rtx_sequence: self.random.u16() % FIRST_SEQUENCE_BELOW,
-            paused,
+            paused: settings.paused,
         }
     }
 
@@ -240,7 +241,8 @@ impl Plane {
         json!({
             "kind": consumer.kind,
             "rtpParameters": consumer.parameters,
-            "type": ConsumerType::Simple,
+            "type": consumer.consumer_type(),
+            "preferredLayers": entry.core.preferred_layers(index).map(layers),
             "producerPaused": entry.core.is_producer_paused(producer),
             "score": score,
         })
@@ -262,7 +264,7 @@ impl Plane {
     }
 
     pub(super) fn pause_producer(&mut self, (router, index): ProducerAt, now: Instant) -> Result<Value, RequestError> {
-        let told = self.with_router(router, now, |core, _| core.pause_producer(index));
+        let told = self.with_router(router, now, |core, fanout| core.pause_producer(index, now, fanout));
         self.tell_consumers(router, told.unwrap_or_default(), "producerpause");
         Ok(Value::Null)
     }
@@ -282,7 +284,7 @@ impl Plane {
     }
 
     pub(super) fn pause_consumer(&mut self, (router, index): ConsumerAt, now: Instant) -> Result<Value, RequestError> {
-        self.with_router(router, now, |core, _| core.pause_consumer(index));
+        self.with_router(router, now, |core, fanout| core.pause_consumer(index, now, fanout));
         self.change_consumer((router, index), |consumer| consumer.paused = true);
         Ok(Value::Null)
     }
@@ -291,6 +293,19 @@ impl Plane {
         self.with_router(router, now, |core, fanout| core.resume_consumer(index, now, fanout));
         self.change_consumer((router, index), |consumer| consumer.paused = false);
         Ok(Value::Null)
+    }
+
+    pub(super) fn set_preferred_layers(
+        &mut self,
+        (router, index): ConsumerAt,
+        wanted: ConsumerLayers,
+        now: Instant,
+    ) -> Result<Value, RequestError> {
+        let ConsumerLayers { spatial_layer, temporal_layer } = wanted;
+        let set = self.with_router(router, now, |core, fanout| {
+            core.set_preferred_layers(index, spatial_layer, temporal_layer, now, fanout)
+        });
+        Ok(json!(set.flatten().map(layers)))
     }
 
     pub(super) fn request_key_frame(

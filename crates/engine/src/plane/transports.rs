@@ -358,7 +358,7 @@ impl Plane {
         let is_connected = matches!(state, State::Connected { .. });
         self.with_router(router, now, |core, fanout| match is_connected {
             true => core.connect_session(session, now, fanout),
-            false => core.disconnect_session(session),
+            false => core.disconnect_session(session, now, fanout),
         });
     }
 

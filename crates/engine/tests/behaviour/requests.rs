@@ -60,7 +60,18 @@ fn p03_wrong_rtp_parameters_are_refused_and_create_nothing() {
             "UnsupportedError",
             UNSUPPORTED,
         ),
-        ("/rtpParameters/encodings", json!([{ "rid": "a" }, { "rid": "b" }]), "UnsupportedError", UNSUPPORTED),
+        (
+            "/rtpParameters/encodings",
+            json!([{ "rid": "a" }, { "rid": "b", "codecPayloadType": 97 }]),
+            "TypeError",
+            INVALID,
+        ),
+        (
+            "/rtpParameters/encodings",
+            json!([{ "ssrc": 1, "scalabilityMode": "L3T3" }]),
+            "UnsupportedError",
+            UNSUPPORTED,
+        ),
         ("/rtpParameters/codecs/0/mimeType", json!("video/VP9"), "UnsupportedError", UNSUPPORTED),
         ("/kind", json!("smell"), "TypeError", INVALID),
     ] {

@@ -10,7 +10,7 @@ use millrace_packet::{ExtensionIds, ExtensionKind, OutgoingStreamId, PacketPool,
 use millrace_router::setup::{
     CodecSetup, ConsumerSetup, Feedback, PayloadTypes, ProducerSetup, SessionSetup, StreamSetup,
 };
-use millrace_router::{ConsumerIndex, Output, ProducerIndex, Router, RouterEvent, SessionId, TraceKinds};
+use millrace_router::{ConsumerIndex, Output, ProducerIndex, Router, RouterEvent, SessionId, TraceKinds, Wish};
 
 use crate::script::Script;
 
@@ -26,6 +26,8 @@ const TIMEOUTS_PER_MS_MAX: u64 = 200;
 const POOL_PACKETS: usize = 8_192;
 
 const VIDEO_SSRC: u32 = 1111;
+/// The second encoding of the video.
+const HIGHER_SSRC: u32 = 1112;
 const RTX_SSRC: u32 = 2222;
 const AUDIO_SSRC: u32 = 3333;
 /// What feedback names: streams of the publisher, of viewers, of nobody.
@@ -96,7 +98,7 @@ impl Call {
             let setup = ConsumerSetup {
                 session: self.viewers[viewer],
                 producer,
-                stream: 0,
+                wish: Wish::everything(if producer == self.producers[0] { 2 } else { 1 }, 3),
                 outgoing: OutgoingStreamId(number),
                 ssrc: 5000 + 2 * number,
                 rtx_ssrc: rtx.then_some(5001 + 2 * number),
@@ -148,7 +150,7 @@ impl Call {
         let shape = script.byte()?;
         let (sequence, timestamp) = (script.u16()?, script.u16()?);
         let (ssrc, payload_type) =
-            [(VIDEO_SSRC, 96), (VIDEO_SSRC, 96), (RTX_SSRC, 97), (AUDIO_SSRC, 111)][usize::from(shape & 3)];
+            [(VIDEO_SSRC, 96), (HIGHER_SSRC, 96), (RTX_SSRC, 97), (AUDIO_SSRC, 111)][usize::from(shape & 3)];
         let mut bytes = vec![if shape & 4 == 0 { 0x80 } else { 0x90 }, payload_type];
         bytes.extend(sequence.to_be_bytes());
         bytes.extend((u32::from(timestamp) << 8).to_be_bytes());
@@ -213,16 +215,16 @@ impl Call {
         let consumer = consumer.unwrap_or(ConsumerIndex(u32::MAX));
         let viewer = self.viewers[which & 1];
         let (now, out) = (self.now, &mut self.out);
-        match what % 12 {
-            0 => drop(self.router.pause_producer(producer)),
+        match what % 13 {
+            0 => drop(self.router.pause_producer(producer, now, out)),
             1 => drop(self.router.resume_producer(producer, now, out)),
-            2 => self.router.pause_consumer(consumer),
+            2 => self.router.pause_consumer(consumer, now, out),
             3 => self.router.resume_consumer(consumer, now, out),
             4 => self.router.request_key_frame(consumer, now, out),
             5 => self.router.close_consumer(consumer),
             6 => self.consume(which & 1, which & 2 == 0),
             7 => {
-                self.router.disconnect_session(viewer);
+                self.router.disconnect_session(viewer, now, out);
                 out.connected.retain(|session| *session != viewer);
             }
             8 => {
@@ -233,6 +235,10 @@ impl Call {
             10 => {
                 let _ = self.router.producer_stats(producer, now);
                 let _ = self.router.consumer_stats(consumer, now);
+            }
+            11 => {
+                let (spatial, temporal) = (which as u8 & 3, Some(which as u8 >> 2 & 3));
+                let _ = self.router.set_preferred_layers(consumer, spatial, temporal, now, out);
             }
             _ => self.router.set_max_incoming_bitrate(self.publisher, (which != 0).then_some(which as u64 * 10_000)),
         }
@@ -260,11 +266,14 @@ fn video(session: SessionId, kind: u8) -> ProducerSetup {
         session,
         kind: MediaKind::Video,
         mid: Some("v".to_owned()),
-        streams: vec![StreamSetup {
-            ssrc: known.then_some(VIDEO_SSRC),
-            rtx_ssrc: known.then_some(RTX_SSRC),
-            rid: (!known).then(|| "h".to_owned()),
-        }],
+        streams: vec![
+            StreamSetup {
+                ssrc: known.then_some(VIDEO_SSRC),
+                rtx_ssrc: known.then_some(RTX_SSRC),
+                rid: (!known).then(|| "h".to_owned()),
+            },
+            StreamSetup { ssrc: known.then_some(HIGHER_SSRC), rtx_ssrc: None, rid: (!known).then(|| "i".to_owned()) },
+        ],
         codecs: vec![CodecSetup {
             payload_type: 96,
             rtx_payload_type: Some(97),

@@ -3,8 +3,7 @@
 use crate::error::{ModelError, Shown, Within};
 use crate::rtp::{
     MediaKind, Parameters, RtcpFeedback, RtcpParameters, RtpCapabilities, RtpCodecCapability, RtpCodecParameters,
-    RtpEncodingParameters, RtpHeaderExtension, RtpHeaderExtensionParameters, RtpParameters, ScalabilityMode,
-    parse_scalability_mode,
+    RtpEncodingParameters, RtpHeaderExtension, RtpHeaderExtensionParameters, RtpParameters, parse_scalability_mode,
 };
 
 /// Codecs or header extensions in one list. Browsers have about 60; more than this is refused.
@@ -73,7 +72,8 @@ pub fn validate_and_normalize_rtp_parameters(parameters: &mut RtpParameters) -> 
 ///
 /// # Errors
 /// [`ModelError::Invalid`] where a codec is of another kind, or packets could not be told from those of other
-/// producers; [`ModelError::Unsupported`] for several encodings, layers within one, and encrypted header extensions.
+/// producers; [`ModelError::Unsupported`] for several encodings of audio or of different codecs, spatial layers within one, and encrypted
+/// header extensions.
 pub fn normalize_for_producer(kind: MediaKind, parameters: &mut RtpParameters) -> Result<(), ModelError> {
     for (index, codec) in parameters.codecs.iter().enumerate() {
         if codec.kind() != Some(kind) {
@@ -92,19 +92,36 @@ pub fn normalize_for_producer(kind: MediaKind, parameters: &mut RtpParameters) -
             return Err(ModelError::invalid(format!("encodings[{index}]"), reason));
         }
     }
+    if kind == MediaKind::Audio && parameters.encodings.len() > 1 {
+        let reason = format!("simulcast ({} encodings) is for video; send one", parameters.encodings.len());
+        return Err(ModelError::unsupported("encodings", reason));
+    }
+    refuse_mixed_codecs(parameters)?;
     refuse_later_features(parameters)
 }
 
-/// Several streams of one source, layers within a stream, and encrypted header extensions.
-fn refuse_later_features(parameters: &RtpParameters) -> Result<(), ModelError> {
-    if parameters.encodings.len() > 1 {
-        let reason = format!("simulcast ({} encodings) is not supported; send one", parameters.encodings.len());
-        return Err(ModelError::unsupported("encodings", reason));
+/// Simulcast with several codecs: no viewer could be moved from one encoding to another.
+fn refuse_mixed_codecs(parameters: &RtpParameters) -> Result<(), ModelError> {
+    let first_codec = parameters.codecs.first().map(|codec| codec.payload_type);
+    let codec_of = |encoding: &RtpEncodingParameters| encoding.codec_payload_type.or(first_codec);
+    let first = parameters.encodings.first().and_then(codec_of);
+    match parameters.encodings.iter().position(|encoding| codec_of(encoding) != first) {
+        Some(index) => {
+            let reason =
+                "simulcast with a codec of its own for each encoding is not supported; send all with one codec";
+            Err(ModelError::unsupported(format!("encodings[{index}].codecPayloadType"), reason))
+        }
+        None => Ok(()),
     }
+}
+
+/// Spatial layers within a stream, and encrypted header extensions.
+fn refuse_later_features(parameters: &RtpParameters) -> Result<(), ModelError> {
     for (index, encoding) in parameters.encodings.iter().enumerate() {
         let mode = encoding.scalability_mode.as_deref().unwrap_or_default();
-        if parse_scalability_mode(mode) != ScalabilityMode::SINGLE {
-            let reason = format!("{} has layers, which are not supported; send \"L1T1\"", Shown(mode));
+        if parse_scalability_mode(mode).spatial_layers > 1 {
+            let reason =
+                format!("{} has spatial layers in one stream, which are not supported; send simulcast", Shown(mode));
             return Err(ModelError::unsupported(format!("encodings[{index}].scalabilityMode"), reason));
         }
     }

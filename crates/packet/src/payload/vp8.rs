@@ -1,8 +1,32 @@
 //! VP8 payloads (RFC 7741 §4.2, §4.3).
 
+use super::picture::{PictureInfo, PictureNumbers};
+
 /// Tells whether the payload is the first packet of a key frame.
 pub(super) fn is_key_frame(payload: &[u8]) -> bool {
     starts_first_partition(payload) && frame_header(payload).is_some_and(|header| header & INTER_FRAME == 0)
+}
+
+/// The descriptor's temporal layer and picture numbers; `None` when it is shorter than its flags say.
+pub(super) fn picture_info(payload: &[u8]) -> Option<PictureInfo> {
+    let mut info = PictureInfo::default();
+    if payload.first()? & 0x80 == 0 {
+        return Some(info);
+    }
+    let flags = *payload.get(1)?;
+    let mut numbers = PictureNumbers::default();
+    let mut at = 2;
+    if flags & 0x80 != 0 {
+        at = numbers.read_id(payload, at)?;
+    }
+    if flags & 0x40 != 0 {
+        at = numbers.read_tl0(payload, at)?;
+    }
+    if flags & 0x20 != 0 {
+        let layer = *payload.get(at)?;
+        (info.temporal_layer, info.switches_up) = (layer >> 6, layer & 0x20 != 0);
+    }
+    Some(PictureInfo { numbers, ..info })
 }
 
 /// The inverse key frame flag, in the first byte of the frame (RFC 7741 §4.3).
@@ -52,6 +76,25 @@ mod tests {
             let with = |header: u8| [descriptor, &[header, 0, 0, 0x9d, 0x01, 0x2a]].concat();
             assert!(is_key_frame(&with(0x10)), "{descriptor:?}");
             assert!(!is_key_frame(&with(0x11)), "{descriptor:?} before an inter frame");
+        }
+    }
+
+    #[test]
+    fn layer_and_numbers_are_read_by_their_flags() {
+        let info = picture_info(&[0x80, 0xe0, 0x81, 0x02, 0x03, 0xa0]).unwrap();
+        assert_eq!((info.temporal_layer, info.switches_up), (2, true));
+        assert_eq!((info.numbers.id, info.numbers.id_bits, info.numbers.tl0), (0x102, 15, 3));
+        assert_eq!(picture_info(&[0x10, 0x00]), Some(PictureInfo::default()));
+        let key_index_only = picture_info(&[0x90, 0x10, 0xe5]).unwrap();
+        assert_eq!((key_index_only.temporal_layer, key_index_only.switches_up), (0, false));
+    }
+
+    #[test]
+    fn r06_a_descriptor_shorter_than_its_flags_has_no_numbers() {
+        let full = [0x90, 0xf0, 0x80, 0x00, 0x00, 0x00];
+        assert!(picture_info(&full).is_some());
+        for len in 0..full.len() {
+            assert_eq!(picture_info(&full[..len]), None, "{len} bytes");
         }
     }
 

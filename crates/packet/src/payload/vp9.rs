@@ -1,9 +1,28 @@
 //! VP9 payloads (RFC 9628 §4.2).
 
+use super::picture::{PictureInfo, PictureNumbers};
+
 /// Tells whether the payload is the first packet of a key picture's lowest spatial layer.
 pub(super) fn is_key_frame(payload: &[u8]) -> bool {
     let starts_alone = payload.first().is_some_and(|flags| flags & (INTER_PICTURE | FRAME_START) == FRAME_START);
     starts_alone && frame_of_lowest_layer(payload).is_some_and(|frame| !frame.is_empty())
+}
+
+/// The descriptor's temporal layer and picture numbers; `None` when it is shorter than its flags say.
+pub(super) fn picture_info(payload: &[u8]) -> Option<PictureInfo> {
+    let flags = *payload.first()?;
+    let (mut info, mut numbers, mut at) = (PictureInfo::default(), PictureNumbers::default(), 1);
+    if flags & PICTURE_ID != 0 {
+        at = numbers.read_id(payload, at)?;
+    }
+    if flags & LAYERS != 0 {
+        let layer = *payload.get(at)?;
+        (info.temporal_layer, info.switches_up) = (layer >> 5, layer & 0x10 != 0);
+        if flags & FLEXIBLE == 0 {
+            numbers.read_tl0(payload, at + 1)?;
+        }
+    }
+    Some(PictureInfo { numbers, ..info })
 }
 
 /// I: a picture id follows.
@@ -71,6 +90,25 @@ mod tests {
         assert!(is_key_frame(&[0x08, 0x82]));
         assert!(is_key_frame(&[0x88, 0x05, 0x82]), "short picture id");
         assert!(is_key_frame(&[0xb8, 0x05, 0x10, 0x82]), "flexible mode has no TL0PICIDX");
+    }
+
+    #[test]
+    fn layer_and_numbers_are_read_by_their_flags() {
+        let info = picture_info(&[0xa8, 0x81, 0x02, 0x50, 0x09, 0x82]).unwrap();
+        assert_eq!((info.temporal_layer, info.switches_up), (2, true));
+        assert_eq!((info.numbers.id, info.numbers.id_bits, info.numbers.tl0), (0x102, 15, 9));
+        let flexible = picture_info(&[0xb8, 0x05, 0x20, 0x82]).unwrap();
+        assert_eq!((flexible.temporal_layer, flexible.numbers.id, flexible.numbers.tl0_at), (1, 5, 0));
+        assert_eq!(picture_info(&[0x08, 0x82]), Some(PictureInfo::default()));
+    }
+
+    #[test]
+    fn r06_a_descriptor_shorter_than_its_flags_has_no_numbers() {
+        let full = [0xa8, 0x81, 0x02, 0x50, 0x09];
+        assert!(picture_info(&full).is_some());
+        for len in 0..full.len() {
+            assert_eq!(picture_info(&full[..len]), None, "{len} bytes");
+        }
     }
 
     #[test]

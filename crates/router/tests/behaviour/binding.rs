@@ -1,5 +1,5 @@
 use millrace_router::setup::{ConsumeError, ConsumerSetup, ProduceError, StreamSetup};
-use millrace_router::{ProducerIndex, SessionId};
+use millrace_router::{ProducerIndex, SessionId, Wish};
 
 use crate::call::{
     AUDIO_SSRC, Call, MID_ID, REPAIRED_RID_ID, RID_ID, RTX_SSRC, Rtp, VIDEO_SSRC, audio_setup, video_setup,
@@ -125,7 +125,7 @@ fn a_consumer_of_nothing_or_with_a_taken_ssrc_is_refused() {
     let cases = [
         (ConsumerSetup { session: nobody, ..good.clone() }, ConsumeError::UnknownSession(nobody)),
         (ConsumerSetup { producer: nothing, ..good.clone() }, ConsumeError::UnknownProducer(nothing)),
-        (ConsumerSetup { stream: 1, ..good.clone() }, ConsumeError::UnknownProducer(producer)),
+        (ConsumerSetup { wish: Wish::everything(2, 1), ..good.clone() }, ConsumeError::UnknownProducer(producer)),
         (ConsumerSetup { ssrc, ..good.clone() }, ConsumeError::SsrcInUse(ssrc)),
         (ConsumerSetup { rtx_ssrc: Some(ssrc), ..good.clone() }, ConsumeError::SsrcInUse(ssrc)),
         (ConsumerSetup { ssrc: 8, ..good.clone() }, ConsumeError::SsrcInUse(8)),

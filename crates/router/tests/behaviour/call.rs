@@ -8,7 +8,7 @@ use millrace_packet::{ExtensionIds, ExtensionKind, OutgoingStreamId, PacketPool,
 use millrace_router::setup::{
     CodecSetup, ConsumerSetup, Feedback, PayloadTypes, ProducerSetup, SessionSetup, StreamSetup,
 };
-use millrace_router::{ConsumerIndex, Output, ProducerIndex, Router, RouterEvent, SessionId};
+use millrace_router::{ConsumerIndex, Output, ProducerIndex, Router, RouterEvent, SessionId, Wish};
 
 pub(crate) const VIDEO_SSRC: u32 = 1111;
 pub(crate) const RTX_SSRC: u32 = 2222;
@@ -222,7 +222,7 @@ impl Call {
         ConsumerSetup {
             session,
             producer,
-            stream: 0,
+            wish: Wish::everything(1, 1),
             outgoing: OutgoingStreamId(self.outgoing),
             ssrc: 5000 + self.outgoing * 2,
             rtx_ssrc: Some(5001 + self.outgoing * 2),

@@ -97,7 +97,7 @@ fn a_paused_consumer_gets_nothing_and_goes_on_without_a_gap_at_a_key_frame() {
     let (mut call, producer) = Call::with_video();
     let (viewer, _, consumer) = call.view(producer);
     call.publish_pictures(1..4);
-    call.router.pause_consumer(consumer);
+    call.router.pause_consumer(consumer, call.now, &mut call.out);
     call.publish(&Rtp::delta(4));
     call.router.resume_consumer(consumer, call.now, &mut call.out);
     call.publish(&Rtp::delta(5));
@@ -111,7 +111,7 @@ fn timestamps_go_on_with_the_publisher_over_a_pause() {
     let (mut call, producer) = Call::with_video();
     let (_, _, consumer) = call.view(producer);
     call.publish_pictures(1..4);
-    call.router.pause_consumer(consumer);
+    call.router.pause_consumer(consumer, call.now, &mut call.out);
     call.run_for(ms(330));
     call.router.resume_consumer(consumer, call.now, &mut call.out);
     call.publish(&Rtp::key(14));
@@ -137,8 +137,8 @@ fn a_paused_producer_stops_its_viewers_until_it_resumes_with_a_key_frame() {
     let (mut call, producer) = Call::with_video();
     let (viewer, _, consumer) = call.view(producer);
     call.publish_pictures(1..3);
-    assert_eq!(call.router.pause_producer(producer), [consumer]);
-    assert_eq!(call.router.pause_producer(producer), [], "a second pause changes nothing");
+    assert_eq!(call.router.pause_producer(producer, call.now, &mut call.out), [consumer]);
+    assert_eq!(call.router.pause_producer(producer, call.now, &mut call.out), [], "a second pause changes nothing");
     call.publish_pictures(3..40);
     let requests = call.key_frame_requests();
     assert_eq!(call.router.resume_producer(producer, call.now, &mut call.out), [consumer]);
@@ -160,7 +160,7 @@ fn a_viewer_whose_transport_is_not_connected_gets_nothing_until_it_is() {
     call.router.connect_session(viewer, call.now, &mut call.out);
     call.publish(&Rtp::key(2));
     assert_eq!((call.seen(viewer).len(), call.key_frame_requests()), (1, 1));
-    call.router.disconnect_session(viewer);
+    call.router.disconnect_session(viewer, call.now, &mut call.out);
     call.publish(&Rtp::key(3));
     assert_eq!(call.seen(viewer).len(), 1);
 }

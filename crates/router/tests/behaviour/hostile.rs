@@ -232,7 +232,7 @@ fn c03_a_nack_is_not_answered_while_the_session_cannot_send() {
     let (mut call, producer) = Call::with_video();
     let (viewer, ssrc, _) = call.view(producer);
     call.publish_pictures(1..10);
-    call.router.disconnect_session(viewer);
+    call.router.disconnect_session(viewer, call.now, &mut call.out);
     let sent = call.out.rtp.len();
     let nack = |writer: &mut CompoundWriter| writer.nack(FeedbackSsrcs { sender: 1, media: ssrc }, 1000..1003).unwrap();
     call.rtcp(viewer, nack);

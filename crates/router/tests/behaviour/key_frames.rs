@@ -93,7 +93,7 @@ fn the_application_can_ask_but_not_for_a_paused_consumer() {
     call.router.request_key_frame(consumer, call.now, &mut call.out);
     assert_eq!(call.key_frame_requests(), before + 1);
     call.publish_pictures(60..120);
-    call.router.pause_consumer(consumer);
+    call.router.pause_consumer(consumer, call.now, &mut call.out);
     call.router.request_key_frame(consumer, call.now, &mut call.out);
     assert_eq!(call.key_frame_requests(), before + 1);
 }

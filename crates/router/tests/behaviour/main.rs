@@ -7,6 +7,7 @@ mod call;
 mod forwarding;
 mod hostile;
 mod key_frames;
+mod layers;
 mod loss;
 mod reports;
 mod traces;

@@ -94,9 +94,9 @@ fn no_number_is_ever_given_to_two_packets_whatever_happens() {
                 waiting.drain(..).for_each(|packet| call.publish(&packet));
             }
             match chance.below(100) {
-                0 => call.router.pause_consumer(consumer),
+                0 => call.router.pause_consumer(consumer, call.now, &mut call.out),
                 1 | 2 => call.router.resume_consumer(consumer, call.now, &mut call.out),
-                3 => _ = call.router.pause_producer(producer),
+                3 => _ = call.router.pause_producer(producer, call.now, &mut call.out),
                 4 | 5 => _ = call.router.resume_producer(producer, call.now, &mut call.out),
                 6 => sequence = sequence.wrapping_add(chance.below(65_536) as u16),
                 _ => {}

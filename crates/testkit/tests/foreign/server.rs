@@ -10,7 +10,7 @@ use millrace_packet::{ExtensionIds, ExtensionKind, OutgoingStreamId, PacketPool,
 use millrace_router::setup::{
     CodecSetup, ConsumerSetup, Feedback, PayloadTypes, ProducerSetup, SessionSetup, StreamSetup,
 };
-use millrace_router::{ConsumerIndex, Output, ProducerIndex, Router, RouterEvent, SessionId};
+use millrace_router::{ConsumerIndex, Output, ProducerIndex, Router, RouterEvent, SessionId, Wish};
 use millrace_testkit::{Datagram, Endpoint};
 use millrace_transport::dtls::{LocalCertificate, PeerFingerprints, Role};
 use millrace_transport::ice::IceCredentials;
@@ -310,7 +310,7 @@ fn consumer_setup(
     ConsumerSetup {
         session,
         producer,
-        stream: 0,
+        wish: Wish::everything(1, 1),
         outgoing,
         ssrc: track.ssrc,
         rtx_ssrc: track.rtx_ssrc,

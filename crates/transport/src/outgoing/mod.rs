@@ -248,10 +248,10 @@ impl OutgoingQueue {
         let (ssrc, index) = stream.claim(rewrite)?;
         let header = OutgoingHeader { ssrc, rewrite, plan: stream.extensions(), stamps };
         let header_len = write_header(packet.bytes(), packet.meta(), &header, slot).ok_or(Refusal::Misuse)?;
-        let bytes = match rewrite.original_sequence {
-            None => srtp.seal_rtp(index, slot, header_len, packet.payload())?,
-            Some(original) => {
-                let payload_len = write_rtx_payload(original, packet.payload(), &mut slot[header_len..])?;
+        let bytes = match (rewrite.original_sequence, rewrite.picture) {
+            (None, None) => srtp.seal_rtp(index, slot, header_len, packet.payload())?,
+            _ => {
+                let payload_len = write_payload(packet, rewrite, &mut slot[header_len..])?;
                 srtp.seal_rtp_in_place(index, slot, header_len, payload_len)?
             }
         };
@@ -296,12 +296,23 @@ impl From<SrtpError> for Refusal {
     }
 }
 
-/// RFC 4588 §4: the original sequence number, then the payload.
-fn write_rtx_payload(original: u16, payload: &[u8], place: &mut [u8]) -> Result<usize, Refusal> {
-    let (number, rest) = place.split_first_chunk_mut().ok_or(Refusal::Misuse)?;
-    *number = original.to_be_bytes();
-    rest.get_mut(..payload.len()).ok_or(Refusal::Misuse)?.copy_from_slice(payload);
-    Ok(number.len() + payload.len())
+/// The payload as the viewer gets it: behind the original sequence number in a retransmission (RFC 4588 §4), with the
+/// picture's numbers in the outgoing stream.
+fn write_payload(packet: &PacketRef, rewrite: &Rewrite, mut place: &mut [u8]) -> Result<usize, Refusal> {
+    let payload = packet.payload();
+    let mut len = payload.len();
+    if let Some(original) = rewrite.original_sequence {
+        let (number, rest) = place.split_first_chunk_mut().ok_or(Refusal::Misuse)?;
+        *number = original.to_be_bytes();
+        len += number.len();
+        place = rest;
+    }
+    let copy = place.get_mut(..payload.len()).ok_or(Refusal::Misuse)?;
+    copy.copy_from_slice(payload);
+    if let Some(edit) = rewrite.picture {
+        packet.meta().picture.numbers.write(edit, copy);
+    }
+    Ok(len)
 }
 
 fn count_datagram(bytes: usize, counters: &mut Counters) {

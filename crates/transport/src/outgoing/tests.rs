@@ -571,6 +571,7 @@ fn video(stream: OutgoingStreamId, sequence: u16) -> Rewrite {
         sequence,
         timestamp: 90_000,
         original_sequence: None,
+        picture: None,
         priority: Priority::Video,
     }
 }

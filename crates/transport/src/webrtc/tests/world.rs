@@ -138,6 +138,7 @@ impl World {
             sequence: 7,
             timestamp: 90,
             original_sequence: None,
+            picture: None,
             priority: Priority::Video,
         };
         (packet.freeze(meta), rewrite)

@@ -1,0 +1,122 @@
+import { Device, type types } from 'mediasoup-client';
+import { BITS, BLOCK } from './picture';
+
+/** Width and height of the published picture: large enough for Chromium to send three encodings of it. */
+const WIDTH = 960;
+const HEIGHT = 540;
+const SCALE = WIDTH / (BITS * BLOCK);
+
+/** Calls of the test's process, which holds the server. */
+declare function connectTransport(id: string, dtlsParameters: types.DtlsParameters): Promise<void>;
+declare function produce(options: object): Promise<string>;
+
+/** One who publishes a picture in several encodings and watches pictures, by mediasoup-client. */
+export class LayersPeer {
+  readonly #canvas = Object.assign(document.createElement('canvas'), { width: WIDTH, height: HEIGHT });
+  readonly #video = Object.assign(document.createElement('video'), { autoplay: true, muted: true });
+  readonly #device = new Device();
+  #receiving: types.Transport | undefined;
+  #consumer: types.Consumer | undefined;
+  #frame = 0;
+  #decodedAt = performance.now();
+  #longestGapMs = 0;
+
+  /** Learns what the router can do; tells what this browser can receive. */
+  async load(routerRtpCapabilities: types.RtpCapabilities): Promise<types.RtpCapabilities> {
+    await this.#device.load({ routerRtpCapabilities });
+    return this.#device.recvRtpCapabilities;
+  }
+
+  /** Publishes a picture of one colour with a running number. */
+  async publish(
+    options: types.TransportOptions,
+    { colour, encodings, mimeType }: { colour: string; encodings: types.RtpEncodingParameters[]; mimeType: string },
+  ): Promise<void> {
+    setInterval(() => this.#draw(colour), 1000 / 30);
+    const transport = this.#device.createSendTransport(options);
+    transport.on('connect', ({ dtlsParameters }, callback, errback) => {
+      connectTransport(transport.id, dtlsParameters).then(callback, errback);
+    });
+    transport.on('produce', ({ kind, rtpParameters }, callback, errback) => {
+      produce({ kind, rtpParameters }).then((id) => callback({ id }), errback);
+    });
+    const codec = this.#device.sendRtpCapabilities.codecs?.find((known) => known.mimeType === mimeType);
+    await transport.produce({
+      track: this.#canvas.captureStream(30).getVideoTracks()[0] as MediaStreamTrack,
+      encodings,
+      ...(codec ? { codec } : {}),
+      codecOptions: { videoGoogleStartBitrate: 2500 },
+    });
+  }
+
+  /** Makes the transport to watch by. */
+  receive(options: types.TransportOptions): void {
+    const transport = this.#device.createRecvTransport(options);
+    transport.on('connect', ({ dtlsParameters }, callback, errback) => {
+      connectTransport(transport.id, dtlsParameters).then(callback, errback);
+    });
+    this.#receiving = transport;
+  }
+
+  /** Watches. */
+  async watch(options: types.ConsumerOptions): Promise<void> {
+    this.#consumer = await this.#receiving?.consume(options);
+    this.#video.srcObject = new MediaStream([this.#consumer?.track as MediaStreamTrack]);
+    this.#awaitFrame();
+  }
+
+  /** The picture at this moment: its width, the colour of its middle, its number. */
+  look(): { width: number; colour: number[]; frame: number } {
+    const canvas = Object.assign(document.createElement('canvas'), { width: WIDTH, height: HEIGHT });
+    const context = canvas.getContext('2d') as CanvasRenderingContext2D;
+    if (this.#video.videoWidth > 0) {
+      context.drawImage(this.#video, 0, 0, WIDTH, HEIGHT);
+    }
+    const pixel = (x: number, y: number) => [...context.getImageData(x, y, 1, 1).data.slice(0, 3)];
+    const bits = Array.from({ length: BITS }, (_, bit) => pixel((bit + 0.5) * BLOCK * SCALE, HEIGHT - BLOCK));
+    const frame = bits.reduce((sum, [red = 0], bit) => sum + (red > 127 ? 2 ** bit : 0), 0);
+    return { width: this.#video.videoWidth, colour: pixel(WIDTH / 2, HEIGHT / 2), frame };
+  }
+
+  /** Pictures decoded so far. */
+  async decoded(): Promise<number> {
+    const report = await this.#consumer?.getStats();
+    const inbound = [...(report?.values() ?? [])].find(({ type }) => type === 'inbound-rtp');
+    return inbound?.framesDecoded ?? 0;
+  }
+
+  /** Longest time in ms between two decoded pictures since the last question. */
+  longestGapMs(): number {
+    const longest = Math.max(this.#longestGapMs, performance.now() - this.#decodedAt);
+    this.#longestGapMs = 0;
+    return longest;
+  }
+
+  #awaitFrame(): void {
+    this.#video.requestVideoFrameCallback((now) => {
+      this.#longestGapMs = Math.max(this.#longestGapMs, now - this.#decodedAt);
+      this.#decodedAt = now;
+      this.#awaitFrame();
+    });
+  }
+
+  #draw(colour: string): void {
+    const context = this.#canvas.getContext('2d') as CanvasRenderingContext2D;
+    this.#frame = (this.#frame + 1) % 2 ** BITS;
+    context.fillStyle = colour;
+    context.fillRect(0, 0, WIDTH, HEIGHT);
+    for (let bit = 0; bit < BITS; bit += 1) {
+      context.fillStyle = (this.#frame >> bit) & 1 ? '#fff' : '#000';
+      context.fillRect(bit * BLOCK * SCALE, HEIGHT - BLOCK * SCALE, BLOCK * SCALE, BLOCK * SCALE);
+    }
+  }
+}
+
+declare global {
+  interface Window {
+    LayersPeer: typeof LayersPeer;
+    layersPeer: LayersPeer;
+  }
+}
+
+window.LayersPeer = LayersPeer;

@@ -1,0 +1,92 @@
+//! Which of a producer's layers its viewers get.
+
+use crate::Output;
+use crate::context::Context;
+use crate::producer::Producer;
+
+/// Layers of a producer: its streams are spatial layers, in the order of its encodings (simulcast).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Layers {
+    /// Index of the stream.
+    pub spatial_layer: u8,
+    /// Highest temporal layer.
+    pub temporal_layer: u8,
+}
+
+/// The layers that a viewer wants at most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wish {
+    /// Index of the stream.
+    pub spatial_layer: u8,
+    /// Highest temporal layer.
+    pub temporal_layer: u8,
+    /// Highest temporal layer that the producer declared.
+    pub temporal_layer_max: u8,
+    /// Tells whether the producer declared more than one layer of any kind.
+    pub has_choice: bool,
+}
+
+impl Wish {
+    /// All that a producer with so many layers sends.
+    pub fn everything(spatial_layers: u8, temporal_layers: u8) -> Self {
+        Self {
+            spatial_layer: spatial_layers.saturating_sub(1),
+            // Layers that were not declared are sent as well.
+            temporal_layer: u8::MAX,
+            temporal_layer_max: temporal_layers.saturating_sub(1),
+            has_choice: spatial_layers > 1 || temporal_layers > 1,
+        }
+    }
+
+    /// The same producer, but at most these layers. A temporal layer of `None` is the highest one.
+    #[must_use]
+    pub fn at_most(self, spatial_layer: u8, temporal_layer: Option<u8>) -> Self {
+        let temporal_layer = temporal_layer.filter(|layer| *layer < self.temporal_layer_max).unwrap_or(u8::MAX);
+        Self { spatial_layer, temporal_layer, ..self }
+    }
+
+    /// As the application sees it.
+    pub fn layers(self) -> Layers {
+        Layers { spatial_layer: self.spatial_layer, temporal_layer: self.temporal_layer.min(self.temporal_layer_max) }
+    }
+}
+
+impl Producer {
+    /// Lets all viewers choose again: a stream came, fell silent, or came back.
+    pub(crate) fn choose_layers<O: Output>(&mut self, cx: &mut Context<'_, O>) {
+        if self.streams.len() > 1 {
+            (0..self.consumers.len()).for_each(|position| self.choose_layers_of(position, cx));
+        }
+    }
+
+    /// Lets the viewer at `position` go to the stream that fits its wish best among those that are sent.
+    pub(crate) fn choose_layers_of<O: Output>(&mut self, position: usize, cx: &mut Context<'_, O>) {
+        let Some(consumer) = self.consumers.get(position) else { return };
+        let stream = self.best_stream(consumer.wish.spatial_layer);
+        let Some(consumer) = self.consumers.get_mut(position) else { return };
+        if consumer.go_to(stream) {
+            self.wish_key_frame(stream, cx);
+        }
+    }
+
+    /// The viewer at `position` waits: it gets the stream that fits best, from its next key frame on.
+    pub(crate) fn start_consumer<O: Output>(&mut self, position: usize, cx: &mut Context<'_, O>) {
+        let Some(consumer) = self.consumers.get(position) else { return };
+        let stream = self.best_stream(consumer.wish.spatial_layer);
+        let Some(consumer) = self.consumers.get_mut(position) else { return };
+        consumer.go_to(stream);
+        self.wish_key_frame(stream, cx);
+    }
+
+    /// The stream to send to a viewer that wants `wanted` at most: the highest one up to it that is alive, else the
+    /// lowest above it that is, else the wanted one, which may come.
+    fn best_stream(&self, wanted: u8) -> u8 {
+        let last = self.streams.len().saturating_sub(1) as u8;
+        let wanted = wanted.min(last);
+        let is_alive = |stream: &u8| {
+            let reception = self.streams.get(usize::from(*stream)).and_then(|stream| stream.reception.as_ref());
+            reception.is_some_and(|reception| reception.active)
+        };
+        (0..=wanted).rev().find(is_alive).or_else(|| (wanted..=last).find(is_alive)).unwrap_or(wanted)
+    }
+}
