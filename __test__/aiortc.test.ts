@@ -201,10 +201,11 @@ class AiortcPeer {
   /** Does to the transport what a description of the peer means. */
   async #apply({ connect, media }: PeerDescription): Promise<void> {
     if (connect) await this.transport.connect(connect);
-    for (const { kind, incoming, rtpParameters } of media) {
-      if (incoming !== 'started' || !rtpParameters) continue;
-      if (kind === 'audio') this.audio = await this.transport.produce({ kind, rtpParameters });
-      if (kind === 'video') this.video = await this.transport.produce({ kind, rtpParameters });
+    for (const { incoming, produceOptions } of media) {
+      if (incoming !== 'started' || !produceOptions) continue;
+      const producer = await this.transport.produce(produceOptions);
+      if (producer.kind === 'audio') this.audio = producer;
+      else this.video = producer;
     }
   }
 

@@ -84,7 +84,7 @@ for (const browser of ['Chromium', 'Firefox'] as const) {
       ],
     );
     const { media } = red.session.receiveOffer(offer);
-    const [, simulcast, , single] = media.map(({ rtpParameters }) => rtpParameters);
+    const [, simulcast, , single] = media.map(({ produceOptions }) => produceOptions?.rtpParameters);
     t.deepEqual(simulcast?.encodings, [{ rid: 'q' }, { rid: 'f' }]);
     const [ssrc, rtx] = description.media[3]?.sourceGroups[0]?.ssrcs ?? [];
     t.deepEqual(single?.encodings, [{ ssrc, rtx: { ssrc: rtx } }]);
@@ -94,7 +94,7 @@ for (const browser of ['Chromium', 'Firefox'] as const) {
     );
     t.is(
       single?.msid,
-      media[2]?.rtpParameters?.msid?.replace(/ .*/, single?.msid?.replace(/^\S+/, '') ?? ''),
+      media[2]?.produceOptions?.rtpParameters.msid?.replace(/ .*/, single?.msid?.replace(/^\S+/, '') ?? ''),
       'one stream',
     );
     t.deepEqual(
@@ -210,7 +210,7 @@ for (const browser of ['Chromium', 'Firefox'] as const) {
       const red = await PlainTab.open(t, browser, router, RED, { enableSimulcast: false });
       await red.publish('sendonly', rids);
       const { media } = await red.offers([]);
-      t.deepEqual(media[1]?.rtpParameters?.encodings, [{}]);
+      t.deepEqual(media[1]?.produceOptions?.rtpParameters.encodings, [{}]);
       const green = await PlainTab.open(t, browser, router, GREEN);
       await green.page.evaluate(() => window.peer.view());
       await green.offers([red]);
@@ -219,7 +219,7 @@ for (const browser of ['Chromium', 'Firefox'] as const) {
       const blue = await PlainTab.open(t, browser, router, BLUE);
       await blue.publish('sendonly', rids);
       const offer = blue.session.receiveOffer(await blue.page.evaluate(() => window.peer.offer()));
-      t.deepEqual(offer.media[1]?.rtpParameters?.encodings, [{ rid: 'q' }, { rid: 'h' }, { rid: 'f' }]);
+      t.deepEqual(offer.media[1]?.produceOptions?.rtpParameters.encodings, [{ rid: 'q' }, { rid: 'h' }, { rid: 'f' }]);
       await blue.page.evaluate((sdp) => window.peer.takeAnswer(sdp), blue.session.createAnswer());
       t.is(await blue.encodings(), 3);
       const asked = await PlainTab.open(t, browser, router, BLUE);
@@ -227,7 +227,7 @@ for (const browser of ['Chromium', 'Firefox'] as const) {
       const answer = asked.session.receiveAnswer(
         await asked.page.evaluate((sdp) => window.peer.answer(sdp), asked.session.createOffer()),
       );
-      t.deepEqual(answer.media[0]?.rtpParameters?.encodings, [{ rid: 'q' }, { rid: 'h' }, { rid: 'f' }]);
+      t.deepEqual(answer.media[0]?.produceOptions?.rtpParameters.encodings, [{ rid: 'q' }, { rid: 'h' }, { rid: 'f' }]);
       t.is(await asked.encodings(), 3);
     },
   );
@@ -416,13 +416,13 @@ class PlainTab {
   async #apply({ connect, iceRestart, media }: PeerDescription): Promise<void> {
     if (connect) await this.transport.connect(connect);
     if (iceRestart) await this.transport.restartIce();
-    for (const { mid, kind, incoming, rtpParameters } of media) {
+    for (const { mid, incoming, produceOptions } of media) {
       if (incoming === 'stopped' || incoming === 'changed') {
         this.#producers.get(mid)?.close();
         this.#producers.delete(mid);
       }
-      if (rtpParameters && (incoming === 'started' || incoming === 'changed')) {
-        this.#producers.set(mid, await this.transport.produce({ kind: kind as types.MediaKind, rtpParameters }));
+      if (produceOptions && (incoming === 'started' || incoming === 'changed')) {
+        this.#producers.set(mid, await this.transport.produce(produceOptions));
       }
     }
   }

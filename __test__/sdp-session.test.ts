@@ -22,7 +22,7 @@ test('an offer of Firefox becomes what connect and produce take, under its own n
   });
   t.is(iceCandidates.length, 2);
   t.like(media[0], { mid: '0', kind: 'audio', incoming: 'started', outgoing: 'possible', closed: false });
-  t.deepEqual(media[0]?.rtpParameters, {
+  t.deepEqual(media[0]?.produceOptions?.rtpParameters, {
     mid: '0',
     codecs: [
       {
@@ -42,8 +42,8 @@ test('an offer of Firefox becomes what connect and produce take, under its own n
     rtcp: { cname: '{1f5d1b4e-7a35-4ce3-8f3b-1ee4b7a3dbbb}', reducedSize: false },
     msid: '{5d2a3b6f-1c2b-4a0e-9f4e-0a63c1b0c1a1} {aa2a3b6f-1c2b-4a0e-9f4e-0a63c1b0c1a1}',
   });
-  t.deepEqual(media[1]?.rtpParameters?.encodings, [{ rid: 'low' }, { rid: 'high' }]);
-  t.deepEqual(numbers(media[1]?.rtpParameters), [
+  t.deepEqual(media[1]?.produceOptions?.rtpParameters.encodings, [{ rid: 'low' }, { rid: 'high' }]);
+  t.deepEqual(numbers(media[1]?.produceOptions?.rtpParameters), [
     [120, undefined],
     [124, 120],
     [126, undefined],
@@ -98,14 +98,14 @@ test('the router says what publishers shall do beyond what they offer, but not w
 
 test('H.264 matches by profile and packetization mode alone', (t) => {
   const { media } = session().receiveOffer(SAFARI);
-  t.deepEqual(numbers(media[1]?.rtpParameters), [
+  t.deepEqual(numbers(media[1]?.produceOptions?.rtpParameters), [
     [98, undefined],
     [99, 98],
     [100, undefined],
     [101, 100],
   ]);
-  t.deepEqual(media[1]?.rtpParameters?.encodings, [{ ssrc: 2_231_627_014, rtx: { ssrc: 632_943_048 } }]);
-  t.is(media[1]?.rtpParameters?.msid, '3MACALL 90a1b6c8');
+  t.deepEqual(media[1]?.produceOptions?.rtpParameters.encodings, [{ ssrc: 2_231_627_014, rtx: { ssrc: 632_943_048 } }]);
+  t.is(media[1]?.produceOptions?.rtpParameters.msid, '3MACALL 90a1b6c8');
   t.like(media[0], { incoming: 'none', outgoing: 'possible' });
 });
 
@@ -211,7 +211,7 @@ test('an offer of ours has all that was added, and its answer says what became o
   const { connect, media } = ours.receiveAnswer(answerTo(offer));
   t.is(connect?.dtlsParameters.role, 'client');
   t.like(media[0], { incoming: 'started', outgoing: 'none' });
-  t.deepEqual(media[0]?.rtpParameters?.encodings, [{ ssrc: 1000 }]);
+  t.deepEqual(media[0]?.produceOptions?.rtpParameters.encodings, [{ ssrc: 1000 }]);
   t.like(media[1], { incoming: 'none', outgoing: 'started' });
   t.false(ours.negotiationNeeded);
 });
@@ -226,24 +226,27 @@ test('simulcast that we ask for is what the answer names', (t) => {
   ]);
   const lines = ['a=rid:low send max-br=200000', 'a=rid:high send', 'a=simulcast:send low;~high'];
   const { media } = ours.receiveAnswer(answerTo(offer, lines));
-  t.deepEqual(media[0]?.rtpParameters?.encodings, [{ rid: 'low', maxBitrate: 200_000 }, { rid: 'high' }]);
+  t.deepEqual(media[0]?.produceOptions?.rtpParameters.encodings, [
+    { rid: 'low', maxBitrate: 200_000 },
+    { rid: 'high' },
+  ]);
   t.throws(() => session().addReceiver('video', ['a b']), { instanceOf: TypeError });
 });
 
 test('simulcast by SSRC is read, and RTX with it', (t) => {
   const lines = ['a=ssrc-group:SIM 1 2', 'a=ssrc-group:FID 1 11', 'a=ssrc-group:FID 2 12', ...cnames(1, 2, 11, 12)];
   const { media } = session().receiveOffer(offerOf(['video 0 sendonly', ...lines]));
-  t.deepEqual(media[0]?.rtpParameters?.encodings, [
+  t.deepEqual(media[0]?.produceOptions?.rtpParameters.encodings, [
     { ssrc: 1, rtx: { ssrc: 11 } },
     { ssrc: 2, rtx: { ssrc: 12 } },
   ]);
   const single = session({ enableSimulcast: false }).receiveOffer(offerOf(['video 0 sendonly', ...lines]));
-  t.deepEqual(single.media[0]?.rtpParameters?.encodings, [{ ssrc: 1, rtx: { ssrc: 11 } }]);
+  t.deepEqual(single.media[0]?.produceOptions?.rtpParameters.encodings, [{ ssrc: 1, rtx: { ssrc: 11 } }]);
 });
 
 test('simulcast that is refused leaves one stream that its MID names', (t) => {
   const { answer, description } = answered(FIREFOX, { enableSimulcast: false });
-  t.deepEqual(description.media[1]?.rtpParameters?.encodings, [{}]);
+  t.deepEqual(description.media[1]?.produceOptions?.rtpParameters.encodings, [{}]);
   t.deepEqual(answer.media[1]?.rids, []);
   t.is(answer.media[1]?.simulcast, undefined);
 });
@@ -452,7 +455,7 @@ test('one m-line may come without MID and group, as old peers write it', (t) => 
     .replace(/a=mid.*\r\n/, '');
   const { answer, description, session: ours } = answered(offer);
   t.like(description.media[0], { mid: '0', incoming: 'started' });
-  t.is(description.media[0]?.rtpParameters?.mid, undefined);
+  t.is(description.media[0]?.produceOptions?.rtpParameters.mid, undefined);
   t.deepEqual([answer.bundles, answer.media[0]?.mid], [[], undefined]);
   ours.addReceiver('video');
   t.throws(() => ours.createOffer(), { instanceOf: UnsupportedError, message: /MID/ });

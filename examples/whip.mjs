@@ -24,8 +24,8 @@ async function publish(offer) {
   const { transport, session } = await open();
   const { connect, media } = session.receiveOffer(offer);
   await transport.connect(connect);
-  for (const { kind, rtpParameters } of media) {
-    if (rtpParameters) producers.push(await transport.produce({ kind, rtpParameters }));
+  for (const { produceOptions } of media) {
+    if (produceOptions) producers.push(await transport.produce(produceOptions));
   }
   return session.createAnswer();
 }

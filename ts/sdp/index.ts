@@ -30,6 +30,7 @@ export { type DescriptionType, type PeerTransport, peerTransportOf } from './pee
 export {
   type ConsumeOptions,
   type PeerDescription,
+  type ProduceOptions,
   type SdpMedia,
   SdpSession,
   type SdpSessionOptions,

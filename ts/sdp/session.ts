@@ -56,6 +56,9 @@ export type ConsumeOptions = {
   numbering: RtpNumbering;
 };
 
+/** What `transport.produce()` is called with. */
+export type ProduceOptions = { kind: MediaKind; rtpParameters: RtpParameters };
+
 /** What a description of the peer means for one m-line. */
 export type SdpMedia = {
   /** What the session's methods call the m-line: its MID, or its index where the peer gives no MIDs. */
@@ -70,8 +73,8 @@ export type SdpMedia = {
   readonly refusal?: string;
   /** What the peer sends: nothing, something new, something else than before, the same, or nothing any more. */
   readonly incoming: 'none' | 'started' | 'changed' | 'same' | 'stopped';
-  /** What the peer sends, as `transport.produce()` takes it. */
-  readonly rtpParameters?: RtpParameters;
+  /** What the peer sends, as `transport.produce()` takes it; while `incoming` is `started`, `changed` or `same`. */
+  readonly produceOptions?: ProduceOptions;
   /**
    * What the peer takes: nothing, whatever we may send, what we send since now, still, or not any more (then pause or
    * close the consumer).
@@ -560,13 +563,18 @@ function mediaOf(before: Line | undefined, line: Line, index: number): SdpMedia 
     closed: line.isClosed,
     ...(line.refusal === undefined ? {} : { refusal: line.refusal }),
     incoming: incomingOf(former, line),
-    ...(line.incoming ? { rtpParameters: structuredClone(line.incoming) } : {}),
+    ...(line.incoming ? { produceOptions: produceOptions(line.incoming) } : {}),
     outgoing,
     ...(outgoing === 'possible'
       ? { consumeOptions: consumeOptions(line, capabilitiesOf(line.common, line.kind as MediaKind)) }
       : {}),
     ...(line.sctp ? { sctp: line.sctp } : {}),
   };
+}
+
+function produceOptions(incoming: RtpParameters): ProduceOptions {
+  const rtpParameters = structuredClone(incoming);
+  return { kind: kindOf(rtpParameters.codecs[0] as RtpParameters['codecs'][number]), rtpParameters };
 }
 
 function incomingOf(before: Line | undefined, { incoming }: Line): SdpMedia['incoming'] {
