@@ -154,7 +154,7 @@ for (const browser of ['Chromium', 'Firefox'] as const) {
     const { frame: after = 0 } = await red.until(BLUE, (now) => (now.frame ?? 0) > before + 30);
     const longestGapMs = await red.longestGapMs(stream);
     t.log(`frames of blue from ${before} to ${after}, longest gap ${longestGapMs.toFixed(0)} ms`);
-    t.true(longestGapMs < LONGEST_GAP_MS);
+    t.true(longestGapMs < LONGEST_GAP_MS[browser]);
   });
 
   test.serial(`what ${browser} stops sending, it sends again on the same m-line`, async (t) => {
@@ -250,8 +250,11 @@ for (const browser of ['Chromium', 'Firefox'] as const) {
   });
 }
 
-/** A pause of this length in ms would be seen by everyone. */
-const LONGEST_GAP_MS = 2000;
+/**
+ * Longest pauses between pictures in ms. Firefox begins its other pictures anew when an m-line is used again, and asks for the
+ * key frame after about a second.
+ */
+const LONGEST_GAP_MS: Readonly<Record<BrowserName, number>> = { Chromium: 2000, Firefox: 4000 };
 
 /** How far a colour may be off after coding, per channel of 0 to 255. */
 const COLOUR_ERROR = 40;

@@ -119,6 +119,11 @@ test('what is consumed for an offered m-line is announced in the answer', (t) =>
   ours.send('video-1', consumed('video', 100, { mid: 'video-1' }));
   t.truthy(audio?.consumeOptions);
   const [sound, picture] = parseDescription(ours.createAnswer()).media;
+  t.deepEqual(
+    sound?.codecs[0]?.rtcpFeedback,
+    [{ type: 'transport-cc', parameter: '' }],
+    'what the consumer understands',
+  );
   t.like(sound, { direction: 'sendonly', formats: ['111'], msids: [{ stream: 'stream', track: 'track' }] });
   t.deepEqual(sound?.sources, [{ ssrc: 5000, cname: 'cname' }]);
   t.like(picture, { direction: 'sendrecv', formats: ['98', '99', '100', '101'] });
@@ -640,7 +645,8 @@ function consumed(
     { mimeType: 'video/VP8', payloadType, clockRate: 90_000 },
     { mimeType: 'video/rtx', payloadType: payloadType + 1, clockRate: 90_000, parameters: { apt: payloadType } },
   ];
-  const audio = [{ mimeType: 'audio/opus', payloadType, clockRate: 48_000, channels: 2 }];
+  const rtcpFeedback = [{ type: 'nack' }, { type: 'transport-cc' }];
+  const audio = [{ mimeType: 'audio/opus', payloadType, clockRate: 48_000, channels: 2, rtcpFeedback }];
   return {
     codecs: kind === 'audio' ? audio : video,
     headerExtensions: [{ id: 4, uri: 'urn:ietf:params:rtp-hdrext:sdes:mid' }],

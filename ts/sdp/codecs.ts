@@ -1,4 +1,10 @@
-import type { MediaKind, RtpCapabilities, RtpCodecCapability, RtpCodecParameters } from '../generated/model.js';
+import type {
+  MediaKind,
+  RtcpFeedback,
+  RtpCapabilities,
+  RtpCodecCapability,
+  RtpCodecParameters,
+} from '../generated/model.js';
 
 /** What decides whether two codecs are the same; the rules are those of the router (`crates/model/src/ortc/matching.rs`). */
 type Codec = Pick<RtpCodecParameters, 'mimeType' | 'clockRate' | 'channels' | 'parameters'>;
@@ -72,6 +78,16 @@ export function answeredParameters(
   ]);
 }
 
+/** The feedback that both codecs have (RFC 4585 §4.2). */
+export function commonFeedback(
+  { rtcpFeedback: ours = [] }: Pick<RtpCodecParameters, 'rtcpFeedback'>,
+  { rtcpFeedback: theirs = [] }: Pick<RtpCodecParameters, 'rtcpFeedback'>,
+): RtcpFeedback[] {
+  return ours.filter(({ type, parameter }) =>
+    theirs.some((one) => one.type === type && (one.parameter ?? '') === (parameter ?? '')),
+  );
+}
+
 /** Parameters that name the format; an answer has those of the offer. */
 const PROFILE: ReadonlySet<string> = new Set([
   'apt',
@@ -81,13 +97,6 @@ const PROFILE: ReadonlySet<string> = new Set([
   'profile-id',
   'profile-level-id',
 ]);
-
-function commonFeedback(codec: RtpCodecParameters, capability: RtpCodecCapability): RtpCodecParameters['rtcpFeedback'] {
-  const known = capability.rtcpFeedback ?? [];
-  return (codec.rtcpFeedback ?? []).filter(({ type, parameter }) =>
-    known.some((one) => one.type === type && (one.parameter ?? '') === (parameter ?? '')),
-  );
-}
 
 type Parameters = NonNullable<Codec['parameters']>;
 

@@ -7,7 +7,7 @@ import type {
   RtpCodecParameters,
   RtpHeaderExtensionParameters,
 } from '../generated/model.js';
-import { answeredParameters } from './codecs.js';
+import { answeredParameters, commonFeedback } from './codecs.js';
 import {
   directionOf,
   type MediaSection,
@@ -17,7 +17,7 @@ import {
   sends,
 } from './description.js';
 import type { Line } from './line.js';
-import { receivedRids, sourceLines } from './parameters.js';
+import { type Common, receivedRids, sourceLines } from './parameters.js';
 
 /** What a description needs of our end; a `WebRtcTransport` has it. It is read anew for each description. */
 export type LocalTransport = {
@@ -49,10 +49,7 @@ export function answerSection(written: Written, capabilities: RtpCapabilities): 
   }
   const isSending = line.outgoing !== undefined && line.isFlowing;
   const isReceiving = line.isReceiving && sends(line.peer.direction) && line.kind !== 'application';
-  const sent = new Set(isSending && !isReceiving ? line.outgoing?.codecs.map(({ payloadType }) => payloadType) : []);
-  const codecs = line.common.codecs.filter(({ payloadType }) => sent.size === 0 || sent.has(payloadType));
-  const carried = new Set(sent.size === 0 ? undefined : line.outgoing?.headerExtensions?.map(({ uri }) => uri));
-  const extensions = line.common.headerExtensions.filter(({ uri }) => sent.size === 0 || carried.has(uri));
+  const { codecs, headerExtensions } = answeredFormats(line, isSending && !isReceiving);
   return {
     ...transportLines(transport, setup),
     ...mediaLines(
@@ -62,7 +59,7 @@ export function answerSection(written: Written, capabilities: RtpCapabilities): 
     protocol: line.peer.protocol,
     direction: line.kind === 'application' ? 'sendrecv' : directionOf(isSending, isReceiving),
     rtcpReducedSize: line.peer.rtcpReducedSize,
-    headerExtensions: extensions.map(({ id, uri }) => ({ id, uri })),
+    headerExtensions: headerExtensions.map(({ id, uri }) => ({ id, uri })),
     ...receivedRids(isReceiving ? line.rids : []),
     ...(isSending && line.outgoing ? sourceLines(line.outgoing, line.key) : {}),
     ...dataLines(line, transport),
@@ -108,6 +105,19 @@ type Formats = {
   readonly codecs: readonly RtpCodecParameters[];
   readonly headerExtensions: readonly Pick<RtpHeaderExtensionParameters, 'id' | 'uri'>[];
 };
+
+/** What an answer lists: what both know, and where we only send, what is sent of it. */
+function answeredFormats({ common, outgoing }: Line, isSendingOnly: boolean): Common {
+  if (!isSendingOnly || !outgoing) {
+    return common;
+  }
+  const uris = new Set(outgoing.headerExtensions?.map(({ uri }) => uri));
+  const codecs = common.codecs.flatMap((codec) => {
+    const sent = outgoing.codecs.find(({ payloadType }) => payloadType === codec.payloadType);
+    return sent ? [{ ...codec, rtcpFeedback: commonFeedback(codec, sent) }] : [];
+  });
+  return { codecs, headerExtensions: common.headerExtensions.filter(({ uri }) => uris.has(uri)) };
+}
 
 /** What an offer lists: what was negotiated before, and what we send; for a new m-line, all that we could take. */
 function offeredFormats({ kind, common, outgoing, isReceiving }: Line, fresh: RtpCapabilities): Formats {
