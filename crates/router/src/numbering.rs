@@ -16,8 +16,8 @@ pub(crate) struct Numbering {
     offset: u64,
     next: u16,
     skipped_len: u8,
-    /// Indexes left out last, rising.
-    skipped: [u64; SKIPPED_MAX],
+    /// Low bits of the indexes left out last, rising; they lie close to `highest`.
+    skipped: [u32; SKIPPED_MAX],
 }
 
 impl Numbering {
@@ -63,19 +63,24 @@ impl Numbering {
             return None;
         }
         let skipped = &self.skipped[..usize::from(self.skipped_len)];
-        let skipped_later = skipped.iter().rev().take_while(|&&skipped| skipped > index).count();
+        let skipped_later = skipped.iter().rev().take_while(|skipped| self.whole(**skipped) > index).count();
         let offset = self.offset.wrapping_sub(skipped_later as u64);
         Some(index.wrapping_sub(offset) as u16)
     }
 
     fn remember_skipped(&mut self, index: u64) {
         if usize::from(self.skipped_len) == SKIPPED_MAX {
-            self.first = self.skipped[0] + 1;
+            self.first = self.whole(self.skipped[0]) + 1;
             self.skipped.copy_within(1.., 0);
             self.skipped_len -= 1;
         }
-        self.skipped[usize::from(self.skipped_len)] = index;
+        self.skipped[usize::from(self.skipped_len)] = index as u32;
         self.skipped_len += 1;
+    }
+
+    /// The index with these low bits that is nearest below or at `highest`.
+    fn whole(&self, skipped: u32) -> u64 {
+        self.highest.wrapping_sub(u64::from((self.highest as u32).wrapping_sub(skipped)))
     }
 }
 
