@@ -16,7 +16,7 @@ const producers = [];
 
 async function open() {
   const transport = await router.createWebRtcTransport({ listenInfos: [{ protocol: 'udp', ip: '127.0.0.1' }] });
-  const session = new SdpSession({ transport, rtpCapabilities: router.rtpCapabilities, enableSimulcast: false });
+  const session = new SdpSession({ transport, rtpCapabilities: router.rtpCapabilities });
   return { transport, session };
 }
 

@@ -15,8 +15,12 @@ export class Picture {
   readonly #colour: string;
   #frame = 0;
 
-  constructor(colour: string) {
+  /** `scale` enlarges the picture: browsers make several layers of large ones only. */
+  constructor(colour: string, scale = 1) {
     this.#colour = colour;
+    this.#canvas.width = WIDTH * scale;
+    this.#canvas.height = HEIGHT * scale;
+    this.#context.scale(scale, scale);
     // A timer, because animation frames stop in a tab that is not in front.
     setInterval(() => this.#draw(), 1000 / 30);
   }

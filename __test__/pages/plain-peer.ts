@@ -3,7 +3,12 @@ import { Tone } from './tone';
 import { type Look, Viewer } from './viewer';
 
 /** Who a peer is: the colour it shows and the pitch it plays. */
-export type Character = { readonly colour: string; readonly pitchHz: number };
+export type Character = {
+  readonly colour: string;
+  readonly pitchHz: number;
+  /** How much larger than usual the picture is. Default: 1. */
+  readonly scale?: number;
+};
 
 /** What is received of one stream. */
 export type Impression = Look & { readonly stream: string };
@@ -16,8 +21,8 @@ export class PlainPeer {
   readonly #stream = new MediaStream();
   readonly #viewers = new Map<string, Viewer>();
 
-  constructor({ colour, pitchHz }: Character) {
-    this.#picture = new Picture(colour);
+  constructor({ colour, pitchHz, scale }: Character) {
+    this.#picture = new Picture(colour, scale);
     this.#tone = new Tone(pitchHz);
   }
 
@@ -80,6 +85,12 @@ export class PlainPeer {
   /** MIDs of the m-lines that are open. */
   mids(): string[] {
     return this.connection.getTransceivers().map(({ mid }) => mid as string);
+  }
+
+  /** Widths of the pictures that are received, in pixels. */
+  async widths(): Promise<number[]> {
+    const report = await this.connection.getStats();
+    return [...report.values()].filter(({ type }) => type === 'inbound-rtp').map(({ frameWidth }) => frameWidth);
   }
 
   /** Codecs that are received, under their payload types. */
