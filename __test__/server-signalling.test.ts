@@ -132,15 +132,15 @@ test('P03: RTP parameters that make no sense are refused with 400 or 501 by thei
   const transportId = await ada.openTransport('producing');
   const empty = await ada.refused('produce', { transportId, kind: 'video', rtpParameters: {} });
   t.is(empty.status, 400);
-  const several = await ada.refused('produce', {
+  const layered = await ada.refused('produce', {
     transportId,
     kind: 'video',
     rtpParameters: {
       codecs: [{ mimeType: 'video/VP8', payloadType: 96, clockRate: 90_000 }],
-      encodings: [{ ssrc: 1 }, { ssrc: 2 }],
+      encodings: [{ ssrc: 1, scalabilityMode: 'L3T3' }],
     },
   });
-  t.is(several.status, 501);
+  t.is(layered.status, 501);
   t.truthy(await ada.publish(transportId, 7));
 });
 

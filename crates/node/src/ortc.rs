@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::capabilities::{json, refused};
 
 /// Checks `RtpCapabilities` and fills in what was left out.
-#[napi]
+#[napi(catch_unwind)]
 pub fn normalize_rtp_capabilities(rtp_capabilities: String) -> Result<String> {
     let mut capabilities: RtpCapabilities = parse(&rtp_capabilities).map_err(refused)?;
     ortc::validate_and_normalize_rtp_capabilities(&mut capabilities).map_err(refused)?;
@@ -17,7 +17,7 @@ pub fn normalize_rtp_capabilities(rtp_capabilities: String) -> Result<String> {
 }
 
 /// Checks `RtpParameters` and fills in what was left out.
-#[napi]
+#[napi(catch_unwind)]
 pub fn normalize_rtp_parameters(rtp_parameters: String) -> Result<String> {
     let mut parameters: RtpParameters = parse(&rtp_parameters).map_err(refused)?;
     ortc::validate_and_normalize_rtp_parameters(&mut parameters).map_err(refused)?;
@@ -42,7 +42,7 @@ struct MappingReply {
 }
 
 /// How a producer's payload types and streams appear within a router.
-#[napi]
+#[napi(catch_unwind)]
 pub fn producer_rtp_parameters_mapping(request: String) -> Result<String> {
     let MappingRequest { mut rtp_parameters, rtp_capabilities, random } = parse(&request).map_err(refused)?;
     let first_ssrc = ortc::ssrc_from_random(random);
@@ -60,7 +60,7 @@ struct ConsumableRequest {
 }
 
 /// The parameters from which those of every consumer of a producer are derived.
-#[napi]
+#[napi(catch_unwind)]
 pub fn consumable_rtp_parameters(request: String) -> Result<String> {
     let ConsumableRequest { kind, rtp_parameters, rtp_capabilities, rtp_mapping } = parse(&request).map_err(refused)?;
     json(&ortc::get_consumable_rtp_parameters(kind, &rtp_parameters, &rtp_capabilities, &rtp_mapping))
@@ -78,7 +78,7 @@ struct ConsumerRequest {
 }
 
 /// The parameters of one consumer.
-#[napi]
+#[napi(catch_unwind)]
 pub fn consumer_rtp_parameters(request: String) -> Result<String> {
     let request: ConsumerRequest = parse(&request).map_err(refused)?;
     if request.pipe {
