@@ -381,7 +381,9 @@ impl Consumer {
         let bytes = source.packet.bytes().len();
         self.rewriter.note_sent(rewrite.sequence, rewrite.timestamp, cx.now.at);
         self.history.record(rewrite.sequence, rewrite.timestamp, source.source.stream, source.index);
-        self.history.record_edit(rewrite.sequence, rewrite.picture);
+        if self.pictures.is_some() {
+            self.history.record_edit(rewrite.sequence, rewrite.picture);
+        }
         self.counts.packets += 1;
         self.counts.octets += u64::from(source.packet.meta().payload_len);
         self.counts.bytes += bytes as u64;
