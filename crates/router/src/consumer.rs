@@ -73,6 +73,8 @@ pub(crate) struct Consumer {
     temporal_layer: u8,
     /// Another stream of the producer that the viewer goes to with its next key frame.
     next_stream: Option<u8>,
+    /// The stream that the rewriter's timestamps are taken from: the last one that was sent.
+    line: u8,
     rewriter: Rewriter,
     /// From the first picture with an id on.
     pictures: Option<Box<Pictures>>,
@@ -118,6 +120,7 @@ impl Consumer {
             trace: TraceKinds::NONE,
             temporal_layer: setup.wish.temporal_layer,
             next_stream: None,
+            line: setup.wish.spatial_layer,
             rewriter: Rewriter::new(setup.first_sequence),
             pictures: None,
             payload_types,
@@ -161,12 +164,13 @@ impl Consumer {
 
     /// Begins to follow the packet's source with it.
     fn start<O: Output>(&mut self, packet: &SourcePacket<'_>, cx: &mut Context<'_, O>) {
-        let before = std::mem::replace(&mut self.source, packet.source);
+        let line_before = std::mem::replace(&mut self.line, packet.source.stream);
+        self.source = packet.source;
         self.flow = Flow::Flowing { source: packet.source };
         self.next_stream = None;
         self.temporal_layer = self.wish.temporal_layer;
-        let on_line_before = packet.on_other_lines.and_then(|lines| lines[usize::from(before.stream)]);
-        let on_line_before = on_line_before.filter(|_| before != packet.source);
+        let on_line_before = packet.on_other_lines.and_then(|lines| lines[usize::from(line_before)]);
+        let on_line_before = on_line_before.filter(|_| line_before != self.line);
         let (index, timestamp, clock_rate) = (packet.index, packet.timestamp, packet.clock_rate);
         self.rewriter.start(&Start { index, timestamp, on_line_before, clock_rate }, cx.now.at);
         if let Some(pictures) = &mut self.pictures {

@@ -61,21 +61,22 @@ impl Producer {
 
     /// Lets the viewer at `position` go to the stream that fits its wish best among those that are sent.
     pub(crate) fn choose_layers_of<O: Output>(&mut self, position: usize, cx: &mut Context<'_, O>) {
-        let Some(consumer) = self.consumers.get(position) else { return };
-        let stream = self.best_stream(consumer.wish.spatial_layer);
-        let Some(consumer) = self.consumers.get_mut(position) else { return };
-        if consumer.go_to(stream) {
+        if let Some((stream, true)) = self.aim(position) {
             self.wish_key_frame(stream, cx);
         }
     }
 
     /// The viewer at `position` waits: it gets the stream that fits best, from its next key frame on.
     pub(crate) fn start_consumer<O: Output>(&mut self, position: usize, cx: &mut Context<'_, O>) {
-        let Some(consumer) = self.consumers.get(position) else { return };
-        let stream = self.best_stream(consumer.wish.spatial_layer);
-        let Some(consumer) = self.consumers.get_mut(position) else { return };
-        consumer.go_to(stream);
-        self.wish_key_frame(stream, cx);
+        if let Some((stream, _)) = self.aim(position) {
+            self.wish_key_frame(stream, cx);
+        }
+    }
+
+    /// Sends the viewer at `position` to the stream that fits best. Tells which, and whether that asks for a key frame.
+    fn aim(&mut self, position: usize) -> Option<(u8, bool)> {
+        let stream = self.best_stream(self.consumers.get(position)?.wish.spatial_layer);
+        Some((stream, self.consumers.get_mut(position)?.go_to(stream)))
     }
 
     /// The stream to send to a viewer that wants `wanted` at most: the highest one up to it that is alive, else the

@@ -279,6 +279,26 @@ fn timestamps_go_on_by_sender_reports_although_another_encoding_comes_later() {
 }
 
 #[test]
+fn timestamps_go_on_by_sender_reports_when_the_change_was_asked_for_during_a_pause() {
+    let mut world = Simulcast::new();
+    let viewer = world.view(all());
+    world.send(90);
+    let last = *world.got(&viewer).last().unwrap();
+    world.call.router.pause_consumer(viewer.consumer, world.call.now, &mut world.call.out);
+    world.prefer(&viewer, 0, None);
+    world.send(9);
+    world.call.router.resume_consumer(viewer.consumer, world.call.now, &mut world.call.out);
+    // The key frame is late, and no sign of when it was captured.
+    world.note_requests();
+    world.call.run_for(ms(400));
+    world.send(1);
+    let first = *world.got(&viewer).last().unwrap();
+    assert_eq!((first.encoding, first.sequence), (0, last.sequence.wrapping_add(2)));
+    let step = first.timestamp.wrapping_sub(last.timestamp);
+    assert!(step.abs_diff(10 * PICTURE_TICKS) <= 3 * 90, "{step}: ten pictures later by the sender's clock");
+}
+
+#[test]
 fn an_encoding_that_falls_silent_is_replaced_and_comes_back() {
     let mut world = Simulcast::new();
     let viewer = world.view(all());
