@@ -1,10 +1,8 @@
-import { once } from 'node:events';
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { Server } from 'node:http';
 import anyTest, { type ExecutionContext, type TestFn } from 'ava';
 import { createWorker, type types } from '../ts/index.js';
 import { SdpSession } from '../ts/sdp/index.js';
-import { launch, launchFirefox, type Tab, type TabBrowser, until } from './browser.js';
+import { launch, launchFirefox, servePage, type Tab, type TabBrowser, until } from './browser.js';
 import { Relay, type Weather } from './peers/relay.js';
 
 type BrowserName = 'Chromium' | 'Firefox';
@@ -14,10 +12,7 @@ type Context = { browsers: Record<BrowserName, TabBrowser>; page: Server; url: s
 const test = anyTest as TestFn<Context>;
 
 test.before(async (t) => {
-  const server = createServer((_, response) => response.end('<!doctype html>')).listen(0, '127.0.0.1');
-  t.context.page = server;
-  await once(server, 'listening');
-  t.context.url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  Object.assign(t.context, await servePage());
   const [Chromium, Firefox] = await Promise.all([launch(), launchFirefox()]);
   t.context.browsers = { Chromium, Firefox };
 });

@@ -1,12 +1,11 @@
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { Server } from 'node:http';
 import anyTest, { type ExecutionContext, type TestFn } from 'ava';
 import type { types as client } from 'mediasoup-client';
 import type { Browser, Page } from 'playwright-core';
 import { createWorker, type types } from '../ts/index.js';
-import { HANG_MS, launch, pageScript } from './browser.js';
+import { HANG_MS, launch, pageScript, servePage } from './browser.js';
 
-const test = anyTest as TestFn<{ browser: Browser; script: string; origin: Server }>;
+const test = anyTest as TestFn<{ browser: Browser; script: string; page: Server; url: string }>;
 
 /** Widths of the three encodings. */
 const WIDTHS = [240, 480, 960];
@@ -25,15 +24,14 @@ const SIMULCAST = [
 ];
 
 test.before(async (t) => {
-  // Any page will do, but it must be one that counts as secure.
-  t.context.origin = createServer((_, response) => response.end('<!doctype html>')).listen(0, '127.0.0.1');
+  Object.assign(t.context, await servePage());
   t.context.script = await pageScript('layers');
   t.context.browser = await launch();
 });
 
 test.after.always(async (t) => {
   await t.context.browser?.close();
-  t.context.origin?.close();
+  t.context.page?.close();
 });
 
 for (const mimeType of ['video/VP8', 'video/VP9', 'video/H264', 'video/AV1']) {
@@ -90,7 +88,7 @@ class Call {
   }
 
   static async open(
-    t: ExecutionContext<{ browser: Browser; script: string; origin: Server }>,
+    t: ExecutionContext<{ browser: Browser; script: string; page: Server; url: string }>,
     mimeType: string,
     encodings: client.RtpEncodingParameters[],
   ): Promise<Call> {
@@ -149,7 +147,7 @@ class Call {
 }
 
 async function openPeer(
-  t: ExecutionContext<{ browser: Browser; script: string; origin: Server }>,
+  t: ExecutionContext<{ browser: Browser; script: string; page: Server; url: string }>,
   router: types.Router,
 ): Promise<{ page: Page; transport: types.WebRtcTransport; capabilities: types.RtpCapabilities }> {
   const context = await t.context.browser.newContext();
@@ -161,7 +159,7 @@ async function openPeer(
   await page.exposeFunction('connectTransport', async (_id: string, dtlsParameters: types.DtlsParameters) => {
     await transport.connect({ dtlsParameters });
   });
-  await page.goto(`http://127.0.0.1:${(t.context.origin.address() as AddressInfo).port}/`);
+  await page.goto(t.context.url);
   await page.addScriptTag({ type: 'module', content: t.context.script });
   await page.waitForFunction(() => 'LayersPeer' in window);
   const capabilities = await page.evaluate(async (routerCapabilities) => {

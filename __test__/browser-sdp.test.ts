@@ -1,6 +1,4 @@
-import { once } from 'node:events';
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { Server } from 'node:http';
 import anyTest, { type ExecutionContext, type TestFn } from 'ava';
 import { createWorker, type types } from '../ts/index.js';
 import {
@@ -10,7 +8,7 @@ import {
   type SdpSessionOptions,
   writeDescription,
 } from '../ts/sdp/index.js';
-import { HANG_MS, launch, launchFirefox, pageScript, type Tab, type TabBrowser, until } from './browser.js';
+import { HANG_MS, launch, launchFirefox, pageScript, servePage, type Tab, type TabBrowser, until } from './browser.js';
 import type { Character, Impression } from './pages/plain-peer.js';
 
 type BrowserName = 'Chromium' | 'Firefox';
@@ -24,10 +22,7 @@ const GREEN: Character = { colour: '#20a030', pitchHz: 900 };
 const BLUE: Character = { colour: '#2040d0', pitchHz: 1500 };
 
 test.before(async (t) => {
-  const server = createServer((_, response) => response.end('<!doctype html>')).listen(0, '127.0.0.1');
-  t.context.page = server;
-  await once(server, 'listening');
-  t.context.url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  Object.assign(t.context, await servePage());
   const [Chromium, Firefox] = await Promise.all([launch(), launchFirefox()]);
   t.context.browsers = { Chromium, Firefox };
   t.context.script = await pageScript('plain-peer');

@@ -1,3 +1,6 @@
+import { once } from 'node:events';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { type Browser, type BrowserServer, chromium, type Page } from 'playwright-core';
 import puppeteer from 'puppeteer-core';
@@ -106,6 +109,13 @@ export async function openTab(browser: Browser, url: string): Promise<Page> {
   page.on('pageerror', (error) => console.error(`${url}: ${error.stack}`));
   await page.goto(url);
   return page;
+}
+
+/** Serves an empty page, which counts as secure because it is this machine's. */
+export async function servePage(): Promise<{ page: Server; url: string }> {
+  const page = createServer((_, response) => response.end('<!doctype html>')).listen(0, '127.0.0.1');
+  await once(page, 'listening');
+  return { page, url: `http://127.0.0.1:${(page.address() as AddressInfo).port}/` };
 }
 
 /** Bundles the script of a test person, which any page can run. */
