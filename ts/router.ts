@@ -9,7 +9,7 @@ import type { NativeAddon } from './native-addon.js';
 import { errorFromAddon, toJson, typeError } from './native-events.js';
 import type { Producer } from './producer.js';
 import { type AppData, checkOptions, RemoteObject } from './remote-object.js';
-import type { Transport, TransportParent } from './transport.js';
+import type { Transport, TransportParent, TransportSetup } from './transport.js';
 import { WebRtcServer } from './webrtc-server.js';
 import { WebRtcTransport, type WebRtcTransportOptions, type WebRtcTransportReply } from './webrtc-transport.js';
 
@@ -124,9 +124,8 @@ export class Router<RouterAppData extends AppData = AppData> extends RemoteObjec
     const reply = await this.request<WebRtcTransportReply>('router.createWebRtcTransport', { ...rest, ...ids });
     this.ensureOpen('router.createWebRtcTransport');
     checkServer(webRtcServer);
-    const transport = new WebRtcTransport(this.#channel, transportId, this.#parent(), appData, reply);
-    this.#transports.set(transportId, transport);
-    this.observer.safeEmit('newtransport', transport);
+    const transport = new WebRtcTransport(this.#transportSetup(transportId, appData), reply);
+    this.#enter(transport);
     webRtcServer?.handleWebRtcTransport(transport);
     return transport;
   }
@@ -156,6 +155,16 @@ export class Router<RouterAppData extends AppData = AppData> extends RemoteObjec
     this.ensureOpen('router.updateMediaCodecs');
     this.#rtpCapabilities = this.#generateRtpCapabilities(mediaCodecs);
     this.command('router.updateMediaCodecs', { routerId: this.#id, mediaCodecs });
+  }
+
+  /** What every Transport is made of, whichever its kind. */
+  #transportSetup<Data extends AppData>(id: string, appData: Data | undefined): TransportSetup<Data> {
+    return { channel: this.#channel, id, parent: this.#parent(), appData };
+  }
+
+  #enter(transport: Transport): void {
+    this.#transports.set(transport.id, transport);
+    this.observer.safeEmit('newtransport', transport);
   }
 
   #canConsume(producerId: string, rtpCapabilities: RtpCapabilities): boolean {

@@ -48,6 +48,14 @@ export type TransportParent = {
   transportRemoved(id: string): void;
 };
 
+/** What a Transport is made of, whichever its kind. */
+export type TransportSetup<Data extends AppData> = {
+  readonly channel: Channel;
+  readonly id: string;
+  readonly parent: TransportParent;
+  readonly appData: Data | undefined;
+};
+
 /** A connection to one endpoint, over which Producers and Consumers send and receive. Its Router closes it. */
 export abstract class Transport<
   TransportAppData extends AppData = AppData,
@@ -62,17 +70,11 @@ export abstract class Transport<
   readonly #onEnd: (() => void)[] = [];
 
   /** @internal */
-  constructor(
-    channel: Channel,
-    id: string,
-    parent: TransportParent,
-    observer: Observer,
-    appData: TransportAppData | undefined,
-  ) {
-    super(channel, observer, appData);
-    this.#channel = channel;
-    this.#id = id;
-    this.#parent = parent;
+  constructor(setup: TransportSetup<TransportAppData>, observer: Observer) {
+    super(setup.channel, observer, setup.appData);
+    this.#channel = setup.channel;
+    this.#id = setup.id;
+    this.#parent = setup.parent;
   }
 
   /** Id, a UUID. */

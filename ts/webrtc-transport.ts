@@ -1,4 +1,3 @@
-import type { Channel } from './channel.js';
 import { EnhancedEventEmitter } from './enhanced-event-emitter.js';
 import type * as model from './generated/model.js';
 import type {
@@ -15,7 +14,7 @@ import type {
 } from './generated/model.js';
 import { Logger } from './logger.js';
 import { type AppData, checkOptions } from './remote-object.js';
-import { Transport, type TransportEvents, type TransportObserverEvents, type TransportParent } from './transport.js';
+import { Transport, type TransportEvents, type TransportObserverEvents, type TransportSetup } from './transport.js';
 import type { WebRtcServer } from './webrtc-server.js';
 
 /** Options of {@link Router.createWebRtcTransport}: where to listen, in one of three ways, and the rest. */
@@ -96,14 +95,8 @@ export class WebRtcTransport<WebRtcTransportAppData extends AppData = AppData> e
   #dtlsRemoteCert: string | undefined;
 
   /** @internal */
-  constructor(
-    channel: Channel,
-    id: string,
-    parent: TransportParent,
-    appData: WebRtcTransportAppData | undefined,
-    reply: WebRtcTransportReply,
-  ) {
-    super(channel, id, parent, new EnhancedEventEmitter(), appData);
+  constructor(setup: TransportSetup<WebRtcTransportAppData>, reply: WebRtcTransportReply) {
+    super(setup, new EnhancedEventEmitter());
     this.#iceRole = reply.iceRole;
     this.#iceParameters = reply.iceParameters;
     this.#iceCandidates = reply.iceCandidates;
@@ -111,7 +104,7 @@ export class WebRtcTransport<WebRtcTransportAppData extends AppData = AppData> e
     this.#iceSelectedTuple = reply.iceSelectedTuple ?? undefined;
     this.#dtlsParameters = reply.dtlsParameters;
     this.#dtlsState = reply.dtlsState;
-    this.subscribe(id, (event, data) => this.#handle(event, data));
+    this.subscribe(setup.id, (event, data) => this.#handle(event, data));
   }
 
   /** Always `webrtc`. */

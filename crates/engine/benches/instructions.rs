@@ -13,9 +13,9 @@ use millrace_model::{Counters, WallClock};
 use millrace_packet::rtcp::{CompoundWriter, feedback::FeedbackSsrcs};
 use millrace_testkit::fan_out::{FanOut, Media, viewer_ssrc};
 use millrace_testkit::{Candidate, Peer, PeerConfig, ServerParameters};
+use millrace_transport::IntakeLimits;
 use millrace_transport::dtls::{LocalCertificate, PeerFingerprints};
 use millrace_transport::ice::IceCredentials;
-use millrace_transport::webrtc::IntakeLimits;
 use millrace_transport::{Protocol, Received, SocketId, SrtpProfile, Tuple, WebRtcConfig, WebRtcTransport};
 
 use world::{Call, Viewers};

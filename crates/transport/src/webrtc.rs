@@ -5,7 +5,6 @@
 //! packet sealed with them reaches the router. Whatever comes out of that order is counted and dropped.
 
 mod association;
-mod intake;
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -14,16 +13,16 @@ use millrace_model::{Counters, WallClock};
 use millrace_packet::{DATAGRAM_BYTES_MAX, OutgoingStreamId, PacketMut, PacketRef, Rewrite};
 
 use self::association::{Association, Outcome, Srtp};
-use self::intake::Intake;
 use crate::demux::DatagramKind;
 use crate::dtls::{DtlsSettings, LocalCertificate, PeerFingerprints, Role};
 use crate::ice::{IceCredentials, IceEvent, IceLite, IceState};
+use crate::intake::{Intake, IntakeLimits};
 use crate::outgoing::{OutgoingQueue, OutgoingStreamError, OutgoingStreamSpec, Outlet, SendSlots};
+use crate::received::Received;
 use crate::srtp::{SrtpError, SrtpInbound};
 use crate::tuple::{SocketId, Transmit, Tuple};
 
 pub use self::association::{DtlsState, EARLY_DATAGRAMS_MAX};
-pub use self::intake::IntakeLimits;
 
 /// What a transport is made of.
 #[derive(Clone, Debug)]
@@ -40,15 +39,6 @@ pub struct WebRtcConfig {
     pub intake: IntakeLimits,
     /// Gives outgoing abs-send-time extensions their time.
     pub wall_clock: WallClock,
-}
-
-/// A packet of the peer, authentic and decrypted.
-#[derive(Debug)]
-pub enum Received {
-    /// An RTP packet; nothing inside it was checked but its authenticity.
-    Rtp(PacketMut),
-    /// An RTCP compound packet; as above.
-    Rtcp(PacketMut),
 }
 
 /// What happened in a transport, in the order in which it happened.

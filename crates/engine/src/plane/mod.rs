@@ -15,7 +15,10 @@ mod streams;
 #[cfg(test)]
 mod tests;
 mod traffic;
+mod transport_core;
+mod transport_reports;
 mod transports;
+mod webrtc_transports;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -29,9 +32,9 @@ use millrace_model::{
 use millrace_net::{RecvBatch, TcpReadBuffer, TimerWheel};
 use millrace_packet::{PacketMut, PacketPool};
 use millrace_router::{ConsumerIndex, ProducerIndex, RouterEvent};
+use millrace_transport::IntakeLimits;
 use millrace_transport::SocketId;
 use millrace_transport::dtls::LocalCertificate;
-use millrace_transport::webrtc::IntakeLimits;
 use rustc_hash::FxHashMap;
 use slab::Slab;
 

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use millrace_net::{Datagram, RECV_DATAGRAMS_MAX, RecvReport, TcpClosed, TcpConnection, UdpSocket};
 use millrace_packet::PacketMut;
 use millrace_transport::stun;
-use millrace_transport::webrtc::Received;
-use millrace_transport::{DatagramKind, Protocol, SocketId, Tuple};
+
+use millrace_transport::{DatagramKind, Protocol, Received, SocketId, Tuple};
 use slab::Slab;
 
 use super::sockets::{Attended, Readiness, SocketHandle, SocketOwner};
@@ -136,7 +136,7 @@ impl Plane {
     fn transport_of_check(&self, tuple: &Tuple, bytes: &[u8]) -> Option<usize> {
         let ufrag = stun::request_ufrag(bytes)?;
         let index = *self.ufrags.get(ufrag)?;
-        let server = self.transports.get(index)?.server;
+        let server = self.transports.get(index)?.core.webrtc()?.server;
         let listens = match self.sockets.owner(tuple.socket)? {
             SocketOwner::Transport(owner) => owner == index,
             SocketOwner::Server(id) => server == Some(id),

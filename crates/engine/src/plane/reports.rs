@@ -3,21 +3,16 @@
 use std::time::Instant;
 
 use millrace_model::{
-    BaseTransportDump, BaseTransportStats, ChannelMessageHandlersDump, ConsumerDump, DtlsRole, IceRole, Metrics,
-    NameEntriesDump, NameEntryDump, ProducerDump, ProducerType, RecvRtpHeaderExtensions, RouterDump, RtpListenerDump,
-    RtpParameters, RtpStreamDump, RtpStreamParametersDump, RtxStreamDump, RtxStreamParameters, SsrcEntryDump,
-    WebRtcTransportDump, WebRtcTransportStat, WorkerDump,
+    ChannelMessageHandlersDump, ConsumerDump, Metrics, NameEntriesDump, NameEntryDump, ProducerDump, ProducerType,
+    RouterDump, RtpParameters, RtpStreamDump, RtpStreamParametersDump, RtxStreamDump, RtxStreamParameters, WorkerDump,
 };
 use millrace_router::Layers;
-use millrace_transport::webrtc::DtlsState;
 use serde_json::Value;
 
 use super::Plane;
 use super::requests::json;
-use super::routers::{ConsumerEntry, ProducerEntry, RouterEntry};
+use super::routers::ProducerEntry;
 use super::streams::{ConsumerAt, ProducerAt};
-use super::traffic::Bytes;
-use super::transports::{dtls_state, ice_parameters};
 use crate::error::RequestError;
 use crate::setup;
 
@@ -86,68 +81,6 @@ impl Plane {
 
     fn transports_of(&self, router: usize) -> impl Iterator<Item = &super::transports::TransportEntry> {
         self.transports.iter().map(|(_, entry)| entry).filter(move |entry| entry.router == router)
-    }
-
-    pub(super) fn transport_dump(&self, index: usize) -> WebRtcTransportDump {
-        let entry = &self.transports[index];
-        let router = &self.routers[entry.router];
-        let tuple = entry.core.selected_tuple().and_then(|tuple| self.shown_tuple(index, tuple));
-        let remote_cert = match entry.core.dtls_state() {
-            DtlsState::Connected { remote_certificate } => Some(remote_certificate.clone()),
-            _ => None,
-        };
-        WebRtcTransportDump {
-            base: base_dump(index, entry, router),
-            ice_role: IceRole::Controlled,
-            ice_parameters: ice_parameters(entry.core.ice_parameters()),
-            ice_candidates: entry.candidates.clone(),
-            ice_state: entry.core.ice_state(),
-            ice_selected_tuple: tuple,
-            dtls_parameters: self.dtls_parameters(DtlsRole::Auto),
-            dtls_state: dtls_state(entry.core.dtls_state()),
-            dtls_remote_cert: remote_cert,
-        }
-    }
-
-    pub(super) fn transport_stats(&mut self, index: usize, now: Instant) -> Vec<WebRtcTransportStat> {
-        let timestamp = self.timestamp_ms(now);
-        let entry = &mut self.transports[index];
-        let counters = entry.core.counters();
-        let bytes = Bytes {
-            received: counters.datagram_bytes_received,
-            sent: counters.datagram_bytes_sent,
-            rtp_received: counters.rtp_bytes_received,
-            rtp_sent: counters.rtp_bytes_sent,
-        };
-        let bitrates = entry.traffic.read(bytes, now);
-        let entry = &self.transports[index];
-        let available = self.routers[entry.router].core.available_outgoing_bitrate(entry.session);
-        let base = BaseTransportStats {
-            transport_id: entry.id.to_string(),
-            timestamp,
-            bytes_received: bytes.received,
-            recv_bitrate: bitrates.received,
-            bytes_sent: bytes.sent,
-            send_bitrate: bitrates.sent,
-            rtp_bytes_received: bytes.rtp_received,
-            rtp_recv_bitrate: bitrates.rtp_received,
-            rtp_bytes_sent: bytes.rtp_sent,
-            rtp_send_bitrate: bitrates.rtp_sent,
-            available_outgoing_bitrate: available,
-            max_incoming_bitrate: entry.limits.max_incoming(),
-            max_outgoing_bitrate: entry.limits.max_outgoing(),
-            min_outgoing_bitrate: entry.limits.min_outgoing(),
-            ..BaseTransportStats::default()
-        };
-        let tuple = entry.core.selected_tuple().and_then(|tuple| self.shown_tuple(index, tuple));
-        vec![WebRtcTransportStat {
-            stats_type: "webrtc-transport".to_owned(),
-            base,
-            ice_role: IceRole::Controlled,
-            ice_state: entry.core.ice_state(),
-            ice_selected_tuple: tuple,
-            dtls_state: dtls_state(entry.core.dtls_state()),
-        }]
     }
 
     pub(super) fn producer_dump(&self, (router, index): ProducerAt) -> Option<ProducerDump> {
@@ -233,58 +166,6 @@ fn dumped(parameters: &RtpParameters, consumable: &RtpParameters) -> RtpParamete
         encoding.codec_payload_type = encoding.codec_payload_type.or(default);
     }
     parameters
-}
-
-fn base_dump(index: usize, entry: &super::transports::TransportEntry, router: &RouterEntry) -> BaseTransportDump {
-    let producers: Vec<_> = router.producers.iter().flatten().filter(|producer| producer.transport == index).collect();
-    let consumers: Vec<_> = router.consumers.iter().flatten().filter(|consumer| consumer.transport == index).collect();
-    BaseTransportDump {
-        id: entry.id,
-        producer_ids: producers.iter().map(|producer| producer.id).collect(),
-        consumer_ids: consumers.iter().map(|consumer| consumer.id).collect(),
-        map_ssrc_consumer_id: ssrc_entries(&consumers, |parameters| parameters.encodings.first()?.ssrc),
-        map_rtx_ssrc_consumer_id: ssrc_entries(&consumers, |parameters| Some(parameters.encodings.first()?.rtx?.ssrc)),
-        data_producer_ids: Vec::new(),
-        data_consumer_ids: Vec::new(),
-        recv_rtp_header_extensions: extensions(&producers),
-        rtp_listener: listener(&producers),
-        trace_event_types: entry.traces.clone(),
-    }
-}
-
-fn ssrc_entries(consumers: &[&ConsumerEntry], ssrc: impl Fn(&RtpParameters) -> Option<u32>) -> Vec<SsrcEntryDump> {
-    let entry = |consumer: &&ConsumerEntry| {
-        Some(SsrcEntryDump { key: ssrc(&consumer.parameters)?, value: consumer.id.to_string() })
-    };
-    consumers.iter().filter_map(entry).collect()
-}
-
-/// The numbers of the header extensions that a transport reads, as its latest producer has them.
-fn extensions(producers: &[&ProducerEntry]) -> RecvRtpHeaderExtensions {
-    use millrace_model::uri;
-    let id = |uri: &str| producers.iter().rev().find_map(|producer| producer.parameters.header_extension_id(uri));
-    RecvRtpHeaderExtensions {
-        mid: id(uri::MID),
-        rid: id(uri::RTP_STREAM_ID),
-        rrid: id(uri::REPAIRED_RTP_STREAM_ID),
-        abs_send_time: id(uri::ABS_SEND_TIME),
-        transport_wide_cc01: id(uri::TRANSPORT_WIDE_CC),
-    }
-}
-
-fn listener(producers: &[&ProducerEntry]) -> RtpListenerDump {
-    let mut dump = RtpListenerDump::default();
-    for producer in producers {
-        let value = producer.id.to_string();
-        let name = |key: &String| NameEntryDump { key: key.clone(), value: value.clone() };
-        dump.mid_table.extend(producer.parameters.mid.as_ref().map(name));
-        for encoding in &producer.parameters.encodings {
-            dump.rid_table.extend(encoding.rid.as_ref().map(name));
-            let ssrcs = encoding.ssrc.into_iter().chain(encoding.rtx.map(|rtx| rtx.ssrc));
-            dump.ssrc_table.extend(ssrcs.map(|key| SsrcEntryDump { key, value: value.clone() }));
-        }
-    }
-    dump
 }
 
 /// One stream as its parameters describe it.

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::Plane;
+use super::transport_core::TransportCore;
 use crate::error::RequestError;
 use crate::message::{Message, Outcome};
 use crate::request::{Head, REQUEST_BYTES_MAX, id_of, refusal};
@@ -162,9 +163,9 @@ impl Plane {
         }
         let index = self.transport_index(id)?;
         match verb {
-            "dump" => json(self.transport_dump(index)),
-            "getStats" => json(self.transport_stats(index, now)),
-            "connect" => self.connect_transport(index, parse(text)?, now),
+            "dump" => self.transport_dump(index),
+            "getStats" => self.transport_stats(index, now),
+            "connect" => self.connect_transport(index, text, now),
             "restartIce" => self.restart_ice(index, now),
             "setMaxIncomingBitrate" => self.set_max_incoming_bitrate(index, parse::<Bitrate>(text)?.bitrate, now),
             "setMaxOutgoingBitrate" => self.limit_bitrate(index, |limits| limits.set_max_outgoing(bitrate(text)?)),
@@ -179,6 +180,13 @@ impl Plane {
                 self.consume(index, id, parse::<ConsumerOptions>(text)?.into_checked()?, now)
             }
             _ => unknown("transport", verb),
+        }
+    }
+
+    /// Takes what the application was told of the peer, which each kind of transport needs to know something else of.
+    fn connect_transport(&mut self, index: usize, text: &str, now: Instant) -> Answer {
+        match &self.transports[index].core {
+            TransportCore::WebRtc(_) => self.connect_webrtc_transport(index, parse(text)?, now),
         }
     }
 

@@ -7,10 +7,11 @@ use std::time::{Duration, Instant};
 use millrace_model::WallClock;
 use millrace_packet::PacketPool;
 use millrace_testkit::{Candidate, Peer, PeerConfig, PeerTransmit, ServerParameters};
+use millrace_transport::IntakeLimits;
 use millrace_transport::dtls::{LocalCertificate, PeerFingerprints};
 use millrace_transport::ice::IceCredentials;
 use millrace_transport::stun::{Class, IntegrityKey, Writer};
-use millrace_transport::webrtc::{DtlsState, IntakeLimits};
+use millrace_transport::webrtc::DtlsState;
 use millrace_transport::{
     Protocol, Received, SocketId, SrtpProfile, TransportEvent, Tuple, WebRtcConfig, WebRtcTransport,
 };

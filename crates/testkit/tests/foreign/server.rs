@@ -12,10 +12,11 @@ use millrace_router::setup::{
 };
 use millrace_router::{ConsumerIndex, Output, ProducerIndex, Router, RouterEvent, SessionId, Wish};
 use millrace_testkit::{Datagram, Endpoint};
+use millrace_transport::IntakeLimits;
 use millrace_transport::dtls::{LocalCertificate, PeerFingerprints, Role};
 use millrace_transport::ice::IceCredentials;
 use millrace_transport::outgoing::{OutgoingStreamSpec, Repair};
-use millrace_transport::webrtc::{DtlsState, IntakeLimits};
+use millrace_transport::webrtc::DtlsState;
 use millrace_transport::{
     Protocol, Received, SendSlots, SocketId, TransportEvent, Tuple, WebRtcConfig, WebRtcTransport,
 };

@@ -25,7 +25,7 @@ pub struct IntakeLimits {
 /// They are filled when one of them is empty, so that a packet below the rates costs two comparisons and two
 /// subtractions. Only authentic packets are charged for: nobody else can use a peer's share up.
 #[derive(Debug)]
-pub(super) struct Intake {
+pub(crate) struct Intake {
     packet_cost_ps: i64,
     byte_cost_ps: i64,
     packets_left_ps: i64,
@@ -34,7 +34,7 @@ pub(super) struct Intake {
 }
 
 impl Intake {
-    pub(super) fn new(limits: IntakeLimits, now: Instant) -> Self {
+    pub(crate) fn new(limits: IntakeLimits, now: Instant) -> Self {
         Self {
             packet_cost_ps: cost_ps(PS_PER_SECOND, limits.packets_per_second),
             byte_cost_ps: cost_ps(8 * PS_PER_SECOND, limits.bits_per_second),
@@ -45,7 +45,7 @@ impl Intake {
     }
 
     /// Tells whether the peer may send another packet.
-    pub(super) fn has_room(&mut self, now: Instant) -> bool {
+    pub(crate) fn has_room(&mut self, now: Instant) -> bool {
         if self.packets_left_ps <= 0 || self.bytes_left_ps <= 0 {
             self.fill(now);
         }
@@ -53,7 +53,7 @@ impl Intake {
     }
 
     /// Charges for an authentic packet of `len` bytes.
-    pub(super) fn charge(&mut self, len: usize) {
+    pub(crate) fn charge(&mut self, len: usize) {
         self.packets_left_ps -= self.packet_cost_ps;
         self.bytes_left_ps -= self.byte_cost_ps * len as i64;
     }
