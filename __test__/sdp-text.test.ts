@@ -64,6 +64,28 @@ for (const [what, make, bound] of P01) {
   });
 }
 
+test('I14: candidates that are names are read as text, too many are refused, and no name is looked up', (t) => {
+  const [names, many] = [
+    ['f2ba5c2e-4b0e-4c5e-9a0d-0d7f0a1e2b3c.local', 'internal.example', 'localhost'],
+    Array<string>(10_000).fill('a=candidate:1 1 udp 1 x.local 1 typ host'),
+  ];
+  const loaded = process.getActiveResourcesInfo();
+  const lines = names.map((name) => `candidate:1 1 udp 2113937151 ${name} 9 typ host`);
+  t.deepEqual(
+    lines.map((line) => parseCandidate(line).address),
+    names,
+  );
+  const session = new SdpSession({ transport: TRANSPORT, rtpCapabilities: ROUTER });
+  const { iceCandidates } = session.receiveOffer(SAFARI + lines.map((line) => `a=${line}\r\n`).join(''));
+  t.deepEqual(
+    iceCandidates.slice(-3).map(({ address }) => address),
+    names,
+  );
+  t.throws(() => parseDescription(head('m=audio 9 UDP/TLS/RTP/SAVPF 0', ...many)), { message: /CANDIDATES_MAX/ });
+  // A look-up would wait in Node's pool (`GetAddrInfoReqWrap`).
+  t.deepEqual(process.getActiveResourcesInfo(), loaded);
+});
+
 test('what is just within the bounds is read', (t) => {
   const media = Array<string>(MEDIA_SECTIONS_MAX).fill('m=audio 0 UDP/TLS/RTP/SAVPF 0');
   t.is(parseDescription(head(...media)).media.length, MEDIA_SECTIONS_MAX);

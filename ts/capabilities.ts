@@ -13,5 +13,5 @@ export function getSupportedRtpCapabilities(): RouterRtpCapabilities {
  * Reads a scalability mode such as `L3T3_KEY` (W3C WebRTC-SVC). What is none counts as `L1T1`: one layer of each kind.
  */
 export function parseScalabilityMode(scalabilityMode?: string): ScalabilityMode {
-  return JSON.parse(addon.parseScalabilityMode(scalabilityMode ?? ''));
+  return JSON.parse(addon.parseScalabilityMode(typeof scalabilityMode === 'string' ? scalabilityMode : ''));
 }
