@@ -1,5 +1,21 @@
 // Generated from crates/model; run `cargo xtask generate`. Do not edit.
 
+/** Options of `router.createActiveSpeakerObserver()`. */
+export type ActiveSpeakerObserverOptions = {
+  /** Time between two looks in ms, 100 to 5000. Default: 300. */
+  interval?: number;
+};
+
+/** Options of `router.createAudioLevelObserver()`. */
+export type AudioLevelObserverOptions = {
+  /** Most entries of a `volumes` event, 1 or more. Default: 1. */
+  maxEntries?: number;
+  /** Average volume of an entry at least, in dBov, −127 to 0. Default: −80. */
+  threshold?: number;
+  /** Time between two looks in ms, 250 to 5000. Default: 1000. */
+  interval?: number;
+};
+
 /** What streams in both directions have in common. */
 export type BaseRtpStreamStats = {
   /** When the numbers were read, in ms of the worker's clock. */
@@ -472,7 +488,7 @@ export type RouterDump = {
   /** Its transports. */
   transportIds: Array<TransportId>;
   /** Its RTP observers. */
-  rtpObserverIds: Array<string>;
+  rtpObserverIds: Array<RtpObserverId>;
   /** Consumers of each producer. */
   mapProducerIdConsumerIds: Array<NameEntriesDump>;
   /** Producer of each consumer. */
@@ -640,6 +656,12 @@ export type RtpListenerDump = {
 
 /** Whose payload types and header extension ids a consumer's packets carry. */
 export type RtpNumbering = "router" | "endpoint";
+
+/** Id of an RtpObserver, unique within a process. */
+export type RtpObserverId = string;
+
+/** Kind of an RTP observer. */
+export type RtpObserverType = "audiolevel" | "activespeaker";
 
 /** How one source of media is sent: by an endpoint to its producer, or by a consumer to an endpoint. */
 export type RtpParameters = {

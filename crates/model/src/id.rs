@@ -84,6 +84,8 @@ ids! {
     ProducerId,
     /// Id of a Consumer, unique within a Router.
     ConsumerId,
+    /// Id of an RtpObserver, unique within a process.
+    RtpObserverId,
 }
 
 /// Reads an id from a string without keeping the string.

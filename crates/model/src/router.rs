@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
-use crate::id::{RouterId, TransportId};
+use crate::id::{RouterId, RtpObserverId, TransportId};
 use crate::parse::null_as_default;
 use crate::rtp::RtpCodecCapability;
 use crate::transport::NameEntryDump;
@@ -28,7 +28,7 @@ pub struct RouterDump {
     /// Its transports.
     pub transport_ids: Vec<TransportId>,
     /// Its RTP observers.
-    pub rtp_observer_ids: Vec<String>,
+    pub rtp_observer_ids: Vec<RtpObserverId>,
     /// Consumers of each producer.
     pub map_producer_id_consumer_ids: Vec<NameEntriesDump>,
     /// Producer of each consumer.

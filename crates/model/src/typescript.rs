@@ -112,7 +112,7 @@ declared_types! {
     },
     error::{ErrorClass},
     ice::{IceCandidate, IceCandidateTcpType, IceCandidateType, IceParameters, IceRole, IceState},
-    id::{ConsumerId, ProducerId, RouterId, TransportId, WebRtcServerId},
+    id::{ConsumerId, ProducerId, RouterId, RtpObserverId, TransportId, WebRtcServerId},
     listen::{
         TransportListenInfo, TransportListenIp, TransportPortRange, TransportProtocol, TransportSocketFlags,
     },
@@ -129,6 +129,7 @@ declared_types! {
         RtpHeaderExtensionParameters, RtpParameters, RtpStreamRecvStats, RtpStreamSendStats, RtxEncodingParameters,
         ScalabilityMode,
     },
+    rtp_observer::{ActiveSpeakerObserverOptions, AudioLevelObserverOptions, RtpObserverType},
     transport::{
         BaseTransportDump, BaseTransportStats, NameEntryDump, RecvRtpHeaderExtensions, RtpListenerDump, SsrcEntryDump,
         TraceDirection, TransportTraceEventData, TransportTraceEventType, TransportTuple,

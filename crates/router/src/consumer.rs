@@ -15,7 +15,7 @@ use crate::rate::ByteRate;
 use crate::rewriter::{Rewriter, Start};
 use crate::score::Score;
 use crate::sender_clock::round_trip;
-use crate::setup::{CODECS_PER_PRODUCER_MAX, CodecSetup, ConsumerSetup, PayloadTypes};
+use crate::setup::{CodecSetup, ConsumerSetup, PayloadTable, PayloadTypes, payload_table};
 use crate::source::{SourceId, SourcePacket};
 use crate::stream_in::IncomingStream;
 use crate::timers::Moment;
@@ -23,6 +23,9 @@ use crate::{ConsumerIndex, Output, SessionId};
 
 /// Round trip that is assumed for resends before one was measured.
 const ROUND_TRIP_DEFAULT: Duration = Duration::from_millis(100);
+
+/// The line of a viewer that was sent nothing of its producer.
+const NO_LINE: u8 = u8::MAX;
 
 /// Whether and from where media flows to a viewer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,13 +76,13 @@ pub(crate) struct Consumer {
     temporal_layer: u8,
     /// Another stream of the producer that the viewer goes to with its next key frame.
     next_stream: Option<u8>,
-    /// The stream that the rewriter's timestamps are taken from: the last one that was sent.
+    /// The stream that the rewriter's timestamps are taken from: the last one that was sent, or [`NO_LINE`].
     line: u8,
     rewriter: Rewriter,
     /// From the first picture with an id on.
     pictures: Option<Box<Pictures>>,
     /// By index of the producer's codec; `None` for codecs that this viewer does not take.
-    payload_types: [Option<PayloadTypes>; CODECS_PER_PRODUCER_MAX],
+    payload_types: PayloadTable,
     pub(crate) counts: OutgoingCounts,
     history: SentHistory,
     rate: ByteRate,
@@ -103,10 +106,7 @@ pub(crate) struct Consumer {
 impl Consumer {
     /// A stopped consumer. `codecs` is the producer's table.
     pub(crate) fn new(index: ConsumerIndex, setup: ConsumerSetup, kind: MediaKind, codecs: &[CodecSetup]) -> Self {
-        let mut payload_types = [None; CODECS_PER_PRODUCER_MAX];
-        for (place, codec) in payload_types.iter_mut().zip(codecs) {
-            *place = setup.payload_types.iter().find(|types| types.producer == codec.payload_type).copied();
-        }
+        let payload_types = payload_table(&setup.payload_types, codecs);
         let (priority, history_max) = match kind {
             MediaKind::Audio => (Priority::Audio, history::AUDIO_PACKETS_MAX),
             MediaKind::Video => (Priority::Video, history::VIDEO_PACKETS_MAX),
@@ -164,13 +164,19 @@ impl Consumer {
 
     /// Begins to follow the packet's source with it.
     fn start<O: Output>(&mut self, packet: &SourcePacket<'_>, cx: &mut Context<'_, O>) {
-        let line_before = std::mem::replace(&mut self.line, packet.source.stream);
+        let lines = packet.on_other_lines.filter(|_| self.line != packet.source.stream);
+        let on_line_before = lines.and_then(|lines| *lines.get(usize::from(self.line))?);
+        self.follow(packet, on_line_before, cx);
+    }
+
+    /// Begins to follow the packet's source with it, whose instant is called `on_line_before` in the timestamps of what
+    /// the viewer was sent last.
+    fn follow<O: Output>(&mut self, packet: &SourcePacket<'_>, on_line_before: Option<u32>, cx: &mut Context<'_, O>) {
+        self.line = packet.source.stream;
         self.source = packet.source;
         self.flow = Flow::Flowing { source: packet.source };
         self.next_stream = None;
         self.temporal_layer = self.wish.temporal_layer;
-        let on_line_before = packet.on_other_lines.and_then(|lines| lines[usize::from(line_before)]);
-        let on_line_before = on_line_before.filter(|_| line_before != self.line);
         let (index, timestamp, clock_rate) = (packet.index, packet.timestamp, packet.clock_rate);
         self.rewriter.start(&Start { index, timestamp, on_line_before, clock_rate }, cx.now.at);
         if let Some(pictures) = &mut self.pictures {
@@ -178,6 +184,40 @@ impl Consumer {
         }
         self.send(packet, cx);
         self.tell_layers(cx);
+    }
+
+    /// Begins to follow another producer with its `packet`. False where the viewer waits for nothing or does not take it.
+    pub(crate) fn begin<O: Output>(
+        &mut self,
+        packet: &SourcePacket<'_>,
+        on_line_before: Option<u32>,
+        cx: &mut Context<'_, O>,
+    ) -> bool {
+        let begins = self.flow != Flow::Stopped && self.can_start_with(packet);
+        if begins {
+            self.follow(packet, on_line_before, cx);
+        }
+        begins
+    }
+
+    /// Views another producer from now on, beginning with a packet that a viewer can start with. The numbers of what
+    /// was sent go on; it cannot be sent again.
+    pub(crate) fn adopt(&mut self, source: SourceId, payload_types: PayloadTable, wish: Wish) {
+        if self.flow != Flow::Stopped {
+            self.flow = Flow::Waiting { source };
+        }
+        self.source = source;
+        self.next_stream = None;
+        self.line = NO_LINE;
+        self.payload_types = payload_types;
+        self.wish = wish;
+        self.temporal_layer = wish.temporal_layer;
+        self.history.clear();
+    }
+
+    /// The stream that its timestamps are taken from.
+    pub(crate) fn line(&self) -> u8 {
+        self.line
     }
 
     /// Whether and from where media flows.
@@ -243,8 +283,8 @@ impl Consumer {
 
     /// Tells the application which layers are sent, if that changed and there is a choice at all.
     pub(crate) fn tell_layers<O: Output>(&mut self, cx: &mut Context<'_, O>) {
-        let layers = self.current_layers();
-        if self.wish.has_choice && layers != self.told_layers {
+        let layers = self.current_layers().filter(|_| self.wish.has_choice);
+        if layers != self.told_layers {
             self.told_layers = layers;
             cx.out.event(RouterEvent::ConsumerLayers { consumer: self.index, layers });
         }

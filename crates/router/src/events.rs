@@ -4,10 +4,10 @@ use millrace_model::NtpTime;
 use millrace_packet::meta::VideoOrientation;
 
 use crate::layers::Layers;
-use crate::{ConsumerIndex, ProducerIndex};
+use crate::{ConsumerIndex, ObserverIndex, ProducerIndex};
 
 /// Something happened that the application may want to know. Bounded by what happens: scores at most once a second a
-/// stream, orientations and traces at most once a packet, traces only where enabled.
+/// stream, orientations and traces at most once a packet, traces only where enabled, and what observers tell once an interval.
 #[derive(Clone, Debug, PartialEq)]
 pub enum RouterEvent {
     /// Scores of a producer's streams changed.
@@ -37,6 +37,20 @@ pub enum RouterEvent {
         producer: ProducerIndex,
         /// The new orientation.
         orientation: VideoOrientation,
+    },
+    /// How loud the loudest of an observer's producers were since it last looked.
+    Volumes {
+        /// Whose.
+        observer: ObserverIndex,
+        /// Average levels in dBov, −127 to 0, the loudest first; empty when all fell silent.
+        volumes: Vec<(ProducerIndex, i8)>,
+    },
+    /// Another producer of an observer became the dominant speaker.
+    DominantSpeaker {
+        /// Whose.
+        observer: ObserverIndex,
+        /// Who.
+        producer: ProducerIndex,
     },
     /// A traced thing happened to a producer.
     ProducerTrace {

@@ -65,6 +65,12 @@ impl SentHistory {
         Self { ring, edits: Box::default(), budget_bytes: RESEND_BURST_BYTES_MAX, budget_at_ms: 0 }
     }
 
+    /// Forgets all packets.
+    pub(crate) fn clear(&mut self) {
+        self.ring.fill(Sent::default());
+        self.edits.fill(None);
+    }
+
     /// Remembers what was written over the picture numbers of the packet that went out as `sequence`.
     pub(crate) fn record_edit(&mut self, sequence: u16, edit: Option<PictureEdit>) {
         if self.edits.is_empty() {

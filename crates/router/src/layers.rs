@@ -45,6 +45,14 @@ impl Wish {
         Self { spatial_layer, temporal_layer, ..self }
     }
 
+    /// The same preference of another producer, with the layers `everything`. `self` is of one with so many streams.
+    pub(crate) fn carried_over(self, streams: u8, everything: Self) -> Self {
+        if self.spatial_layer + 1 >= streams && self.temporal_layer == u8::MAX {
+            return everything;
+        }
+        everything.at_most(self.spatial_layer.min(everything.spatial_layer), Some(self.temporal_layer))
+    }
+
     /// As the application sees it.
     pub fn layers(self) -> Layers {
         Layers { spatial_layer: self.spatial_layer, temporal_layer: self.temporal_layer.min(self.temporal_layer_max) }
@@ -56,6 +64,7 @@ impl Producer {
     pub(crate) fn choose_layers<O: Output>(&mut self, cx: &mut Context<'_, O>) {
         if self.streams.len() > 1 {
             (0..self.consumers.len()).for_each(|position| self.choose_layers_of(position, cx));
+            self.wish_key_frames_of_arrivals(cx);
         }
     }
 
@@ -81,7 +90,7 @@ impl Producer {
 
     /// The stream to send to a viewer that wants `wanted` at most: the highest one up to it that is alive, else the
     /// lowest above it that is, else the wanted one, which may come.
-    fn best_stream(&self, wanted: u8) -> u8 {
+    pub(crate) fn best_stream(&self, wanted: u8) -> u8 {
         let last = self.streams.len().saturating_sub(1) as u8;
         let wanted = wanted.min(last);
         let is_alive = |stream: &u8| {

@@ -16,6 +16,10 @@ pub struct ProducerIndex(pub u32);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConsumerIndex(pub u32);
 
+/// Index of an observer within its router. It is used again after the observer is closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ObserverIndex(pub u32);
+
 /// Receives what a router wants sent or said. Calls come in order, on the router's thread, inside a router call.
 pub trait Output {
     /// Sends `packet` to the peer of `session` with the numbers of `rewrite`. The receiver seals it straight from

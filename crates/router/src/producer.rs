@@ -11,7 +11,9 @@ use crate::cache::{self, PacketCache};
 use crate::consumer::{Consumer, Flow};
 use crate::context::Context;
 use crate::events::{ConsumerScore, Direction, RouterEvent, StreamScore, Trace, TraceKinds, TracedPacket};
-use crate::reception::Arrival;
+use crate::levels::Levels;
+use crate::reception::Arrival as PacketArrival;
+use crate::replace::{Arrival, Opening};
 use crate::session::{Role, Route};
 use crate::setup::{CodecSetup, ProducerSetup, STREAMS_PER_PRODUCER_MAX};
 use crate::source::{SourceId, SourcePacket};
@@ -40,7 +42,11 @@ pub(crate) struct Producer {
     pub(crate) paused: bool,
     pub(crate) streams: Vec<IncomingStream>,
     pub(crate) consumers: Vec<Consumer>,
+    /// Viewers of other producers that wait for a key frame of this one.
+    pub(crate) arrivals: Vec<Arrival>,
     pub(crate) trace: TraceKinds,
+    /// While somebody observes it.
+    pub(crate) levels: Option<Box<Levels>>,
     orientation: Option<VideoOrientation>,
 }
 
@@ -75,26 +81,33 @@ impl Producer {
                 .map(|stream| IncomingStream::new(stream, PacketCache::new(packets_max), nack, delay))
                 .collect(),
             consumers: Vec::new(),
+            arrivals: Vec::new(),
             trace: TraceKinds::NONE,
+            levels: None,
             orientation: None,
         }
     }
 
     /// Takes a packet of one of its streams: counts it, unwraps a retransmission, keeps it and sends it to the viewers.
+    /// Returns it where viewers of other producers wait for it.
     pub(crate) fn handle_rtp<O: Output>(
         &mut self,
         route: Route,
         mut packet: PacketMut,
         meta: &RtpMeta,
         cx: &mut Context<'_, O>,
-    ) {
-        let Some(received) = self.receive(route, &mut packet, meta, cx) else { return };
+    ) -> Option<Opening> {
+        let received = self.receive(route, &mut packet, meta, cx)?;
         self.trace_received(route, packet.bytes().len(), &received.meta, cx);
         self.note_arrival(route.source.stream, &received, cx);
         self.note_orientation(packet.bytes(), &received.meta, cx);
-        if !self.paused {
-            self.forward(route.source.stream, packet, &received, cx);
+        if self.paused {
+            return None;
         }
+        self.note_level(packet.bytes(), &received.meta, cx);
+        let starts = self.forward(route.source.stream, packet, &received, cx);
+        let opening = Opening { stream: route.source.stream, index: received.accepted.index };
+        (starts && !self.arrivals.is_empty()).then_some(opening)
     }
 
     /// Tells whether a stream has this RID.
@@ -171,7 +184,7 @@ impl Producer {
 
     /// Tells whether a viewer waits for a packet of `stream` to start with.
     pub(crate) fn is_awaited(&self, stream: u8) -> bool {
-        self.consumers.iter().any(|consumer| consumer.awaits(stream))
+        self.consumers.iter().any(|consumer| consumer.awaits(stream)) || self.is_awaited_by_arrivals(stream)
     }
 
     /// Makes the viewers of `stream` that get packets wait for a new start.
@@ -210,7 +223,8 @@ impl Producer {
         let (setup, mut meta) = (&self.codecs[codec], *meta);
         let placed = match route.role {
             Role::Media => {
-                let arrival = Arrival { bytes: packet.bytes().len(), codec: codec as u8, clock_rate: setup.clock_rate };
+                let arrival =
+                    PacketArrival { bytes: packet.bytes().len(), codec: codec as u8, clock_rate: setup.clock_rate };
                 stream.receive(&meta, arrival, !self.paused, cx.now)
             }
             Role::Rtx => {
@@ -302,11 +316,26 @@ impl Producer {
         }
     }
 
-    fn forward<O: Output>(&mut self, place: u8, packet: PacketMut, received: &Received, cx: &mut Context<'_, O>) {
+    fn note_level<O: Output>(&mut self, bytes: &[u8], meta: &RtpMeta, cx: &Context<'_, O>) {
+        if let Some(levels) = &mut self.levels
+            && let Some(level) = meta.audio_level(bytes)
+        {
+            levels.note(level, cx.now.ms);
+        }
+    }
+
+    /// Sends a packet to the viewers. Tells whether one may start with it.
+    fn forward<O: Output>(
+        &mut self,
+        place: u8,
+        packet: PacketMut,
+        received: &Received,
+        cx: &mut Context<'_, O>,
+    ) -> bool {
         let source = self.source(place);
-        let Some(setup) = self.codecs.get(received.codec) else { return };
+        let Some(setup) = self.codecs.get(received.codec) else { return false };
         let lines = self.other_lines(place, received, setup.clock_rate);
-        let Some(stream) = self.streams.get_mut(usize::from(place)) else { return };
+        let Some(stream) = self.streams.get_mut(usize::from(place)) else { return false };
         let packet = packet.freeze(received.meta);
         let Accepted { index, timestamp, .. } = received.accepted;
         let can_wait = setup.video_codec.is_some();
@@ -330,6 +359,7 @@ impl Producer {
             }
         }
         stream.cache.insert(index, timestamp, codec, packet, cx.now.at);
+        starts
     }
 
     /// The instant of a key frame in the timestamps of every stream, by their sender reports.
@@ -376,7 +406,7 @@ impl Producer {
 }
 
 /// Gives a consumer that started with `first` the packets that overtook it, from the cache.
-fn catch_up<O: Output>(
+pub(crate) fn catch_up<O: Output>(
     consumer: &mut Consumer,
     first: &SourcePacket<'_>,
     stream: &IncomingStream,

@@ -9,7 +9,8 @@ use slab::Slab;
 use crate::consumer::{Consumer, Flow};
 use crate::context::Context;
 use crate::events::{ConsumerScore, StreamScore, TraceKinds};
-use crate::layers::Layers;
+use crate::layers::{Layers, Wish};
+use crate::observer::Observer;
 use crate::producer::Producer;
 use crate::session::{Route, Session, late_route, merged_extensions};
 use crate::setup::{
@@ -32,6 +33,7 @@ pub struct Router {
     pub(crate) sessions: Slab<Session>,
     pub(crate) producers: Slab<Producer>,
     pub(crate) consumers: Slab<Place>,
+    pub(crate) observers: Slab<Observer>,
     pub(crate) timers: Timers,
     /// Scratch of one call; empty between calls.
     awake: Vec<SessionId>,
@@ -42,6 +44,8 @@ pub struct Router {
 pub(crate) struct Place {
     pub(crate) producer: ProducerIndex,
     pub(crate) position: usize,
+    /// The producer whose key frame it waits for, to move there.
+    pub(crate) next: Option<ProducerIndex>,
 }
 
 /// What ended with a session.
@@ -64,9 +68,12 @@ impl Router {
     pub fn handle_rtp(&mut self, session: SessionId, packet: PacketMut, now: Instant, out: &mut impl Output) {
         let now = self.moment(now);
         let Some((route, meta)) = self.identify(session, &packet, now, out) else { return };
-        self.with_producer(route.source.producer, now, out, |producer, cx| {
-            producer.handle_rtp(route, packet, &meta, cx);
-        });
+        let producer = route.source.producer;
+        let opening =
+            self.with_producer(producer, now, out, |producer, cx| producer.handle_rtp(route, packet, &meta, cx));
+        if let Some(opening) = opening.flatten() {
+            self.admit(producer, opening, now, out);
+        }
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) must be called next; `None` while nothing is due at all.
@@ -97,6 +104,7 @@ impl Router {
             sessions: Slab::new(),
             producers: Slab::new(),
             consumers: Slab::new(),
+            observers: Slab::new(),
             timers: Timers::default(),
             awake: Vec::new(),
         }
@@ -124,6 +132,7 @@ impl Router {
         let Some(state) = self.sessions.get_mut(session.0 as usize) else { return };
         state.connected = false;
         for index in state.consumers.clone() {
+            self.settle(index);
             self.with_consumer(index, now, out, |consumer, cx| consumer.stop(cx));
         }
     }
@@ -181,6 +190,8 @@ impl Router {
     /// paused already.
     pub fn pause_producer(&mut self, index: ProducerIndex, now: Instant, out: &mut impl Output) -> Vec<ConsumerIndex> {
         let now = self.moment(now);
+        // No key frame will come that they wait for.
+        self.arriving(index).into_iter().for_each(|consumer| self.settle(consumer));
         let told = self.with_producer(index, now, out, |producer, cx| {
             if std::mem::replace(&mut producer.paused, true) {
                 return Vec::new();
@@ -188,7 +199,7 @@ impl Router {
             producer.pause_streams(cx);
             producer.consumers.iter().map(|consumer| consumer.index).collect()
         });
-        told.unwrap_or_default()
+        self.viewers_among(told, index)
     }
 
     /// Resumes a producer: its viewers go on, with a key frame. Returns the consumers to be told; none if it was not
@@ -206,16 +217,20 @@ impl Router {
             }
             producer.consumers.iter().map(|consumer| consumer.index).collect()
         });
-        told.unwrap_or_default()
+        self.viewers_among(told, index)
     }
 
-    /// Closes a producer and its consumers. Returns those, so that they can be told.
+    /// Closes a producer and its consumers. Returns those, so that they can be told. Those that are on their way to
+    /// another producer go there.
     pub fn close_producer(&mut self, index: ProducerIndex) -> Vec<ConsumerIndex> {
+        self.leaving(index).into_iter().for_each(|consumer| self.settle(consumer));
+        self.arriving(index).into_iter().for_each(|consumer| self.settle(consumer));
         let Some(producer) = self.producers.try_remove(index.0 as usize) else { return Vec::new() };
         if let Some(session) = self.sessions.get_mut(producer.session.0 as usize) {
             session.remove_producer(index);
         }
         self.merge_extensions(producer.session);
+        self.unobserve_closed(index);
         for consumer in &producer.consumers {
             self.consumers.try_remove(consumer.index.0 as usize);
             if let Some(session) = self.sessions.get_mut(consumer.session.0 as usize) {
@@ -266,7 +281,7 @@ impl Router {
         {
             return Err(ConsumeError::SsrcInUse(taken));
         }
-        let place = Place { producer: setup.producer, position: producer.consumers.len() };
+        let place = Place { producer: setup.producer, position: producer.consumers.len(), next: None };
         let index = ConsumerIndex(self.consumers.insert(place) as u32);
         session.add_consumer(index, setup.ssrc, setup.rtx_ssrc);
         producer.consumers.push(Consumer::new(index, setup, producer.kind, &producer.codecs));
@@ -276,6 +291,7 @@ impl Router {
 
     /// Pauses a consumer: nothing is sent until it resumes.
     pub fn pause_consumer(&mut self, index: ConsumerIndex, now: Instant, out: &mut impl Output) {
+        self.settle(index);
         self.with_consumer(index, now, out, |consumer, cx| {
             consumer.paused = true;
             consumer.stop(cx);
@@ -293,12 +309,17 @@ impl Router {
         now: Instant,
         out: &mut impl Output,
     ) -> Option<Layers> {
+        let change =
+            |wish: Wish, streams: u8| wish.at_most(spatial_layer.min(streams.saturating_sub(1)), temporal_layer);
+        if self.set_wish_of_arrival(index, change, now, out) {
+            return self.preferred_layers(index);
+        }
         let place = *self.consumers.get(index.0 as usize)?;
         let now = self.moment(now);
         self.with_producer(place.producer, now, out, |producer, cx| {
-            let spatial_layer = spatial_layer.min(producer.streams.len().saturating_sub(1) as u8);
+            let streams = producer.streams.len() as u8;
             let consumer = producer.consumers.get_mut(place.position).filter(|consumer| consumer.wish.has_choice)?;
-            consumer.prefer(consumer.wish.at_most(spatial_layer, temporal_layer), cx);
+            consumer.prefer(change(consumer.wish, streams), cx);
             let layers = consumer.wish.layers();
             producer.choose_layers_of(place.position, cx);
             Some(layers)
@@ -307,6 +328,9 @@ impl Router {
 
     /// The layers that a consumer wants at most; `None` where there is no choice.
     pub fn preferred_layers(&self, index: ConsumerIndex) -> Option<Layers> {
+        if let Some(arrival) = self.arrival(index) {
+            return Some(arrival.wish).filter(|wish| wish.has_choice).map(Wish::layers);
+        }
         Some(self.chooser(index)?.wish.layers())
     }
 
@@ -341,15 +365,9 @@ impl Router {
 
     /// Closes a consumer.
     pub fn close_consumer(&mut self, index: ConsumerIndex) {
+        self.cancel_arrival(index);
         let Some(place) = self.consumers.try_remove(index.0 as usize) else { return };
-        let Some(producer) = self.producers.get_mut(place.producer.0 as usize) else { return };
-        let consumer = producer.consumers.swap_remove(place.position);
-        if let Some(moved) = producer.consumers.get(place.position)
-            && let Some(moved) = self.consumers.get_mut(moved.index.0 as usize)
-        {
-            moved.position = place.position;
-        }
-        producer.cancel_unwanted_requests();
+        let Some(consumer) = self.take_consumer(place) else { return };
         if let Some(session) = self.sessions.get_mut(consumer.session.0 as usize) {
             session.remove_consumer(index);
         }
@@ -395,6 +413,13 @@ impl Router {
         let result = work(producer, &mut cx);
         self.schedule_awake(now);
         Some(result)
+    }
+
+    /// Those of `consumers` that view `producer` and are not on their way to another.
+    fn viewers_among(&self, consumers: Option<Vec<ConsumerIndex>>, producer: ProducerIndex) -> Vec<ConsumerIndex> {
+        let mut consumers = consumers.unwrap_or_default();
+        consumers.retain(|consumer| self.viewed(*consumer) == Some(producer));
+        consumers
     }
 
     /// A consumer that has a choice of layers.
@@ -473,7 +498,7 @@ impl Router {
         Some(route)
     }
 
-    fn start_consumer(&mut self, index: ConsumerIndex, now: Instant, out: &mut impl Output) {
+    pub(crate) fn start_consumer(&mut self, index: ConsumerIndex, now: Instant, out: &mut impl Output) {
         let Some(place) = self.consumers.get(index.0 as usize).copied() else { return };
         let Some(producer) = self.producers.get_mut(place.producer.0 as usize) else { return };
         let Some(consumer) = producer.consumers.get_mut(place.position) else { return };
@@ -491,6 +516,7 @@ impl Router {
         match task {
             Task::Reports(session) => self.handle_report_timeout(session, at, moment, out),
             Task::TransportCc(session) => self.handle_transport_cc_timeout(session, at, moment, out),
+            Task::Observe(observer) => self.handle_observer_timeout(observer, at, moment, out),
             Task::Nack(producer, stream) | Task::KeyFrame(producer, stream) | Task::Upkeep(producer, stream) => {
                 self.with_producer(producer, moment, out, |producer, cx| producer.run(task, stream, at, cx));
             }

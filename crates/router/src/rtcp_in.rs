@@ -88,7 +88,7 @@ impl Router {
         if outgoing.role == Role::Rtx {
             return;
         }
-        let Some(&Place { producer, position }) = self.consumers.get(outgoing.consumer.0 as usize) else { return };
+        let Some(&Place { producer, position, .. }) = self.consumers.get(outgoing.consumer.0 as usize) else { return };
         self.with_producer(producer, peer.now, out, |producer, cx| {
             let Some(consumer) = producer.consumers.get_mut(position) else { return };
             if consumer.handle_report_block(block, peer.ntp).is_some() {
@@ -119,7 +119,7 @@ impl Router {
         if !self.sessions.get(peer.session.0 as usize).is_some_and(|session| session.connected) {
             return;
         }
-        let Some(&Place { producer, position }) = self.consumers.get(consumer.0 as usize) else { return };
+        let Some(&Place { producer, position, .. }) = self.consumers.get(consumer.0 as usize) else { return };
         let mut refused = Refused::default();
         self.with_producer(producer, peer.now, out, |producer, cx| {
             let Some(consumer) = producer.consumers.get_mut(position) else { return };
@@ -137,7 +137,7 @@ impl Router {
     fn handle_picture_loss(&mut self, peer: &Peer, ssrcs: FeedbackSsrcs, out: &mut impl Output) {
         let ssrc = ssrcs.media;
         let Some(Outgoing { consumer, role: Role::Media }) = self.outgoing(peer, ssrc) else { return };
-        let Some(&Place { producer, position }) = self.consumers.get(consumer.0 as usize) else { return };
+        let Some(&Place { producer, position, .. }) = self.consumers.get(consumer.0 as usize) else { return };
         self.with_producer(producer, peer.now, out, |producer, cx| {
             let Some(consumer) = producer.consumers.get_mut(position) else { return };
             consumer.counts.plis += 1;
@@ -150,7 +150,7 @@ impl Router {
     /// A viewer needs a key frame.
     fn handle_full_intra_request(&mut self, peer: &Peer, ssrc: u32, out: &mut impl Output) {
         let Some(Outgoing { consumer, role: Role::Media }) = self.outgoing(peer, ssrc) else { return };
-        let Some(&Place { producer, position }) = self.consumers.get(consumer.0 as usize) else { return };
+        let Some(&Place { producer, position, .. }) = self.consumers.get(consumer.0 as usize) else { return };
         self.with_producer(producer, peer.now, out, |producer, cx| {
             let Some(consumer) = producer.consumers.get_mut(position) else { return };
             consumer.counts.firs += 1;

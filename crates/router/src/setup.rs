@@ -135,6 +135,18 @@ pub struct PayloadTypes {
     pub viewer_rtx: Option<u8>,
 }
 
+/// A viewer's payload types by the index of the producer's codec; `None` for codecs that the viewer does not take.
+pub(crate) type PayloadTable = [Option<PayloadTypes>; CODECS_PER_PRODUCER_MAX];
+
+/// The table of `payload_types` for a producer with these codecs.
+pub(crate) fn payload_table(payload_types: &[PayloadTypes], codecs: &[CodecSetup]) -> PayloadTable {
+    let mut table = [None; CODECS_PER_PRODUCER_MAX];
+    for (place, codec) in table.iter_mut().zip(codecs) {
+        *place = payload_types.iter().find(|types| types.producer == codec.payload_type).copied();
+    }
+    table
+}
+
 /// Why a producer cannot be made. Nothing has changed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ProduceError {

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::time::{Duration, Instant};
 
-use crate::{ProducerIndex, SessionId};
+use crate::{ObserverIndex, ProducerIndex, SessionId};
 
 /// An instant with the router's own count of ms, computed once per call.
 #[derive(Clone, Copy, Debug)]
@@ -33,6 +33,8 @@ pub(crate) enum Task {
     KeyFrame(ProducerIndex, u8),
     /// Score, silence and cache of a producer's stream.
     Upkeep(ProducerIndex, u8),
+    /// What an observer has to tell.
+    Observe(ObserverIndex),
 }
 
 /// The due times of all parts, soonest first.

@@ -35,7 +35,7 @@ impl Producer {
 
     /// Somebody wants a key frame of `stream`.
     pub(crate) fn wish_key_frame<O: Output>(&mut self, place: u8, cx: &mut Context<'_, O>) {
-        if self.kind != MediaKind::Video || self.paused || self.consumers.is_empty() {
+        if self.kind != MediaKind::Video || self.paused || !self.is_viewed() {
             return;
         }
         let Some(stream) = self.streams.get_mut(usize::from(place)) else { return };
@@ -118,7 +118,7 @@ impl Producer {
 
     /// A consumer left. If it was the last one, nobody waits for key frames any more.
     pub(crate) fn cancel_unwanted_requests(&mut self) {
-        if self.consumers.is_empty() {
+        if !self.is_viewed() {
             self.streams.iter_mut().for_each(|stream| stream.key_frames.cancel());
         }
     }

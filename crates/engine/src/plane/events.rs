@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use millrace_model::{
-    ConsumerLayers, ConsumerScore, IceState, ProducerScore, ProducerVideoOrientation, TransportTuple,
+    ConsumerLayers, ConsumerScore, IceState, ProducerScore, ProducerVideoOrientation, RtpObserverId, TransportTuple,
 };
 use millrace_router::{Direction, Layers, RouterEvent, Trace, TracedPacket};
 use serde_json::{Map, Value, json};
@@ -50,6 +50,9 @@ impl Plane {
         for said in router_events.drain(..) {
             let Some(entry) = self.routers.get(index) else { break };
             let target = match &said {
+                RouterEvent::Volumes { observer, .. } | RouterEvent::DominantSpeaker { observer, .. } => {
+                    entry.observer(*observer).map(RtpObserverId::uuid)
+                }
                 RouterEvent::ProducerScore { producer, .. }
                 | RouterEvent::VideoOrientation { producer, .. }
                 | RouterEvent::ProducerTrace { producer, .. } => {
@@ -63,6 +66,14 @@ impl Plane {
             };
             let Some(target) = target else { continue };
             match said {
+                RouterEvent::Volumes { volumes, .. } => {
+                    let volumes = super::observers::volumes(entry, &volumes);
+                    self.tell(target, "volumes", volumes);
+                }
+                RouterEvent::DominantSpeaker { producer, .. } => {
+                    let speaker = entry.producer(producer).map(|producer| producer.id);
+                    self.tell(target, "dominantspeaker", json!({ "producerId": speaker }));
+                }
                 RouterEvent::ProducerTrace { trace, .. } | RouterEvent::ConsumerTrace { trace, .. } => {
                     self.tell(target, "trace", traced(&trace, timestamp_ms));
                 }
@@ -121,7 +132,13 @@ impl Told {
                 flip: orientation.flip,
                 rotation: orientation.rotation_degrees,
             }),
-            Self::Router(RouterEvent::ProducerTrace { .. } | RouterEvent::ConsumerTrace { .. }) => Value::Null,
+            // These are told as they come.
+            Self::Router(
+                RouterEvent::ProducerTrace { .. }
+                | RouterEvent::ConsumerTrace { .. }
+                | RouterEvent::Volumes { .. }
+                | RouterEvent::DominantSpeaker { .. },
+            ) => Value::Null,
         }
     }
 }

@@ -5,8 +5,10 @@ mod crowds;
 mod events;
 mod fanout;
 mod listen;
+mod observers;
 mod pace;
 mod receive;
+mod replace;
 mod reports;
 mod requests;
 mod routers;
@@ -26,12 +28,12 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use millrace_model::{
-    CheckedWorkerSettings, ConsumerId, Counters, ProducerId, RouterId, TransportId, TransportPortRange, WallClock,
-    WebRtcServerId,
+    CheckedWorkerSettings, ConsumerId, Counters, ProducerId, RouterId, RtpObserverId, TransportId, TransportPortRange,
+    WallClock, WebRtcServerId,
 };
 use millrace_net::{RecvBatch, TcpReadBuffer, TimerWheel};
 use millrace_packet::{PacketMut, PacketPool};
-use millrace_router::{ConsumerIndex, ProducerIndex, RouterEvent};
+use millrace_router::{ConsumerIndex, ObserverIndex, ProducerIndex, RouterEvent};
 use millrace_transport::IntakeLimits;
 use millrace_transport::SocketId;
 use millrace_transport::dtls::LocalCertificate;
@@ -109,6 +111,8 @@ pub(crate) struct Plane {
     producer_ids: FxHashMap<ProducerId, (usize, ProducerIndex)>,
     /// Each consumer's router and index.
     consumer_ids: FxHashMap<ConsumerId, (usize, ConsumerIndex)>,
+    /// Each observer's router and index.
+    observer_ids: FxHashMap<RtpObserverId, (usize, ObserverIndex)>,
     /// Which transport the datagrams of a validated path belong to.
     paths: FxHashMap<(SocketId, SocketAddr), usize>,
     /// Which transport made an ICE user name fragment.
@@ -195,6 +199,7 @@ impl Plane {
             transport_ids: FxHashMap::default(),
             producer_ids: FxHashMap::default(),
             consumer_ids: FxHashMap::default(),
+            observer_ids: FxHashMap::default(),
             paths: FxHashMap::default(),
             ufrags: FxHashMap::default(),
             timers: TimerWheel::new(now),

@@ -1,5 +1,6 @@
 //! What applications may look at: dumps, statistics, metrics.
 
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 use millrace_model::{
@@ -10,8 +11,9 @@ use millrace_router::Layers;
 use serde_json::Value;
 
 use super::Plane;
+use super::observers::observed;
 use super::requests::json;
-use super::routers::ProducerEntry;
+use super::routers::{ProducerEntry, RouterEntry};
 use super::streams::{ConsumerAt, ProducerAt};
 use crate::error::RequestError;
 use crate::setup;
@@ -36,7 +38,8 @@ impl Plane {
         let transports = self.transports.iter().map(|(_, transport)| transport.id.to_string());
         let producers = self.producer_ids.keys().map(ToString::to_string);
         let consumers = self.consumer_ids.keys().map(ToString::to_string);
-        servers.chain(routers).chain(transports).chain(producers).chain(consumers).collect()
+        let observers = self.observer_ids.keys().map(ToString::to_string);
+        servers.chain(routers).chain(transports).chain(producers).chain(consumers).chain(observers).collect()
     }
 
     /// The counters of the worker and of each open transport. A transport's own and its session's are one.
@@ -68,12 +71,12 @@ impl Plane {
         RouterDump {
             id: entry.id,
             transport_ids: self.transports_of(index).map(|transport| transport.id).collect(),
-            rtp_observer_ids: Vec::new(),
+            rtp_observer_ids: entry.observers.iter().flatten().copied().collect(),
             map_producer_id_consumer_ids: producers.map(viewers).collect(),
             map_consumer_id_producer_id: consumers()
                 .map(|consumer| NameEntryDump { key: consumer.id.to_string(), value: consumer.producer.to_string() })
                 .collect(),
-            map_producer_id_observer_ids: Vec::new(),
+            map_producer_id_observer_ids: observers_by_producer(entry),
             map_data_producer_id_data_consumer_ids: Vec::new(),
             map_data_consumer_id_data_producer_id: Vec::new(),
         }
@@ -148,6 +151,17 @@ impl Plane {
         let received = received.map(json).transpose()?;
         Ok([Some(json(sent)?), received].into_iter().flatten().collect())
     }
+}
+
+/// The observers of each producer that has any.
+fn observers_by_producer(entry: &RouterEntry) -> Vec<NameEntriesDump> {
+    let mut by_producer = BTreeMap::<String, Vec<String>>::new();
+    for (observer, producers) in observed(entry) {
+        for producer in producers {
+            by_producer.entry(producer.to_string()).or_default().push(observer.to_string());
+        }
+    }
+    by_producer.into_iter().map(|(key, values)| NameEntriesDump { key, values }).collect()
 }
 
 /// A layer as dumps show it, where there is a choice: -1 for none.

@@ -4,9 +4,11 @@ use std::collections::BTreeSet;
 use std::time::Instant;
 
 use millrace_model::{
-    ConsumerId, ConsumerOptions, ModelError, ProducerId, ProducerOptions, RouterId, RouterOptions, TransportId,
-    WebRtcServerId, WebRtcServerOptions, WebRtcTransportOptions, WorkerUpdateableSettings, parse,
+    ActiveSpeakerObserverOptions, AudioLevelObserverOptions, AudioLevelObserverSettings, ConsumerId, ConsumerOptions,
+    ModelError, ProducerId, ProducerOptions, RouterId, RouterOptions, RtpObserverId, TransportId, WebRtcServerId,
+    WebRtcServerOptions, WebRtcTransportOptions, WorkerUpdateableSettings, parse,
 };
+use millrace_router::{ObserverKind, ObserverSetup};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -51,6 +53,12 @@ struct OfConsumer {
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct OfObserver {
+    rtp_observer_id: RtpObserverId,
+}
+
+#[derive(Deserialize)]
 struct Bitrate {
     bitrate: u64,
 }
@@ -92,6 +100,7 @@ impl Plane {
             "transport" => self.transport_request(verb, text, now),
             "producer" => self.producer_request(verb, text, now),
             "consumer" => self.consumer_request(verb, text, now),
+            "rtpObserver" => self.observer_request(verb, text, now),
             _ => Err(RequestError::UnknownMethod(head.method.into_owned())),
         }
     }
@@ -148,6 +157,18 @@ impl Plane {
                 let id = parse::<OfTransport>(text)?.transport_id;
                 let settings = parse::<WebRtcTransportOptions>(text)?.into_checked()?;
                 self.create_webrtc_transport(index, id, settings, now)
+            }
+            "createAudioLevelObserver" => {
+                let id = parse::<OfObserver>(text)?.rtp_observer_id;
+                let settings = parse::<AudioLevelObserverOptions>(text)?.into_checked()?;
+                let AudioLevelObserverSettings { entries_max, threshold_dbov, interval } = settings;
+                let kind = ObserverKind::AudioLevels { entries_max, threshold_dbov };
+                self.create_observer(index, id, ObserverSetup { kind, interval })
+            }
+            "createActiveSpeakerObserver" => {
+                let id = parse::<OfObserver>(text)?.rtp_observer_id;
+                let interval = parse::<ActiveSpeakerObserverOptions>(text)?.checked_interval();
+                self.create_observer(index, id, ObserverSetup { kind: ObserverKind::ActiveSpeaker, interval })
             }
             _ => unknown("router", verb),
         }
@@ -221,9 +242,26 @@ impl Plane {
             "resume" => self.resume_consumer(at, now),
             "requestKeyFrame" => self.request_key_frame(at, now),
             "setPreferredLayers" => self.set_preferred_layers(at, parse(text)?, now),
+            "replaceProducer" => self.replace_producer(at, parse::<OfProducer>(text)?.producer_id, now),
             "setPriority" => self.set_priority(at, parse::<PriorityParameter>(text)?.priority),
             "enableTraceEvent" => self.trace_consumer(at, traces(text)?),
             _ => unknown("consumer", verb),
+        }
+    }
+
+    fn observer_request(&mut self, verb: &str, text: &str, now: Instant) -> Answer {
+        let id = parse::<OfObserver>(text)?.rtp_observer_id;
+        if verb == "close" {
+            self.close_observer(id);
+            return Ok(Value::Null);
+        }
+        let at = self.observer_at(id)?;
+        match verb {
+            "pause" => self.pause_observer(at, now),
+            "resume" => self.resume_observer(at, now),
+            "addProducer" => self.observe(at, parse::<OfProducer>(text)?.producer_id, now),
+            "removeProducer" => self.unobserve(at, parse::<OfProducer>(text)?.producer_id),
+            _ => unknown("rtpObserver", verb),
         }
     }
 }

@@ -4,10 +4,10 @@ use std::time::Instant;
 
 use millrace_model::{
     ConsumerId, ConsumerTraceEventType, ConsumerType, MediaKind, ProducerId, ProducerTraceEventType, ProducerType,
-    RouterId, RouterOptions, RtpCapabilities, RtpEncodingParameters, RtpParameters, ortc,
+    RouterId, RouterOptions, RtpCapabilities, RtpEncodingParameters, RtpObserverId, RtpParameters, ortc,
 };
 use millrace_packet::OutgoingStreamId;
-use millrace_router::{ConsumerIndex, ProducerIndex, Router, SessionId};
+use millrace_router::{ConsumerIndex, ObserverIndex, ProducerIndex, Router, SessionId};
 use serde_json::{Value, json};
 
 use super::{Plane, TimerOwner};
@@ -27,6 +27,8 @@ pub(super) struct RouterEntry {
     pub(super) producers: Vec<Option<ProducerEntry>>,
     /// What applications know of each consumer, by its index.
     pub(super) consumers: Vec<Option<ConsumerEntry>>,
+    /// What applications know of each observer, by its index.
+    pub(super) observers: Vec<Option<RtpObserverId>>,
 }
 
 /// What was negotiated for a producer.
@@ -47,6 +49,8 @@ pub(super) struct ConsumerEntry {
     pub(super) producer: ProducerId,
     pub(super) kind: MediaKind,
     pub(super) parameters: RtpParameters,
+    /// The router's payload types as the viewer numbers them; `None` where it uses the router's.
+    pub(super) numbers: Option<Box<[ortc::CodecMapping]>>,
     pub(super) consumable_encodings: Vec<RtpEncodingParameters>,
     pub(super) stream: OutgoingStreamId,
     pub(super) priority: u8,
@@ -59,6 +63,11 @@ impl ConsumerEntry {
     pub(super) fn consumer_type(&self) -> ConsumerType {
         ProducerType::of(&self.consumable_encodings).into()
     }
+
+    /// The viewer's number of the router's `payload_type`.
+    pub(super) fn payload_type(&self, payload_type: u8) -> Option<u8> {
+        viewer_payload_type(self.numbers.as_deref(), payload_type)
+    }
 }
 
 impl RouterEntry {
@@ -66,9 +75,20 @@ impl RouterEntry {
         self.producers.get(index.0 as usize)?.as_ref()
     }
 
+    pub(super) fn observer(&self, index: ObserverIndex) -> Option<RtpObserverId> {
+        *self.observers.get(index.0 as usize)?
+    }
+
     pub(super) fn consumer(&self, index: ConsumerIndex) -> Option<&ConsumerEntry> {
         self.consumers.get(index.0 as usize)?.as_ref()
     }
+}
+
+/// A viewer's number of the router's `payload_type`; the same where it has no `numbers` of its own.
+pub(super) fn viewer_payload_type(numbers: Option<&[ortc::CodecMapping]>, payload_type: u8) -> Option<u8> {
+    let Some(numbers) = numbers else { return Some(payload_type) };
+    let number = numbers.iter().find(|number| number.payload_type == payload_type);
+    number.map(|number| number.mapped_payload_type)
 }
 
 /// Puts an entry at the index that the router chose.
@@ -106,6 +126,7 @@ impl Plane {
             sessions: Vec::new(),
             producers: Vec::new(),
             consumers: Vec::new(),
+            observers: Vec::new(),
         });
         self.router_ids.insert(id, index);
         Ok(reply)
@@ -125,6 +146,9 @@ impl Plane {
             self.close_transport(transport, now);
         }
         if let Some(entry) = self.routers.try_remove(index) {
+            entry.observers.iter().flatten().for_each(|observer| {
+                self.observer_ids.remove(observer);
+            });
             self.router_ids.remove(&entry.id);
             self.set_timer(TimerOwner::Router(index), None);
         }

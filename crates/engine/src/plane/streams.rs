@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use super::Plane;
 use super::events::{consumer_score, layers};
-use super::routers::{ConsumerEntry, ProducerEntry, place};
+use super::routers::{ConsumerEntry, ProducerEntry, place, viewer_payload_type};
 use crate::error::RequestError;
 use crate::setup;
 
@@ -111,7 +111,7 @@ impl Plane {
         let negotiated = self.negotiate(transport, (router, producer), &settings)?;
         let stream = self.add_stream(transport, &negotiated.parameters)?;
         let setup = self.consumer_setup(transport, (router, producer), &negotiated, stream, &settings);
-        let Negotiated { kind, parameters, .. } = negotiated;
+        let Negotiated { kind, parameters, numbers } = negotiated;
         let made = self.with_router(router, now, |core, fanout| core.consume(setup, now, fanout));
         let Some(Ok(index)) = made else {
             self.transports[transport].core.remove_stream(stream);
@@ -123,7 +123,7 @@ impl Plane {
             (router, index),
             producer,
             transport,
-            ConsumerParts { id, kind, parameters, stream, settings },
+            ConsumerParts { id, kind, parameters, numbers, stream, settings },
         );
         Ok(self.consumer_reply((router, index), producer))
     }
@@ -147,7 +147,7 @@ impl Plane {
             }
             RtpNumbering::Endpoint => {
                 let (consumable, numbers) = ortc::in_numbers_of_endpoint(kind, &entry.consumable, capabilities);
-                (ortc::get_consumer_rtp_parameters(&consumable, capabilities, negotiation)?, Some(numbers))
+                (ortc::get_consumer_rtp_parameters(&consumable, capabilities, negotiation)?, Some(numbers.into()))
             }
         };
         let own_mid = || self.transports[transport].next_mid.to_string();
@@ -194,7 +194,8 @@ impl Plane {
         let encoding = parameters.encodings.first();
         let payload_types = source.map(|source| {
             setup::payload_types(&source.parameters, parameters, |payload_type| {
-                negotiated.payload_type(source.mapping.mapped_payload_type(payload_type)?)
+                let mapped = source.mapping.mapped_payload_type(payload_type)?;
+                viewer_payload_type(negotiated.numbers.as_deref(), mapped)
             })
         });
         ConsumerSetup {
@@ -224,6 +225,7 @@ impl Plane {
             producer: parts.settings.producer_id,
             kind: parts.kind,
             parameters: parts.parameters,
+            numbers: parts.numbers,
             consumable_encodings: encodings,
             stream: parts.stream,
             priority: 1,
@@ -234,7 +236,7 @@ impl Plane {
         self.consumer_ids.insert(parts.id, at);
     }
 
-    fn consumer_reply(&self, (router, index): ConsumerAt, producer: ProducerIndex) -> Value {
+    pub(super) fn consumer_reply(&self, (router, index): ConsumerAt, producer: ProducerIndex) -> Value {
         let entry = &self.routers[router];
         let score = entry.core.consumer_score(index).map(consumer_score).unwrap_or_default();
         let Some(consumer) = entry.consumer(index) else { return Value::Null };
@@ -325,7 +327,7 @@ impl Plane {
         Ok(json!({ "priority": priority }))
     }
 
-    fn change_consumer(&mut self, (router, index): ConsumerAt, change: impl FnOnce(&mut ConsumerEntry)) {
+    pub(super) fn change_consumer(&mut self, (router, index): ConsumerAt, change: impl FnOnce(&mut ConsumerEntry)) {
         let entries = &mut self.routers[router].consumers;
         if let Some(consumer) = entries.get_mut(index.0 as usize).and_then(Option::as_mut) {
             change(consumer);
@@ -382,16 +384,7 @@ struct Negotiated {
     kind: MediaKind,
     parameters: RtpParameters,
     /// The router's payload types as the viewer numbers them; `None` where it uses the router's.
-    numbers: Option<Vec<CodecMapping>>,
-}
-
-impl Negotiated {
-    /// The viewer's number of the router's `payload_type`.
-    fn payload_type(&self, payload_type: u8) -> Option<u8> {
-        let Some(numbers) = &self.numbers else { return Some(payload_type) };
-        let number = numbers.iter().find(|number| number.payload_type == payload_type);
-        number.map(|number| number.mapped_payload_type)
-    }
+    numbers: Option<Box<[CodecMapping]>>,
 }
 
 /// What a new consumer is known by.
@@ -399,6 +392,7 @@ struct ConsumerParts {
     id: ConsumerId,
     kind: MediaKind,
     parameters: RtpParameters,
+    numbers: Option<Box<[CodecMapping]>>,
     stream: OutgoingStreamId,
     settings: ConsumerSettings,
 }

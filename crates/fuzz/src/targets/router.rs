@@ -10,7 +10,9 @@ use millrace_packet::{ExtensionIds, ExtensionKind, OutgoingStreamId, PacketPool,
 use millrace_router::setup::{
     CodecSetup, ConsumerSetup, Feedback, PayloadTypes, ProducerSetup, SessionSetup, StreamSetup,
 };
-use millrace_router::{ConsumerIndex, Output, ProducerIndex, Router, RouterEvent, SessionId, TraceKinds, Wish};
+use millrace_router::{
+    ConsumerIndex, Output, ProducerIndex, Replacement, Router, RouterEvent, SessionId, TraceKinds, Wish,
+};
 
 use crate::script::Script;
 
@@ -58,6 +60,8 @@ struct Call {
     now: Instant,
     pool: PacketPool,
     publisher: SessionId,
+    /// Who publishes the same again.
+    rival: SessionId,
     viewers: [SessionId; 2],
     producers: Vec<ProducerIndex>,
     consumers: Vec<ConsumerIndex>,
@@ -68,14 +72,14 @@ impl Call {
         let now = Instant::now();
         let mut router = Router::new(WallClock::new(now, Duration::from_secs(1_700_000_000)), now);
         let mut out = Checks { started: Some(now), now: Some(now), ..Checks::default() };
-        let [publisher, one, other] =
-            [7, 8, 9].map(|ssrc| router.add_session(SessionSetup { ssrc, cname: "peer".to_owned() }));
-        for session in [publisher, one, other] {
+        let [publisher, one, other, rival] =
+            [7, 8, 9, 10].map(|ssrc| router.add_session(SessionSetup { ssrc, cname: "peer".to_owned() }));
+        for session in [publisher, one, other, rival] {
             router.connect_session(session, now, &mut out);
             out.connected.push(session);
             out.open.push(session);
         }
-        let setups = [video(publisher, kind), audio(publisher)];
+        let setups = [video(publisher, kind), audio(publisher), video(rival, kind), audio(rival)];
         let producers = setups.map(|setup| router.produce(setup).expect("nothing is taken yet")).to_vec();
         let mut call = Self {
             router,
@@ -83,6 +87,7 @@ impl Call {
             now,
             pool: PacketPool::new(POOL_PACKETS),
             publisher,
+            rival,
             viewers: [one, other],
             producers,
             consumers: Vec::new(),
@@ -91,9 +96,9 @@ impl Call {
         call
     }
 
-    /// Adds a consumer of each producer; SSRCs are given out in order and never again.
+    /// Adds a consumer of each producer of the publisher; SSRCs are given out in order and never again.
     fn consume(&mut self, viewer: usize, rtx: bool) {
-        for producer in self.producers.clone() {
+        for producer in self.producers[..2].iter().copied() {
             let number = self.consumers.len() as u32;
             let setup = ConsumerSetup {
                 session: self.viewers[viewer],
@@ -124,7 +129,7 @@ impl Call {
         match step & 7 {
             0 => self.rtp(session, script.chunk()?),
             1 => self.rtcp(session, script.chunk()?),
-            2 | 3 => self.media(script)?,
+            2 | 3 => self.media(if step & 0x20 == 0 { self.publisher } else { self.rival }, script)?,
             4 => self.feedback(session, script)?,
             5 => self.pass(u64::from(script.u16()?)),
             6 => self.pass(u64::from(script.byte()? & 63)),
@@ -145,8 +150,8 @@ impl Call {
         self.router.handle_rtcp(session, compound, self.now, &mut self.out);
     }
 
-    /// A packet of the publisher that fits its streams, with numbers of the script.
-    fn media(&mut self, script: &mut Script<'_>) -> Option<()> {
+    /// A packet of a publisher that fits its streams, with numbers of the script.
+    fn media(&mut self, publisher: SessionId, script: &mut Script<'_>) -> Option<()> {
         let shape = script.byte()?;
         let (sequence, timestamp) = (script.u16()?, script.u16()?);
         let (ssrc, payload_type) =
@@ -162,7 +167,7 @@ impl Call {
         let payload_len = usize::from(shape >> 3) * 40;
         bytes.extend_from_slice(&[0x10, (shape & 8) >> 3]);
         bytes.resize(bytes.len() + payload_len, shape);
-        self.rtp(self.publisher, &bytes);
+        self.rtp(publisher, &bytes);
         Some(())
     }
 
@@ -215,7 +220,7 @@ impl Call {
         let consumer = consumer.unwrap_or(ConsumerIndex(u32::MAX));
         let viewer = self.viewers[which & 1];
         let (now, out) = (self.now, &mut self.out);
-        match what % 13 {
+        match what % 14 {
             0 => drop(self.router.pause_producer(producer, now, out)),
             1 => drop(self.router.resume_producer(producer, now, out)),
             2 => self.router.pause_consumer(consumer, now, out),
@@ -240,14 +245,27 @@ impl Call {
                 let (spatial, temporal) = (which as u8 & 3, Some(which as u8 >> 2 & 3));
                 let _ = self.router.set_preferred_layers(consumer, spatial, temporal, now, out);
             }
+            12 => self.replace(consumer, which >> 3 & 3),
             _ => self.router.set_max_incoming_bitrate(self.publisher, (which != 0).then_some(which as u64 * 10_000)),
         }
         Some(())
     }
 
+    fn replace(&mut self, consumer: ConsumerIndex, which: usize) {
+        let types = [(96, 101, Some(102)), (111, 120, None)];
+        let types = types.map(|(producer, viewer, viewer_rtx)| PayloadTypes { producer, viewer, viewer_rtx });
+        let replacement = Replacement {
+            producer: self.producers[which],
+            payload_types: types.to_vec(),
+            everything: Wish::everything(if which.is_multiple_of(2) { 2 } else { 1 }, 3),
+        };
+        // Of another kind, or closed.
+        let _ = self.router.replace_producer(consumer, &replacement, self.now, &mut self.out);
+    }
+
     fn close(mut self) {
         self.pass(100);
-        for session in [self.publisher, self.viewers[0], self.viewers[1]] {
+        for session in [self.publisher, self.viewers[0], self.viewers[1], self.rival] {
             self.out.connected.retain(|connected| *connected != session);
             self.out.open.retain(|open| *open != session);
             self.router.close_session(session);

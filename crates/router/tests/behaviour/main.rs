@@ -9,6 +9,8 @@ mod hostile;
 mod key_frames;
 mod layers;
 mod loss;
+mod observers;
+mod replace;
 mod reports;
 mod traces;
 mod transport_cc;
