@@ -1,20 +1,17 @@
-import type { Server } from 'node:http';
 import anyTest, { type ExecutionContext, type TestFn } from 'ava';
 import type { types as client } from 'mediasoup-client';
-import type { Browser, Page } from 'playwright-core';
+import type { Page } from 'playwright-core';
 import { createWorker, type types } from '../ts/index.js';
-import { HANG_MS, launch, pageScript, servePage } from './browser.js';
+import { launch, pageScript, servePage } from './browser.js';
+import { isNear, openPeer, publish, type Stage, videoCodec, watch } from './browser-layers-call.js';
 
-const test = anyTest as TestFn<{ browser: Browser; script: string; page: Server; url: string }>;
+const test = anyTest as TestFn<Stage>;
 
 /** Widths of the three encodings. */
 const WIDTHS = [240, 480, 960];
 
 const GREEN = '#20a040';
 const GREEN_RGB = [0x20, 0xa0, 0x40];
-
-/** How far a colour may be off after coding, per channel of 0 to 255. */
-const COLOUR_ERROR = 40;
 
 /** Simulcast as Chromium sends it: RIDs, from the smallest to the largest. */
 const SIMULCAST = [
@@ -88,39 +85,16 @@ class Call {
   }
 
   static async open(
-    t: ExecutionContext<{ browser: Browser; script: string; page: Server; url: string }>,
+    t: ExecutionContext<Stage>,
     mimeType: string,
     encodings: client.RtpEncodingParameters[],
   ): Promise<Call> {
     const worker = await createWorker();
     t.teardown(() => worker.close());
-    const parameters =
-      mimeType === 'video/H264' ? { 'packetization-mode': 1, 'profile-level-id': '42e01f' } : undefined;
-    const codec = { kind: 'video' as const, mimeType, clockRate: 90_000, ...(parameters ? { parameters } : {}) };
-    const router = await worker.createRouter({ mediaCodecs: [codec] });
+    const router = await worker.createRouter({ mediaCodecs: [videoCodec(mimeType)] });
     const [sender, viewer] = [await openPeer(t, router), await openPeer(t, router)];
-    let producer: types.Producer | undefined;
-    await sender.page.exposeFunction('produce', async (options: types.ProducerOptions) => {
-      producer = await sender.transport.produce(options);
-      return producer.id;
-    });
-    await sender.page.evaluate(async ([options, wishes]) => await window.layersPeer.publish(options, wishes), [
-      clientOptions(sender.transport),
-      { colour: GREEN, encodings, mimeType },
-    ] as const);
-    if (!producer) {
-      throw new Error('nothing was produced');
-    }
-    await viewer.page.evaluate((options) => window.layersPeer.receive(options), clientOptions(viewer.transport));
-    const consumer = await viewer.transport.consume({
-      producerId: producer.id,
-      rtpCapabilities: viewer.capabilities,
-      paused: true,
-    });
-    const { id, producerId, kind, rtpParameters } = consumer;
-    const options = { id, producerId, kind, rtpParameters } as client.ConsumerOptions;
-    await viewer.page.evaluate(async (options) => await window.layersPeer.watch(options), options);
-    await consumer.resume();
+    const producer = await publish(sender, { colour: GREEN, encodings, mimeType });
+    const consumer = await watch(viewer, producer);
     return new Call(producer, consumer, viewer.page);
   }
 
@@ -144,36 +118,4 @@ class Call {
     await new Promise((resolve) => setTimeout(resolve, ms));
     return (await this.viewer.evaluate(async () => await window.layersPeer.decoded())) - before;
   }
-}
-
-async function openPeer(
-  t: ExecutionContext<{ browser: Browser; script: string; page: Server; url: string }>,
-  router: types.Router,
-): Promise<{ page: Page; transport: types.WebRtcTransport; capabilities: types.RtpCapabilities }> {
-  const context = await t.context.browser.newContext();
-  t.teardown(() => context.close());
-  const page = await context.newPage();
-  page.setDefaultTimeout(HANG_MS);
-  page.on('pageerror', (error) => console.error(error.stack));
-  const transport = await router.createWebRtcTransport({ listenInfos: [{ protocol: 'udp', ip: '127.0.0.1' }] });
-  await page.exposeFunction('connectTransport', async (_id: string, dtlsParameters: types.DtlsParameters) => {
-    await transport.connect({ dtlsParameters });
-  });
-  await page.goto(t.context.url);
-  await page.addScriptTag({ type: 'module', content: t.context.script });
-  await page.waitForFunction(() => 'LayersPeer' in window);
-  const capabilities = await page.evaluate(async (routerCapabilities) => {
-    window.layersPeer = new window.LayersPeer();
-    return await window.layersPeer.load(routerCapabilities);
-  }, router.rtpCapabilities as client.RtpCapabilities);
-  return { page, transport, capabilities: capabilities as types.RtpCapabilities };
-}
-
-function clientOptions(transport: types.WebRtcTransport): client.TransportOptions {
-  const { id, iceParameters, iceCandidates, dtlsParameters } = transport;
-  return { id, iceParameters, iceCandidates, dtlsParameters } as client.TransportOptions;
-}
-
-function isNear(colour: readonly number[], expected: readonly number[]): boolean {
-  return colour.every((channel, at) => Math.abs(channel - (expected[at] as number)) <= COLOUR_ERROR);
 }

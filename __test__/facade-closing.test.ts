@@ -1,5 +1,6 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import test from 'ava';
+import type { AudioLevelObserver } from '../ts/audio-level-observer.js';
 import type { Consumer } from '../ts/consumer.js';
 import type { EnhancedEventEmitter } from '../ts/enhanced-event-emitter.js';
 import { NotFoundError, WorkerClosedError } from '../ts/errors.js';
@@ -21,6 +22,8 @@ test('closing a worker closes routers and their contents, then servers, then its
     'transport routerclose',
     'server.observer webrtctransportunhandled',
     'transport.observer close',
+    'levels routerclose',
+    'levels.observer close',
     'router workerclose',
     'router.observer close',
     'server workerclose',
@@ -60,6 +63,8 @@ test('closing a router closes its transports and tells the server', async (t) =>
     'transport routerclose',
     'server.observer webrtctransportunhandled',
     'transport.observer close',
+    'levels routerclose',
+    'levels.observer close',
     'router.observer close',
   ]);
   t.deepEqual(call.native.methods().slice(-1), ['router.close']);
@@ -98,7 +103,11 @@ test('closing a server closes the transports that use it', async (t) => {
   t.deepEqual(call.native.methods().slice(-1), ['webRtcServer.close']);
   call.events.length = 0;
   call.router.close();
-  t.deepEqual(call.events, ['router.observer close'], 'the router forgot the transport');
+  t.deepEqual(
+    call.events,
+    ['levels routerclose', 'levels.observer close', 'router.observer close'],
+    'the router forgot the transport',
+  );
 });
 
 test('closing a producer leaves it to the worker to close its consumers', async (t) => {
@@ -117,6 +126,15 @@ test('closing a consumer concerns nobody else', async (t) => {
   call.consumer.close();
   t.deepEqual(call.events, ['consumer.observer close']);
   t.deepEqual(call.native.methods().slice(-1), ['consumer.close']);
+});
+
+test('closing an RTP observer concerns nobody else', async (t) => {
+  const call = await openCall();
+  call.levels.close();
+  t.deepEqual(call.events, ['levels.observer close']);
+  t.deepEqual(call.native.methods().slice(-1), ['rtpObserver.close']);
+  call.router.close();
+  t.false(call.events.includes('levels routerclose'), 'the router forgot it');
 });
 
 test('n01 a second close does nothing', async (t) => {
@@ -248,6 +266,7 @@ type Objects = {
   transport: WebRtcTransport;
   producer: Producer;
   consumer: Consumer;
+  levels: AudioLevelObserver;
 };
 
 type Call = Objects & { objects: Objects; events: string[]; native: FakeNativeWorker };
@@ -261,7 +280,8 @@ async function openCall(): Promise<Call> {
   const transport = await router.createWebRtcTransport({ webRtcServer: server });
   const producer = await transport.produce({ kind: 'video', rtpParameters: RTP_PARAMETERS });
   const consumer = await transport.consume({ producerId: producer.id, rtpCapabilities: {} });
-  const objects = { worker, server, router, transport, producer, consumer };
+  const levels = await router.createAudioLevelObserver();
+  const objects = { worker, server, router, transport, producer, consumer, levels };
   const events: string[] = [];
   for (const [name, object] of Object.entries(objects)) {
     record(events, name, object);
@@ -277,7 +297,8 @@ function record(events: string[], name: string, emitter: unknown): void {
 }
 
 function methodsOf(call: Call): { [Name in keyof Objects]: Record<string, () => unknown> } {
-  const { worker, server, router, transport, producer, consumer } = call;
+  const { worker, server, router, transport, producer, consumer, levels } = call;
+  const observed = { producerId: producer.id };
   const rtpCapabilities = {};
   const options = { kind: 'video', rtpParameters: RTP_PARAMETERS } as const;
   return {
@@ -294,6 +315,8 @@ function methodsOf(call: Call): { [Name in keyof Objects]: Record<string, () => 
       dump: () => router.dump(),
       createWebRtcTransport: () => router.createWebRtcTransport({ listenInfos: [] }),
       updateMediaCodecs: () => router.updateMediaCodecs([]),
+      createAudioLevelObserver: () => router.createAudioLevelObserver(),
+      createActiveSpeakerObserver: () => router.createActiveSpeakerObserver(),
     },
     transport: {
       dump: () => transport.dump(),
@@ -323,7 +346,14 @@ function methodsOf(call: Call): { [Name in keyof Objects]: Record<string, () => 
       setPriority: () => consumer.setPriority(1),
       unsetPriority: () => consumer.unsetPriority(),
       requestKeyFrame: () => consumer.requestKeyFrame(),
+      replaceProducer: () => consumer.replaceProducer({ producerId: producer.id }),
       enableTraceEvent: () => consumer.enableTraceEvent(),
+    },
+    levels: {
+      pause: () => levels.pause(),
+      resume: () => levels.resume(),
+      addProducer: () => levels.addProducer(observed),
+      removeProducer: () => levels.removeProducer(observed),
     },
   };
 }
@@ -351,6 +381,8 @@ const HARMLESS_AFTER_CLOSE = new Set([
   'onEnd',
   'ask',
   'canConsume',
+  'handle',
+  'producerOf',
 ]);
 
 const EVENTS = [

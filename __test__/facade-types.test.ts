@@ -57,25 +57,6 @@ function exportedTypes(): string[] {
 
 /** Types that are not here, by what they wait for. */
 const ABSENT_TYPES = {
-  'ActiveSpeakerObserver and AudioLevelObserver': [
-    'ActiveSpeakerObserver',
-    'ActiveSpeakerObserverDominantSpeaker',
-    'ActiveSpeakerObserverEvents',
-    'ActiveSpeakerObserverObserver',
-    'ActiveSpeakerObserverObserverEvents',
-    'ActiveSpeakerObserverOptions',
-    'AudioLevelObserver',
-    'AudioLevelObserverEvents',
-    'AudioLevelObserverObserver',
-    'AudioLevelObserverObserverEvents',
-    'AudioLevelObserverOptions',
-    'AudioLevelObserverVolume',
-    'RtpObserver',
-    'RtpObserverEvents',
-    'RtpObserverObserver',
-    'RtpObserverObserverEvents',
-    'RtpObserverType',
-  ],
   'streams of several layers': [
     'BaseConsumerDump',
     'PipeConsumerDump',

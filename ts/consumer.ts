@@ -52,6 +52,8 @@ export type ConsumerObserverEvents = {
   pause: [];
   /** The Consumer and its Producer are both flowing again. */
   resume: [];
+  /** The Consumer belongs to another Producer; see {@link Consumer.replaceProducer}. */
+  producerreplace: [producerId: string];
   /** The score changed. */
   score: [score: ConsumerScore];
   /** Other layers are forwarded than before; `undefined` when none is. */
@@ -77,9 +79,11 @@ export class Consumer<ConsumerAppData extends AppData = AppData> extends RemoteO
   ConsumerAppData
 > {
   readonly #id: string;
-  readonly #producerId: string;
-  readonly #reply: ConsumerReply;
+  readonly #rtpParameters: RtpParameters;
+  readonly #kind: MediaKind;
   readonly #onClose: () => void;
+  #producerId: string;
+  #type: ConsumerType;
   #paused: boolean;
   #producerPaused: boolean;
   #priority = 1;
@@ -98,7 +102,9 @@ export class Consumer<ConsumerAppData extends AppData = AppData> extends RemoteO
     super(channel, new EnhancedEventEmitter(), options.appData);
     this.#id = id;
     this.#producerId = options.producerId;
-    this.#reply = reply;
+    this.#rtpParameters = reply.rtpParameters;
+    this.#kind = reply.kind;
+    this.#type = reply.type;
     this.#onClose = onClose;
     this.#paused = options.paused ?? false;
     this.#producerPaused = reply.producerPaused;
@@ -112,24 +118,24 @@ export class Consumer<ConsumerAppData extends AppData = AppData> extends RemoteO
     return this.#id;
   }
 
-  /** Id of the Producer. */
+  /** Id of the Producer; {@link Consumer.replaceProducer} changes it. */
   get producerId(): string {
     return this.#producerId;
   }
 
   /** Audio or video. */
   get kind(): MediaKind {
-    return this.#reply.kind;
+    return this.#kind;
   }
 
   /** What the endpoint receives; to be handed to it. */
   get rtpParameters(): RtpParameters {
-    return structuredClone(this.#reply.rtpParameters);
+    return structuredClone(this.#rtpParameters);
   }
 
   /** How many streams and layers there are to choose from. */
   get type(): ConsumerType {
-    return this.#reply.type;
+    return this.#type;
   }
 
   /** Whether the Consumer itself is paused. */
@@ -252,6 +258,40 @@ export class Consumer<ConsumerAppData extends AppData = AppData> extends RemoteO
   /** Sets the priority back to 1. */
   async unsetPriority(): Promise<void> {
     await this.setPriority(1);
+  }
+
+  /**
+   * Sends another Producer's media in the same stream: SSRC, numbers and time go on, so the endpoint notices nothing.
+   *
+   * The Consumer belongs to the new Producer at once: `producerId`, `producerPaused` and `type` say so, and its closing
+   * closes the Consumer. Audio changes at once; video goes on from the old Producer until a key frame of the new one
+   * comes. Preferred layers are kept as far as there are so many. The last call counts.
+   *
+   * @throws {@link NotFoundError} when the Router has no such Producer; {@link UnsupportedError} when it is of another
+   * kind or sends a codec that the Consumer has not negotiated. Nothing has changed then.
+   */
+  async replaceProducer(options: { producerId: string }): Promise<void> {
+    this.ensureOpen('consumer.replaceProducer');
+    checkOptions(options);
+    const { producerId } = options;
+    if (typeof producerId !== 'string' || producerId === '') {
+      throw typeError('producerId: expected the id of a Producer');
+    }
+    const reply = await this.#ask<ConsumerReply>('consumer.replaceProducer', { producerId });
+    if (this.closed || this.#producerId === producerId) {
+      return;
+    }
+    this.#producerId = producerId;
+    this.#type = reply.type;
+    this.#score = reply.score;
+    this.#preferredLayers = reply.preferredLayers ?? undefined;
+    this.observer.safeEmit('producerreplace', producerId);
+    if (this.#producerPaused !== reply.producerPaused) {
+      this.#producerPaused = reply.producerPaused;
+      if (!this.#paused && !this.closed) {
+        this.observer.safeEmit(reply.producerPaused ? 'pause' : 'resume');
+      }
+    }
   }
 
   /** Asks the Producer for a key frame; requests of all Consumers are merged. */

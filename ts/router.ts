@@ -1,4 +1,6 @@
 import { randomUUID } from 'node:crypto';
+import { ActiveSpeakerObserver, type ActiveSpeakerObserverOptions } from './active-speaker-observer.js';
+import { AudioLevelObserver, type AudioLevelObserverOptions } from './audio-level-observer.js';
 import type { Channel } from './channel.js';
 import { EnhancedEventEmitter } from './enhanced-event-emitter.js';
 import { NotFoundError } from './errors.js';
@@ -9,6 +11,7 @@ import type { NativeAddon } from './native-addon.js';
 import { errorFromAddon, toJson, typeError } from './native-events.js';
 import type { Producer } from './producer.js';
 import { type AppData, checkOptions, RemoteObject } from './remote-object.js';
+import type { RtpObserver, RtpObserverParent } from './rtp-observer.js';
 import type { Transport, TransportParent, TransportSetup } from './transport.js';
 import { WebRtcServer } from './webrtc-server.js';
 import { WebRtcTransport, type WebRtcTransportOptions, type WebRtcTransportReply } from './webrtc-transport.js';
@@ -34,6 +37,8 @@ export type RouterObserverEvents = {
   close: [];
   /** A Transport was created. */
   newtransport: [transport: Transport];
+  /** An RtpObserver was created. */
+  newrtpobserver: [rtpObserver: RtpObserver];
 };
 
 /** What the worker answered to `worker.createRouter`. */
@@ -51,6 +56,7 @@ export class Router<RouterAppData extends AppData = AppData> extends RemoteObjec
   readonly #onClose: () => void;
   readonly #transports = new Map<string, Transport>();
   readonly #producers = new Map<string, Producer>();
+  readonly #rtpObservers = new Map<string, RtpObserver>();
   #rtpCapabilities: RtpCapabilities;
 
   /** @internal */
@@ -80,7 +86,7 @@ export class Router<RouterAppData extends AppData = AppData> extends RemoteObjec
     return structuredClone(this.#rtpCapabilities);
   }
 
-  /** Closes the Router and its Transports. Idempotent. */
+  /** Closes the Router with its Transports and RtpObservers. Idempotent. */
   close(): void {
     if (this.closed) {
       return;
@@ -131,6 +137,32 @@ export class Router<RouterAppData extends AppData = AppData> extends RemoteObjec
   }
 
   /**
+   * Creates an observer that tells which of its Producers are loud.
+   *
+   * @throws `TypeError` when the options are malformed. Nothing was created then.
+   */
+  async createAudioLevelObserver<AudioLevelObserverAppData extends AppData = AppData>(
+    options: AudioLevelObserverOptions<AudioLevelObserverAppData> = {},
+  ): Promise<AudioLevelObserver<AudioLevelObserverAppData>> {
+    const id = await this.#askForObserver('router.createAudioLevelObserver', options);
+    const parent = this.#observerParent();
+    return this.#addObserver(new AudioLevelObserver(this.#channel, id, parent, options.appData));
+  }
+
+  /**
+   * Creates an observer that tells which of its Producers is the dominant speaker.
+   *
+   * @throws `TypeError` when the options are malformed. Nothing was created then.
+   */
+  async createActiveSpeakerObserver<ActiveSpeakerObserverAppData extends AppData = AppData>(
+    options: ActiveSpeakerObserverOptions<ActiveSpeakerObserverAppData> = {},
+  ): Promise<ActiveSpeakerObserver<ActiveSpeakerObserverAppData>> {
+    const id = await this.#askForObserver('router.createActiveSpeakerObserver', options);
+    const parent = this.#observerParent();
+    return this.#addObserver(new ActiveSpeakerObserver(this.#channel, id, parent, options.appData));
+  }
+
+  /**
    * Tells whether an endpoint with these capabilities can consume the Producer. Malformed capabilities and unknown
    * Producers give `false` and a line in the log.
    */
@@ -167,6 +199,22 @@ export class Router<RouterAppData extends AppData = AppData> extends RemoteObjec
     this.observer.safeEmit('newtransport', transport);
   }
 
+  /** Lets the worker make an observer. Returns its id. */
+  async #askForObserver(method: string, options: object): Promise<string> {
+    checkOptions(options);
+    const rtpObserverId = randomUUID();
+    const { appData: _, ...rest } = options as { appData?: AppData };
+    await this.request(method, { ...rest, routerId: this.#id, rtpObserverId });
+    this.ensureOpen(method);
+    return rtpObserverId;
+  }
+
+  #addObserver<T extends RtpObserver>(rtpObserver: T): T {
+    this.#rtpObservers.set(rtpObserver.id, rtpObserver);
+    this.observer.safeEmit('newrtpobserver', rtpObserver);
+    return rtpObserver;
+  }
+
   #canConsume(producerId: string, rtpCapabilities: RtpCapabilities): boolean {
     const producer = this.#producers.get(producerId);
     if (!producer) {
@@ -190,6 +238,17 @@ export class Router<RouterAppData extends AppData = AppData> extends RemoteObjec
     }
     this.#transports.clear();
     this.#producers.clear();
+    for (const rtpObserver of this.#rtpObservers.values()) {
+      rtpObserver.routerClosed(released);
+    }
+    this.#rtpObservers.clear();
+  }
+
+  #observerParent(): RtpObserverParent {
+    return {
+      producer: (id) => this.#producers.get(id),
+      rtpObserverRemoved: (id) => this.#rtpObservers.delete(id),
+    };
   }
 
   #parent(): TransportParent {

@@ -1,4 +1,20 @@
 export type {
+  ActiveSpeakerObserver,
+  ActiveSpeakerObserverDominantSpeaker,
+  ActiveSpeakerObserverEvents,
+  ActiveSpeakerObserverObserver,
+  ActiveSpeakerObserverObserverEvents,
+  ActiveSpeakerObserverOptions,
+} from './active-speaker-observer.js';
+export type {
+  AudioLevelObserver,
+  AudioLevelObserverEvents,
+  AudioLevelObserverObserver,
+  AudioLevelObserverObserverEvents,
+  AudioLevelObserverOptions,
+  AudioLevelObserverVolume,
+} from './audio-level-observer.js';
+export type {
   Consumer,
   ConsumerEvents,
   ConsumerObserver,
@@ -19,6 +35,12 @@ export type {
 } from './producer.js';
 export type { AppData } from './remote-object.js';
 export type { Router, RouterEvents, RouterObserver, RouterObserverEvents, RouterOptions } from './router.js';
+export type {
+  RtpObserver,
+  RtpObserverEvents,
+  RtpObserverObserver,
+  RtpObserverObserverEvents,
+} from './rtp-observer.js';
 export type {
   Transport,
   TransportEvents,

@@ -85,6 +85,14 @@ export class LayersPeer {
     return inbound?.framesDecoded ?? 0;
   }
 
+  /** Pictures that were lost, times that the picture stood still, and times that the decoder asked to start anew. */
+  async troubles(): Promise<{ dropped: number; freezes: number; requests: number }> {
+    const report = await this.#consumer?.getStats();
+    const inbound = [...(report?.values() ?? [])].find(({ type }) => type === 'inbound-rtp');
+    const { framesDropped = 0, freezeCount = 0, pliCount = 0 } = inbound ?? {};
+    return { dropped: framesDropped, freezes: freezeCount, requests: pliCount };
+  }
+
   /** Longest time in ms between two decoded pictures since the last question. */
   longestGapMs(): number {
     const longest = Math.max(this.#longestGapMs, performance.now() - this.#decodedAt);

@@ -11,12 +11,7 @@ import type * as ours from '../../ts/types.js';
 import type { Assignable, Expect, OnlyExcept, Refused, Unmet } from './judge.js';
 
 /** Classes that other parts bring; `Router` and the like are assignable as a whole once they are there. */
-type AbsentClass =
-  | 'PlainTransport'
-  | 'PipeTransport'
-  | 'DirectTransport'
-  | 'DataProducer and DataConsumer'
-  | 'ActiveSpeakerObserver and AudioLevelObserver';
+type AbsentClass = 'PlainTransport' | 'PipeTransport' | 'DirectTransport' | 'DataProducer and DataConsumer';
 
 /** Reasons for exceptions. */
 type Reason =
@@ -29,6 +24,7 @@ type Reason =
   | 'private in mediasoup'
   // Only an object that this package made will do.
   | 'takes our own class'
+  | 'tells of more than in mediasoup'
   | 'there is no such thing here'
   | 'wrong in mediasoup';
 
@@ -129,14 +125,14 @@ type RouterExceptions = Except<{
   createPipeTransport: 'PipeTransport';
   createDirectTransport: 'DirectTransport';
   pipeToRouter: 'PipeTransport';
-  createActiveSpeakerObserver: 'ActiveSpeakerObserver and AudioLevelObserver';
-  createAudioLevelObserver: 'ActiveSpeakerObserver and AudioLevelObserver';
+  createActiveSpeakerObserver: 'Producer has exceptions';
+  createAudioLevelObserver: 'Producer has exceptions';
   createWebRtcTransport: 'Transport has exceptions';
   observer: 'Transport has exceptions';
 }>;
 type RouterObserverExceptions = Except<{
   newtransport: 'Transport has exceptions';
-  newrtpobserver: 'ActiveSpeakerObserver and AudioLevelObserver';
+  newrtpobserver: 'Producer has exceptions';
 }>;
 export type Router = [
   Expect<ClassDoes<theirs.Router, ours.Router, RouterExceptions>>,
@@ -144,6 +140,38 @@ export type Router = [
   Expect<EventsDo<theirs.RouterObserverEvents, ours.RouterObserverEvents, RouterObserverExceptions>>,
   Expect<OptionsDo<theirs.RouterOptions, ours.RouterOptions>>,
   Expect<DataDoes<theirs.RouterDump, ours.RouterDump>>,
+];
+
+// RtpObserver.
+
+type RtpObserverExceptions = Except<{ routerClosed: 'private in mediasoup'; observer: 'Producer has exceptions' }>;
+type TellsOfProducers = Except<{ addproducer: 'Producer has exceptions'; removeproducer: 'Producer has exceptions' }>;
+type TellsOfSpeakers = Except<{ dominantspeaker: 'Producer has exceptions' }>;
+type TellsOfVolumes = Except<{ volumes: 'Producer has exceptions' }>;
+export type RtpObserver = [
+  Expect<ClassDoes<theirs.RtpObserver, ours.RtpObserver, RtpObserverExceptions>>,
+  Expect<EventsDo<theirs.RtpObserverEvents, ours.RtpObserverEvents>>,
+  Expect<EventsDo<theirs.RtpObserverObserverEvents, ours.RtpObserverObserverEvents, TellsOfProducers>>,
+  Expect<ClassDoes<theirs.ActiveSpeakerObserver, ours.ActiveSpeakerObserver, RtpObserverExceptions>>,
+  Expect<EventsDo<theirs.ActiveSpeakerObserverEvents, ours.ActiveSpeakerObserverEvents, TellsOfSpeakers>>,
+  Expect<
+    EventsDo<
+      theirs.ActiveSpeakerObserverObserverEvents,
+      ours.ActiveSpeakerObserverObserverEvents,
+      TellsOfProducers | TellsOfSpeakers
+    >
+  >,
+  Expect<OptionsDo<theirs.ActiveSpeakerObserverOptions, ours.ActiveSpeakerObserverOptions>>,
+  Expect<ClassDoes<theirs.AudioLevelObserver, ours.AudioLevelObserver, RtpObserverExceptions>>,
+  Expect<EventsDo<theirs.AudioLevelObserverEvents, ours.AudioLevelObserverEvents, TellsOfVolumes>>,
+  Expect<
+    EventsDo<
+      theirs.AudioLevelObserverObserverEvents,
+      ours.AudioLevelObserverObserverEvents,
+      TellsOfProducers | TellsOfVolumes
+    >
+  >,
+  Expect<OptionsDo<theirs.AudioLevelObserverOptions, ours.AudioLevelObserverOptions>>,
 ];
 
 // Transport.
@@ -237,7 +265,11 @@ export type Producer = [
 
 // Consumer.
 
-type ConsumerExceptions = Except<{ transportClosed: 'private in mediasoup' }>;
+type ConsumerExceptions = Except<{
+  transportClosed: 'private in mediasoup';
+  // `producerreplace`.
+  observer: 'tells of more than in mediasoup';
+}>;
 export type Consumer = [
   Expect<ClassDoes<theirs.Consumer, ours.Consumer, ConsumerExceptions>>,
   Expect<EventsDo<theirs.ConsumerEvents, ours.ConsumerEvents, Except<{ rtp: 'DirectTransport' }>>>,
