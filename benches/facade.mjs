@@ -4,7 +4,7 @@ import { createWorker } from '../dist/index.js';
 
 const COUNT = Number(process.argv[2] ?? 1_000);
 /** Calls made before the measured ones, so that code is compiled. */
-const WARM_UP = 100;
+const WARM_UP = 2_000;
 
 const mediaCodecs = [{ kind: 'audio', mimeType: 'audio/opus', clockRate: 48_000, channels: 2 }];
 const worker = await createWorker();

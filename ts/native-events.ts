@@ -51,7 +51,16 @@ export function parseBatch(batch: string): NativeMessage[] {
  * "not given" on the other side; cycles and BigInts.
  */
 export function toJson(value: unknown): string {
-  return JSON.stringify(value ?? null, (key, member) => {
+  const text = JSON.stringify(value ?? null);
+  if (text.includes('null')) {
+    checkNumbers(value);
+  }
+  return text;
+}
+
+/** A replacer makes writing half as fast again, so {@link toJson} looks at each number only where one may be missing. */
+function checkNumbers(value: unknown): void {
+  JSON.stringify(value, (key, member) => {
     if (typeof member === 'number' && !Number.isFinite(member)) {
       throw typeError(`${key}: expected a finite number, got ${member}`);
     }

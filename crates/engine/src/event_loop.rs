@@ -24,6 +24,13 @@ use crate::worker::panic_text;
 /// How long a watcher waits after its socket failed.
 const SOCKET_ERROR_PAUSE: Duration = Duration::from_millis(100);
 
+/// How long the thread looks for another request before it sleeps: who awaits a reply and asks again is back by then,
+/// and to wake a thread costs about as much as a request.
+const LINGER: Duration = Duration::from_micros(100);
+
+/// How long requests are carried out one after the other before timers, which may be that late, have their turn.
+const REQUESTS_TURN: Duration = Duration::from_millis(1);
+
 /// Runs until the owner closes the worker; an error is the worker's last words.
 pub(crate) fn run(
     settings: CheckedWorkerSettings,
@@ -80,10 +87,7 @@ impl Loop {
                 () = wait_until(deadline) => self.shared.plane.borrow_mut().handle_timeout(Instant::now()),
                 request = inbox.recv() => {
                     let Some(text) = request else { break };
-                    let reply = self.shared.plane.borrow_mut().serve(&text, Instant::now());
-                    // Ports must be free when the reply that closed their owner is read.
-                    self.update_watchers().await;
-                    self.shared.plane.borrow_mut().say(reply);
+                    self.serve_requests(text, &mut inbox, &closed).await;
                 }
             }
             self.update_watchers().await;
@@ -94,6 +98,40 @@ impl Loop {
         self.shared.plane.borrow_mut().close(Instant::now());
         self.update_watchers().await;
         Ok(())
+    }
+
+    /// Carries out a request and those that soon follow it. Closing and timers have their turn after [`REQUESTS_TURN`].
+    async fn serve_requests(
+        &mut self,
+        first: String,
+        inbox: &mut mpsc::Receiver<String>,
+        closed: &oneshot::Receiver<()>,
+    ) {
+        let turn_end = Instant::now() + REQUESTS_TURN;
+        let mut request = Some(first);
+        while let Some(text) = request {
+            let reply = self.shared.plane.borrow_mut().serve(&text, Instant::now());
+            // Ports must be free when the reply that closed their owner is read.
+            self.update_watchers().await;
+            self.shared.plane.borrow_mut().say(reply);
+            request = self.next_request(inbox, closed, turn_end.min(Instant::now() + LINGER)).await;
+        }
+    }
+
+    /// The request that comes before `end`, without sleep until then; sockets have their turns meanwhile.
+    async fn next_request(
+        &self,
+        inbox: &mut mpsc::Receiver<String>,
+        closed: &oneshot::Receiver<()>,
+        end: Instant,
+    ) -> Option<String> {
+        while Instant::now() < end && closed.is_empty() && self.shared.panic.borrow().is_none() {
+            if let Ok(text) = inbox.try_recv() {
+                return Some(text);
+            }
+            yield_now().await;
+        }
+        None
     }
 
     /// Ends the watchers of closed sockets and starts those of new ones.

@@ -224,7 +224,7 @@ mod tests {
         assert!(ended.unwrap_err().to_string().contains("unread"));
         assert!(!left.is_empty(), "what followed was not carried out");
         drop(worker);
-        assert!(outbox.unread_replies() <= UNREAD_REPLIES_MAX + REQUESTS_MAX);
+        assert!(outbox.unread_replies() <= UNREAD_REPLIES_MAX + REQUESTS_MAX, "{}", outbox.unread_replies());
     }
 
     #[test]

@@ -16,6 +16,11 @@ const REASON_CHARS_MAX: usize = 300;
 /// [`ModelError::Invalid`] that names the path of the first field that is missing, of the wrong type, out of range or
 /// given twice.
 pub fn parse<T: DeserializeOwned>(json: &str) -> Result<T, ModelError> {
+    // Remembering the path makes parsing twice as slow, so that is done only where there is something to tell.
+    serde_json::from_str(json).or_else(|_| parse_with_path(json))
+}
+
+fn parse_with_path<T: DeserializeOwned>(json: &str) -> Result<T, ModelError> {
     let mut deserializer = serde_json::Deserializer::from_str(json);
     let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let path = error.path().to_string();

@@ -76,8 +76,9 @@ struct PriorityParameter {
 impl Plane {
     /// Carries out one request; the reply is to be [said](Plane::say). A text without a number gets no reply.
     pub(crate) fn handle_request(&mut self, text: &str, now: Instant) -> Option<Message> {
-        let id = id_of(text)?;
-        let answer = self.answer(text, now);
+        let head = serde_json::from_str::<Head>(text);
+        let id = head.as_ref().map_or_else(|_| id_of(text), |head| Some(head.id))?;
+        let answer = self.answer(head, text, now);
         self.flush();
         Some(match answer {
             Ok(value) => Message::Reply { id, outcome: Outcome::Ok(value) },
@@ -85,13 +86,13 @@ impl Plane {
         })
     }
 
-    fn answer(&mut self, text: &str, now: Instant) -> Answer {
+    fn answer(&mut self, head: serde_json::Result<Head<'_>>, text: &str, now: Instant) -> Answer {
         if text.len() > REQUEST_BYTES_MAX {
             let reason = format!("a request has at most {REQUEST_BYTES_MAX} bytes, this one {}", text.len());
             return Err(ModelError::limit("arguments", reason).into());
         }
-        let head: Head = serde_json::from_str(text)
-            .map_err(|error| ModelError::invalid("method", format!("the request cannot be read: {error}")))?;
+        let head =
+            head.map_err(|error| ModelError::invalid("method", format!("the request cannot be read: {error}")))?;
         let (noun, verb) = head.method.split_once('.').unwrap_or((&head.method, ""));
         match noun {
             "worker" => self.worker_request(verb, text, now),
