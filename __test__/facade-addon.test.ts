@@ -177,8 +177,8 @@ test('p03 invalid parameters are refused with their class before anything is cre
     ['codec that the router lacks', () => produce({ codecs: [PCMU] })],
     ['nothing in common', () => consume({ codecs: [] })],
     ['data channels', () => router.createWebRtcTransport({ ...LISTEN, enableSctp: true })],
+    ['plain data channels', () => router.createPlainTransport({ listenIp: '127.0.0.1', enableSctp: true })],
     ['several encodings', () => produce({ encodings: [{ ssrc: 1 }, { ssrc: 2 }] })],
-    ['pipe', () => transport.consume({ producerId: producer.id, rtpCapabilities: router.rtpCapabilities, pipe: true })],
   ];
   for (const [what, call] of unsupported) {
     await t.throwsAsync(call(), { instanceOf: UnsupportedError, code: 'ERR_UNSUPPORTED' }, what);

@@ -172,8 +172,10 @@ export type ConsumerDump = {
   producerPaused: boolean;
   /** Priority among the transport's consumers, 1 (lowest) to 255. */
   priority: number;
-  /** The stream that it sends. */
+  /** The stream that it sends, or the first of all. */
   rtpStream: RtpStreamDump;
+  /** The streams that it sends, where those are all streams of the producer. */
+  rtpStreams?: Array<RtpStreamDump>;
   /** Spatial layer that is wanted at most. Where there is a choice; -1 for none. */
   preferredSpatialLayer?: number;
   /** Spatial layer that it is on its way to. Where there is a choice; -1 for none. */
@@ -222,7 +224,7 @@ export type ConsumerOptions = {
   enableRtx?: boolean;
   /** Whether Opus packets that carry no sound (DTX) are left out. Default: false. */
   ignoreDtx?: boolean;
-  /** Whether all streams of the producer are sent as they are. Only false is supported. Default: false. */
+  /** Whether all streams of the producer are sent, each as one of its own. Default: false. */
   pipe?: boolean;
   /** Whose payload types and header extension ids the packets carry. Default: `router`, as in mediasoup. */
   numbering?: RtpNumbering;
@@ -383,6 +385,259 @@ export type NameEntryDump = {
  * different values.
  */
 export type ParameterRecord = Record<string, unknown>;
+
+/** Options of `pipeTransport.consume()`. */
+export type PipeConsumerOptions = {
+  /** The producer to consume, with all its streams. */
+  producerId: ProducerId;
+};
+
+/** The insides of a PipeTransport, for debugging. */
+export type PipeTransportDump = {
+  /** The path; without a remote address until `connect()`. */
+  tuple: TransportTuple;
+  /** Whether lost packets are sent again. */
+  rtx: boolean;
+  /** The local key, with SRTP. */
+  srtpParameters?: SrtpParameters;
+  /** Id. */
+  id: TransportId;
+  /** Ids of its producers. */
+  producerIds: Array<ProducerId>;
+  /** Ids of its consumers. */
+  consumerIds: Array<ConsumerId>;
+  /** Consumers by the SSRC they send. */
+  mapSsrcConsumerId: Array<SsrcEntryDump>;
+  /** Consumers by the SSRC of their retransmissions. */
+  mapRtxSsrcConsumerId: Array<SsrcEntryDump>;
+  /** Ids of its data producers. */
+  dataProducerIds: Array<string>;
+  /** Ids of its data consumers. */
+  dataConsumerIds: Array<string>;
+  /** Header extensions that are read from incoming packets. */
+  recvRtpHeaderExtensions: RecvRtpHeaderExtensions;
+  /** How incoming packets find their producer. */
+  rtpListener: RtpListenerDump;
+  /** Enabled traces. */
+  traceEventTypes: Array<TransportTraceEventType>;
+};
+
+/** Options of `router.createPipeTransport()`. One of `listenInfo` and `listenIp` is given. */
+export type PipeTransportOptions = {
+  /** Address to listen on. Its protocol is `udp`. */
+  listenInfo?: TransportListenInfo;
+  /**
+   * Address to listen on.
+   *
+   * @deprecated Use `listenInfo`.
+   */
+  listenIp?: TransportListenIpOrText;
+  /**
+   * Port for `listenIp`, 1–65535. Default, or 0: a free one in the worker's range.
+   *
+   * @deprecated Use `port` of `listenInfo`.
+   */
+  port?: number;
+  /** Whether to open an SCTP association. Only false is supported. Default: false. */
+  enableSctp?: boolean;
+  /** Whether packets that get lost between the routers are sent again; both ends must say so. Default: false. */
+  enableRtx?: boolean;
+  /** Whether RTP and RTCP are secured by SRTP (`AEAD_AES_256_GCM`); both ends must say so. Default: false. */
+  enableSrtp?: boolean;
+};
+
+/** Statistics of a PipeTransport. */
+export type PipeTransportStat = {
+  /** `pipe-transport`. */
+  type: string;
+  /** The path; without a remote address until `connect()`. */
+  tuple: TransportTuple;
+  /** Id of the transport. */
+  transportId: string;
+  /** When the numbers were read, in ms of the worker's clock. */
+  timestamp: number;
+  /** Bytes received, of every protocol. */
+  bytesReceived: number;
+  /** Bitrate received in bit/s. */
+  recvBitrate: number;
+  /** Bytes sent, of every protocol. */
+  bytesSent: number;
+  /** Bitrate sent in bit/s. */
+  sendBitrate: number;
+  /** Bytes of RTP packets received, retransmissions not counted. */
+  rtpBytesReceived: number;
+  /** Bitrate of RTP received in bit/s. */
+  rtpRecvBitrate: number;
+  /** Bytes of RTP packets sent, retransmissions not counted. */
+  rtpBytesSent: number;
+  /** Bitrate of RTP sent in bit/s. */
+  rtpSendBitrate: number;
+  /** Bytes of retransmissions received (RFC 4588). */
+  rtxBytesReceived: number;
+  /** Bitrate of retransmissions received in bit/s. */
+  rtxRecvBitrate: number;
+  /** Bytes of retransmissions sent. */
+  rtxBytesSent: number;
+  /** Bitrate of retransmissions sent in bit/s. */
+  rtxSendBitrate: number;
+  /** Bytes of probation packets sent. */
+  probationBytesSent: number;
+  /** Bitrate of probation in bit/s. */
+  probationSendBitrate: number;
+  /** Estimate of what the peer can receive, in bit/s. */
+  availableOutgoingBitrate?: number;
+  /** Estimate of what the peer can send, in bit/s. */
+  availableIncomingBitrate?: number;
+  /** Limit set by `setMaxIncomingBitrate()`, in bit/s. */
+  maxIncomingBitrate?: number;
+  /** Limit set by `setMaxOutgoingBitrate()`, in bit/s. */
+  maxOutgoingBitrate?: number;
+  /** Limit set by `setMinOutgoingBitrate()`, in bit/s. */
+  minOutgoingBitrate?: number;
+  /** Share of incoming RTP packets that were lost, 0–1. */
+  rtpPacketLossReceived?: number;
+  /** Share of outgoing RTP packets that were lost, 0–1. */
+  rtpPacketLossSent?: number;
+};
+
+/** What `plainTransport.connect()` is told of the endpoint. */
+export type PlainTransportConnectOptions = {
+  /** IPv4 or IPv6 address of the endpoint. Ignored with `comedia`. */
+  ip?: string;
+  /** Port of the endpoint, 1–65535. Ignored with `comedia`. */
+  port?: number;
+  /** Port of the endpoint for RTCP, 1–65535; not with `rtcpMux`. Ignored with `comedia`. */
+  rtcpPort?: number;
+  /** The endpoint's key, with `enableSrtp`. */
+  srtpParameters?: SrtpParameters;
+};
+
+/** The insides of a PlainTransport, for debugging. */
+export type PlainTransportDump = {
+  /** Whether RTP and RTCP share a port. */
+  rtcpMux: boolean;
+  /** Whether the endpoint's address is taken from its first packet. */
+  comedia: boolean;
+  /** The path of RTP; without a remote address until the endpoint is known. */
+  tuple: TransportTuple;
+  /** The path of RTCP, where it has one of its own. */
+  rtcpTuple?: TransportTuple;
+  /** The local key, with SRTP. */
+  srtpParameters?: SrtpParameters;
+  /** Id. */
+  id: TransportId;
+  /** Ids of its producers. */
+  producerIds: Array<ProducerId>;
+  /** Ids of its consumers. */
+  consumerIds: Array<ConsumerId>;
+  /** Consumers by the SSRC they send. */
+  mapSsrcConsumerId: Array<SsrcEntryDump>;
+  /** Consumers by the SSRC of their retransmissions. */
+  mapRtxSsrcConsumerId: Array<SsrcEntryDump>;
+  /** Ids of its data producers. */
+  dataProducerIds: Array<string>;
+  /** Ids of its data consumers. */
+  dataConsumerIds: Array<string>;
+  /** Header extensions that are read from incoming packets. */
+  recvRtpHeaderExtensions: RecvRtpHeaderExtensions;
+  /** How incoming packets find their producer. */
+  rtpListener: RtpListenerDump;
+  /** Enabled traces. */
+  traceEventTypes: Array<TransportTraceEventType>;
+};
+
+/** Options of `router.createPlainTransport()`. One of `listenInfo` and `listenIp` is given. */
+export type PlainTransportOptions = {
+  /** Address to listen on for RTP, and for RTCP with `rtcpMux`. Its protocol is `udp`. */
+  listenInfo?: TransportListenInfo;
+  /** Address to listen on for RTCP; ignored with `rtcpMux`. Default: `listenInfo` with a port of its own. */
+  rtcpListenInfo?: TransportListenInfo;
+  /**
+   * Address to listen on.
+   *
+   * @deprecated Use `listenInfo`.
+   */
+  listenIp?: TransportListenIpOrText;
+  /**
+   * Port for `listenIp`, 1–65535. Default, or 0: a free one in the worker's range.
+   *
+   * @deprecated Use `port` of `listenInfo`.
+   */
+  port?: number;
+  /** Whether RTP and RTCP share a port (RFC 5761). Default: true. */
+  rtcpMux?: boolean;
+  /**
+   * Whether the endpoint's address is taken from the first packet that comes; `connect()` is needed for the keys of
+   * SRTP only. Without SRTP whoever sends first is the endpoint. Default: false.
+   */
+  comedia?: boolean;
+  /** Whether to open an SCTP association. Only false is supported. Default: false. */
+  enableSctp?: boolean;
+  /** Whether RTP and RTCP are secured by SRTP; `connect()` tells the endpoint's key then. Default: false. */
+  enableSrtp?: boolean;
+  /** Suite of the local key; `connect()` may change it. Default: `AES_CM_128_HMAC_SHA1_80`. */
+  srtpCryptoSuite?: SrtpCryptoSuite;
+};
+
+/** Statistics of a PlainTransport. */
+export type PlainTransportStat = {
+  /** `plain-rtp-transport`. */
+  type: string;
+  /** Whether RTP and RTCP share a port. */
+  rtcpMux: boolean;
+  /** Whether the endpoint's address is taken from its first packet. */
+  comedia: boolean;
+  /** The path of RTP; without a remote address until the endpoint is known. */
+  tuple: TransportTuple;
+  /** The path of RTCP, where it has one of its own. */
+  rtcpTuple?: TransportTuple;
+  /** Id of the transport. */
+  transportId: string;
+  /** When the numbers were read, in ms of the worker's clock. */
+  timestamp: number;
+  /** Bytes received, of every protocol. */
+  bytesReceived: number;
+  /** Bitrate received in bit/s. */
+  recvBitrate: number;
+  /** Bytes sent, of every protocol. */
+  bytesSent: number;
+  /** Bitrate sent in bit/s. */
+  sendBitrate: number;
+  /** Bytes of RTP packets received, retransmissions not counted. */
+  rtpBytesReceived: number;
+  /** Bitrate of RTP received in bit/s. */
+  rtpRecvBitrate: number;
+  /** Bytes of RTP packets sent, retransmissions not counted. */
+  rtpBytesSent: number;
+  /** Bitrate of RTP sent in bit/s. */
+  rtpSendBitrate: number;
+  /** Bytes of retransmissions received (RFC 4588). */
+  rtxBytesReceived: number;
+  /** Bitrate of retransmissions received in bit/s. */
+  rtxRecvBitrate: number;
+  /** Bytes of retransmissions sent. */
+  rtxBytesSent: number;
+  /** Bitrate of retransmissions sent in bit/s. */
+  rtxSendBitrate: number;
+  /** Bytes of probation packets sent. */
+  probationBytesSent: number;
+  /** Bitrate of probation in bit/s. */
+  probationSendBitrate: number;
+  /** Estimate of what the peer can receive, in bit/s. */
+  availableOutgoingBitrate?: number;
+  /** Estimate of what the peer can send, in bit/s. */
+  availableIncomingBitrate?: number;
+  /** Limit set by `setMaxIncomingBitrate()`, in bit/s. */
+  maxIncomingBitrate?: number;
+  /** Limit set by `setMaxOutgoingBitrate()`, in bit/s. */
+  maxOutgoingBitrate?: number;
+  /** Limit set by `setMinOutgoingBitrate()`, in bit/s. */
+  minOutgoingBitrate?: number;
+  /** Share of incoming RTP packets that were lost, 0–1. */
+  rtpPacketLossReceived?: number;
+  /** Share of outgoing RTP packets that were lost, 0–1. */
+  rtpPacketLossSent?: number;
+};
 
 /** The insides of a producer, for debugging. */
 export type ProducerDump = {
@@ -863,6 +1118,20 @@ export type ScalabilityMode = {
   temporalLayers: number;
   /** Whether spatial layers depend on each other only in key frames (`_KEY`). */
   ksvc: boolean;
+};
+
+/** Cipher and tag lengths of SRTP. */
+export type SrtpCryptoSuite = "AEAD_AES_256_GCM" | "AEAD_AES_128_GCM" | "AES_CM_128_HMAC_SHA1_80" | "AES_CM_128_HMAC_SHA1_32";
+
+/** One end's SRTP parameters, as signalling carries them. */
+export type SrtpParameters = {
+  /** Cipher and tag lengths. */
+  cryptoSuite: SrtpCryptoSuite;
+  /**
+   * Master key, then master salt, in Base64: 44 bytes with `AEAD_AES_256_GCM`, 28 with `AEAD_AES_128_GCM`, 30 with
+   * the others.
+   */
+  keyBase64: string;
 };
 
 /** An entry of a dumped map from SSRC to object id. */

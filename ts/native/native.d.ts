@@ -35,6 +35,9 @@ export declare function normalizeRtpParameters(rtpParameters: string): string
 /** The layers that a scalability mode names, as JSON text of `ScalabilityMode`. */
 export declare function parseScalabilityMode(mode: string): string
 
+/** The parameters of a consumer that carries a producer to another router. */
+export declare function pipeConsumerRtpParameters(request: string): string
+
 /** How a producer's payload types and streams appear within a router. */
 export declare function producerRtpParametersMapping(request: string): string
 

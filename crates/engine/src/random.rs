@@ -1,6 +1,7 @@
 //! Randomness for the cores, which have none of their own.
 
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
+use millrace_model::{SrtpCryptoSuite, SrtpKey};
 use millrace_transport::ice::IceCredentials;
 
 /// Random bytes of a canonical name: 96 bits (RFC 7022 §4.2).
@@ -36,6 +37,15 @@ impl Random {
     /// Fresh ICE credentials.
     pub(crate) fn ice_credentials(&self) -> IceCredentials {
         IceCredentials::from_random(&self.bytes())
+    }
+
+    /// A fresh SRTP master key and salt.
+    pub(crate) fn srtp_key(&self, suite: SrtpCryptoSuite) -> SrtpKey {
+        /// The longest key and salt.
+        const BYTES_MAX: usize = 44;
+        let bytes = self.bytes::<BYTES_MAX>();
+        let len = suite.key_len() + suite.salt_len();
+        SrtpKey::new(suite, bytes[..len].to_vec()).expect("the length is the suite's")
     }
 
     /// A canonical name.

@@ -41,7 +41,7 @@ pub struct ConsumerOptions {
     /// Whether Opus packets that carry no sound (DTX) are left out. Default: false.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ignore_dtx: Option<bool>,
-    /// Whether all streams of the producer are sent as they are. Only false is supported. Default: false.
+    /// Whether all streams of the producer are sent, each as one of its own. Default: false.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pipe: Option<bool>,
     /// Whose payload types and header extension ids the packets carry. Default: `router`, as in mediasoup.
@@ -79,22 +79,20 @@ pub struct ConsumerSettings {
     pub ignore_dtx: bool,
     /// Whose payload types and header extension ids the packets carry.
     pub numbering: RtpNumbering,
+    /// Whether all streams of the producer are sent, each as one of its own.
+    pub all_streams: bool,
 }
 
 impl ConsumerOptions {
     /// Checks the options and normalises the RTP capabilities.
     ///
     /// # Errors
-    /// [`ModelError::Invalid`] for malformed ones, [`ModelError::Unsupported`] for `pipe`.
+    /// [`ModelError::Invalid`] for malformed ones.
     pub fn into_checked(self) -> Result<ConsumerSettings, ModelError> {
         let mut rtp_capabilities = self.rtp_capabilities;
         ortc::validate_and_normalize_rtp_capabilities(&mut rtp_capabilities).within("rtpCapabilities")?;
         if let Some(mid) = &self.mid {
             checked_mid(mid)?;
-        }
-        if self.pipe == Some(true) {
-            let reason = "consumers of all streams are not supported; leave it out or give false";
-            return Err(ModelError::unsupported("pipe", reason));
         }
         Ok(ConsumerSettings {
             producer_id: self.producer_id,
@@ -105,6 +103,7 @@ impl ConsumerOptions {
             enable_rtx: self.enable_rtx,
             ignore_dtx: self.ignore_dtx.unwrap_or_default(),
             numbering: self.numbering.unwrap_or_default(),
+            all_streams: self.pipe.unwrap_or_default(),
         })
     }
 }
@@ -201,8 +200,11 @@ pub struct ConsumerDump {
     pub producer_paused: bool,
     /// Priority among the transport's consumers, 1 (lowest) to 255.
     pub priority: u8,
-    /// The stream that it sends.
+    /// The stream that it sends, or the first of all.
     pub rtp_stream: RtpStreamDump,
+    /// The streams that it sends, where those are all streams of the producer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rtp_streams: Option<Vec<RtpStreamDump>>,
     /// Spatial layer that is wanted at most. Where there is a choice; -1 for none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub preferred_spatial_layer: Option<i16>,

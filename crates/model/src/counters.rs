@@ -73,7 +73,7 @@ counters! {
     tcp_frames_dropped,
     /// Datagrams dropped because they were empty, too long, or of no known protocol (RFC 7983).
     datagrams_dropped_unknown,
-    /// Datagrams dropped because their source was never validated by ICE.
+    /// Datagrams dropped because their source was never validated by ICE, or is not the endpoint of a plain transport.
     datagrams_dropped_unvalidated,
     /// SRTP and SRTCP packets dropped because they were shorter than their own lengths say, or not RTP version 2.
     srtp_packets_dropped_malformed,

@@ -100,6 +100,16 @@ pub struct TransportListenIp {
     pub announced_ip: Option<String>,
 }
 
+/// An address to listen on, alone or with an announced one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(untagged, expecting = "expected an IP address or an object with ip and announcedIp")]
+pub enum TransportListenIpOrText {
+    /// The address alone.
+    Text(String),
+    /// The address with an announced one.
+    ListenIp(TransportListenIp),
+}
+
 /// One address to listen on, checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListenInfo {
@@ -171,6 +181,28 @@ impl TransportListenInfo {
     }
 }
 
+impl TransportListenIpOrText {
+    /// The same in the form that is not deprecated.
+    pub(crate) fn into_listen_info(self, protocol: TransportProtocol, port: Option<u16>) -> TransportListenInfo {
+        let (ip, announced_address) = match self {
+            Self::Text(ip) => (ip, None),
+            Self::ListenIp(TransportListenIp { ip, announced_ip }) => (ip, announced_ip),
+        };
+        TransportListenInfo {
+            protocol,
+            ip,
+            announced_ip: None,
+            announced_address,
+            expose_internal_ip: None,
+            port,
+            port_range: None,
+            flags: None,
+            send_buffer_size: None,
+            recv_buffer_size: None,
+        }
+    }
+}
+
 /// Checks every one of `infos`.
 ///
 /// # Errors
@@ -209,6 +241,18 @@ fn listen_address(text: &str) -> Result<(IpAddr, Option<String>), ModelError> {
         Some(zone) if link_local && is_zone(zone) => Ok((ip, Some(zone.to_owned()))),
         Some(_) => Err(ModelError::invalid("ip", format!("{} has a zone that makes no sense here", Shown(text)))),
     }
+}
+
+/// The address of an endpoint, with its zone where it means nothing without.
+///
+/// # Errors
+/// [`ModelError::Invalid`] for `ip` where it is none that packets can be sent to.
+pub(crate) fn peer_address(text: &str) -> Result<(IpAddr, Option<String>), ModelError> {
+    let (ip, zone) = listen_address(text)?;
+    if ip.is_unspecified() {
+        return Err(ModelError::invalid("ip", format!("{} is no address of an endpoint", Shown(text))));
+    }
+    Ok((ip.to_canonical(), zone))
 }
 
 /// fe80::/10 (RFC 4291 §2.5.6).

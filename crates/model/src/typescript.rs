@@ -114,10 +114,15 @@ declared_types! {
     ice::{IceCandidate, IceCandidateTcpType, IceCandidateType, IceParameters, IceRole, IceState},
     id::{ConsumerId, ProducerId, RouterId, RtpObserverId, TransportId, WebRtcServerId},
     listen::{
-        TransportListenInfo, TransportListenIp, TransportPortRange, TransportProtocol, TransportSocketFlags,
+        TransportListenInfo, TransportListenIp, TransportListenIpOrText, TransportPortRange, TransportProtocol,
+        TransportSocketFlags,
     },
     metrics::{Metrics, TransportMetrics},
     ortc::{CodecMapping, EncodingMapping, RtpCodecsEncodingsMapping},
+    pipe_transport::{PipeConsumerOptions, PipeTransportDump, PipeTransportOptions, PipeTransportStat},
+    plain_transport::{
+        PlainTransportConnectOptions, PlainTransportDump, PlainTransportOptions, PlainTransportStat,
+    },
     producer::{
         ProducerDump, ProducerOptions, ProducerScore, ProducerTraceEventData, ProducerTraceEventType, ProducerType,
         ProducerVideoOrientation, RtpStreamDump, RtpStreamParametersDump, RtxStreamDump, RtxStreamParameters,
@@ -130,14 +135,13 @@ declared_types! {
         ScalabilityMode,
     },
     rtp_observer::{ActiveSpeakerObserverOptions, AudioLevelObserverOptions, RtpObserverType},
+    srtp::{SrtpCryptoSuite, SrtpParameters},
     transport::{
         BaseTransportDump, BaseTransportStats, NameEntryDump, RecvRtpHeaderExtensions, RtpListenerDump, SsrcEntryDump,
         TraceDirection, TransportTraceEventData, TransportTraceEventType, TransportTuple,
     },
     webrtc_server::{IceUserNameFragment, IpPort, WebRtcServerDump, WebRtcServerOptions},
-    webrtc_transport::{
-        TransportListenIpOrText, WebRtcTransportDump, WebRtcTransportOptions, WebRtcTransportStat,
-    },
+    webrtc_transport::{WebRtcTransportDump, WebRtcTransportOptions, WebRtcTransportStat},
     worker::{
         ChannelMessageHandlersDump, WorkerDump, WorkerLogLevel, WorkerLogTag, WorkerResourceUsage, WorkerSettings,
         WorkerUpdateableSettings,

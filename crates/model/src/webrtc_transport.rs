@@ -9,7 +9,9 @@ use crate::dtls::{DtlsParameters, DtlsState};
 use crate::error::ModelError;
 use crate::ice::{IceCandidate, IceParameters, IceRole, IceState};
 use crate::id::WebRtcServerId;
-use crate::listen::{ListenInfo, TransportListenInfo, TransportListenIp, TransportProtocol, checked_listen_infos};
+use crate::listen::{
+    ListenInfo, TransportListenInfo, TransportListenIpOrText, TransportProtocol, checked_listen_infos,
+};
 use crate::transport::{BITRATE_MAX, BaseTransportDump, BaseTransportStats, TransportTuple};
 
 /// Time without consent after which a transport is `disconnected`, in seconds (RFC 7675 §5.1).
@@ -63,16 +65,6 @@ pub struct WebRtcTransportOptions {
     /// Whether to open an SCTP association (RFC 8831). Only false is supported. Default: false.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub enable_sctp: Option<bool>,
-}
-
-/// An address to listen on, alone or with an announced one.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
-#[serde(untagged, expecting = "expected an IP address or an object with ip and announcedIp")]
-pub enum TransportListenIpOrText {
-    /// The address alone.
-    Text(String),
-    /// The address with an announced one.
-    ListenIp(TransportListenIp),
 }
 
 /// Options of a WebRtcTransport, checked.
@@ -167,28 +159,6 @@ impl WebRtcTransportOptions {
             enabled.map(move |(_, protocol)| ip.clone().into_listen_info(protocol, self.port))
         });
         checked_listen_infos(infos.collect())
-    }
-}
-
-impl TransportListenIpOrText {
-    /// The same in the form that is not deprecated.
-    fn into_listen_info(self, protocol: TransportProtocol, port: Option<u16>) -> TransportListenInfo {
-        let (ip, announced_address) = match self {
-            Self::Text(ip) => (ip, None),
-            Self::ListenIp(TransportListenIp { ip, announced_ip }) => (ip, announced_ip),
-        };
-        TransportListenInfo {
-            protocol,
-            ip,
-            announced_ip: None,
-            announced_address,
-            expose_internal_ip: None,
-            port,
-            port_range: None,
-            flags: None,
-            send_buffer_size: None,
-            recv_buffer_size: None,
-        }
     }
 }
 

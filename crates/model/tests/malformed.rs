@@ -158,7 +158,7 @@ fn p03_wrong_consumer_options_are_refused_with_the_place() {
             "rtpCapabilities.headerExtensions[0].kind",
             type_error,
         ),
-        ("/pipe", json!(true), "pipe", ErrorClass::UnsupportedError),
+        ("/pipe", json!(1), "pipe", ErrorClass::TypeError),
     ] {
         let error = consume(&with(consumer(), pointer, value.clone())).unwrap_err();
         assert_eq!((path(&error), error.class()), (place, class), "{pointer} = {value}: {error}");
@@ -255,7 +255,7 @@ fn negotiate(mut parameters: RtpParameters, mut capabilities: RtpCapabilities, e
         let consumable = ortc::get_consumable_rtp_parameters(kind, &parameters, offered, &mapping);
         let _ = ortc::can_consume(&consumable, capabilities.clone());
         if ortc::validate_and_normalize_rtp_capabilities(&mut capabilities).is_ok() {
-            let negotiation = ConsumerNegotiation { enable_rtx, ssrc: u32::MAX };
+            let negotiation = ConsumerNegotiation { enable_rtx, ssrc: u32::MAX, all_streams: true };
             let _ = ortc::get_consumer_rtp_parameters(&consumable, &capabilities, negotiation);
         }
     }

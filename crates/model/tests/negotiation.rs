@@ -251,7 +251,7 @@ fn in_numbers_of_an_endpoint_a_consumer_has_the_payload_types_and_ids_of_its_off
     let offered: RtpCapabilities = parse(CHROMIUM).unwrap();
     let consumable = consumable(VIDEO, MediaKind::Video);
     let (renumbered, numbers) = ortc::in_numbers_of_endpoint(MediaKind::Video, &consumable, &offered);
-    let negotiation = ConsumerNegotiation { enable_rtx: true, ssrc: CONSUMER_SSRC };
+    let negotiation = ConsumerNegotiation { enable_rtx: true, ssrc: CONSUMER_SSRC, all_streams: false };
     let consumer = ortc::get_consumer_rtp_parameters(&renumbered, &offered, negotiation).unwrap();
     let number_of = |mime_type: &str, apt| {
         let mut codecs = offered.codecs.iter();
@@ -331,6 +331,46 @@ fn an_audio_consumer_without_transport_cc_keeps_nack_only() {
     assert_eq!(consumer.codecs[0].rtcp_feedback, [RtcpFeedback::new("nack", "")]);
 }
 
+#[test]
+fn a_pipe_consumer_has_all_streams_and_nothing_of_one_hop() {
+    let mut consumable = consumable(VIDEO, MediaKind::Video);
+    consumable.encodings = vec![consumable.encodings[0].clone(); 3];
+    let pipe = |enable_rtx| {
+        let negotiation = ConsumerNegotiation { enable_rtx, ssrc: CONSUMER_SSRC, all_streams: true };
+        ortc::get_pipe_consumer_rtp_parameters(&consumable, negotiation)
+    };
+    let (plain, with_rtx) = (pipe(false), pipe(true));
+    let ssrcs = |parameters: &RtpParameters| -> Vec<_> {
+        let encodings = parameters.encodings.iter();
+        encodings.map(|encoding| (encoding.ssrc.unwrap(), encoding.rtx.map(|rtx| rtx.ssrc))).collect()
+    };
+    assert_eq!(ssrcs(&plain), [0, 1, 2].map(|stream| (CONSUMER_SSRC + stream, None)));
+    assert_eq!(ssrcs(&with_rtx), [0, 1, 2].map(|stream| (CONSUMER_SSRC + stream, Some(CONSUMER_SSRC + 3 + stream))));
+    assert!(plain.codecs.iter().all(|codec| !codec.is_rtx() && !codec.has_feedback("nack", "")));
+    assert!(with_rtx.codecs[0].has_feedback("nack", "") && with_rtx.codecs[1].is_rtx());
+    for parameters in [plain, with_rtx] {
+        assert!(parameters.codecs[0].has_feedback("nack", "pli") && parameters.codecs[0].has_feedback("ccm", "fir"));
+        assert!(!parameters.codecs[0].has_feedback("transport-cc", "") && parameters.mid.is_none());
+        let per_hop = [uri::MID, uri::ABS_SEND_TIME, uri::TRANSPORT_WIDE_CC];
+        assert!(per_hop.iter().all(|uri| parameters.header_extension_id(uri).is_none()));
+        assert!(!parameters.header_extensions.is_empty());
+    }
+}
+
+#[test]
+fn h265_matches_in_the_same_profile_and_main_is_the_default() {
+    let router = generate(r#"[{"kind":"video","mimeType":"video/H265","clockRate":90000}]"#).unwrap();
+    let maps = |parameters: &str| {
+        let json = format!(
+            r#"{{"codecs":[{{"mimeType":"video/H265","payloadType":96,"clockRate":90000,"parameters":{parameters}}}]}}"#
+        );
+        let mut parameters: RtpParameters = parse(&json).unwrap();
+        ortc::get_producer_rtp_parameters_mapping(&mut parameters, &router, MAPPED_SSRC).is_ok()
+    };
+    assert!(maps("{}") && maps(r#"{"profile-id":1,"level-id":120}"#));
+    assert!(!maps(r#"{"profile-id":2}"#));
+}
+
 fn generate(media_codecs: &str) -> Result<RtpCapabilities, ModelError> {
     ortc::generate_router_rtp_capabilities(&parse::<Vec<RtpCodecCapability>>(media_codecs)?)
 }
@@ -383,7 +423,7 @@ fn consumer(
     enable_rtx: bool,
 ) -> Result<RtpParameters, ModelError> {
     let consumable = consumable_of(produced(rtp_parameters).unwrap());
-    let negotiation = ConsumerNegotiation { enable_rtx, ssrc: CONSUMER_SSRC };
+    let negotiation = ConsumerNegotiation { enable_rtx, ssrc: CONSUMER_SSRC, all_streams: false };
     ortc::get_consumer_rtp_parameters(&consumable, capabilities, negotiation)
 }
 

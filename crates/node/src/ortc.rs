@@ -1,7 +1,7 @@
 //! The functions of negotiation, for applications that negotiate without a worker. Arguments and results are JSON text.
 
 use millrace_model::ortc::{self, ConsumerNegotiation, RtpCodecsEncodingsMapping};
-use millrace_model::{MediaKind, ModelError, RtpCapabilities, RtpParameters, parse};
+use millrace_model::{MediaKind, RtpCapabilities, RtpParameters, parse};
 use napi::bindgen_prelude::Result;
 use napi_derive::napi;
 use serde::{Deserialize, Serialize};
@@ -73,7 +73,7 @@ struct ConsumerRequest {
     remote_rtp_capabilities: RtpCapabilities,
     pipe: bool,
     enable_rtx: bool,
-    /// 32 random bits, from which the SSRC is made.
+    /// 32 random bits, from which the SSRCs are made.
     random: u32,
 }
 
@@ -81,13 +81,28 @@ struct ConsumerRequest {
 #[napi(catch_unwind)]
 pub fn consumer_rtp_parameters(request: String) -> Result<String> {
     let request: ConsumerRequest = parse(&request).map_err(refused)?;
-    if request.pipe {
-        return Err(refused(ModelError::unsupported("pipe", "consumers of all streams are not supported")));
-    }
     let mut capabilities = request.remote_rtp_capabilities;
     ortc::validate_and_normalize_rtp_capabilities(&mut capabilities).map_err(refused)?;
     let ssrc = ortc::ssrc_from_random(request.random);
-    let negotiation = ConsumerNegotiation { enable_rtx: request.enable_rtx, ssrc };
+    let negotiation = ConsumerNegotiation { enable_rtx: request.enable_rtx, ssrc, all_streams: request.pipe };
     let consumable = &request.consumable_rtp_parameters;
     json(&ortc::get_consumer_rtp_parameters(consumable, &capabilities, negotiation).map_err(refused)?)
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct PipeConsumerRequest {
+    consumable_rtp_parameters: RtpParameters,
+    enable_rtx: bool,
+    /// 32 random bits, from which the SSRCs are made.
+    random: u32,
+}
+
+/// The parameters of a consumer that carries a producer to another router.
+#[napi(catch_unwind)]
+pub fn pipe_consumer_rtp_parameters(request: String) -> Result<String> {
+    let request: PipeConsumerRequest = parse(&request).map_err(refused)?;
+    let ssrc = ortc::ssrc_from_random(request.random);
+    let negotiation = ConsumerNegotiation { enable_rtx: request.enable_rtx, ssrc, all_streams: true };
+    json(&ortc::get_pipe_consumer_rtp_parameters(&request.consumable_rtp_parameters, negotiation))
 }

@@ -24,6 +24,8 @@ pub struct Wish {
     pub temporal_layer_max: u8,
     /// Tells whether the producer declared more than one layer of any kind.
     pub has_choice: bool,
+    /// No other stream will do while this one is not sent.
+    pub only_this_stream: bool,
 }
 
 impl Wish {
@@ -35,7 +37,13 @@ impl Wish {
             temporal_layer: u8::MAX,
             temporal_layer_max: temporal_layers.saturating_sub(1),
             has_choice: spatial_layers > 1 || temporal_layers > 1,
+            only_this_stream: false,
         }
+    }
+
+    /// All of one stream and nothing of the others. There is nothing to choose.
+    pub fn stream(index: u8) -> Self {
+        Self { spatial_layer: index, has_choice: false, only_this_stream: true, ..Self::everything(1, 1) }
     }
 
     /// The same producer, but at most these layers. A temporal layer of `None` is the highest one.
@@ -84,7 +92,8 @@ impl Producer {
 
     /// Sends the viewer at `position` to the stream that fits best. Tells which, and whether that asks for a key frame.
     fn aim(&mut self, position: usize) -> Option<(u8, bool)> {
-        let stream = self.best_stream(self.consumers.get(position)?.wish.spatial_layer);
+        let wish = self.consumers.get(position)?.wish;
+        let stream = if wish.only_this_stream { wish.spatial_layer } else { self.best_stream(wish.spatial_layer) };
         Some((stream, self.consumers.get_mut(position)?.go_to(stream)))
     }
 

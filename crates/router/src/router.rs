@@ -14,8 +14,8 @@ use crate::observer::Observer;
 use crate::producer::Producer;
 use crate::session::{Route, Session, late_route, merged_extensions};
 use crate::setup::{
-    CODECS_PER_PRODUCER_MAX, ConsumeError, ConsumerSetup, PRODUCERS_PER_SESSION_MAX, ProduceError, ProducerSetup,
-    STREAMS_PER_PRODUCER_MAX, SessionSetup,
+    CODECS_PER_PRODUCER_MAX, ConsumeError, ConsumerSetup, ProduceError, ProducerSetup, STREAMS_PER_PRODUCER_MAX,
+    SessionSetup,
 };
 use crate::source::SourceId;
 use crate::timers::{Moment, Task, Timers};
@@ -153,6 +153,15 @@ impl Router {
         closed
     }
 
+    /// Sets how many producers a session may have. Default: [`PRODUCERS_PER_SESSION_MAX`].
+    ///
+    /// [`PRODUCERS_PER_SESSION_MAX`]: crate::setup::PRODUCERS_PER_SESSION_MAX
+    pub fn set_producers_max(&mut self, session: SessionId, producers_max: usize) {
+        if let Some(session) = self.sessions.get_mut(session.0 as usize) {
+            session.producers_max = producers_max;
+        }
+    }
+
     /// Limits what the session's publisher sends, in bit/s, by telling it so (REMB); `None` lifts the limit.
     pub fn set_max_incoming_bitrate(&mut self, session: SessionId, bitrate: Option<u64>) {
         let Some(state) = self.sessions.get_mut(session.0 as usize) else { return };
@@ -174,7 +183,10 @@ impl Router {
     pub fn produce(&mut self, setup: ProducerSetup) -> Result<ProducerIndex, ProduceError> {
         let id = setup.session;
         let session = self.sessions.get(id.0 as usize).ok_or(ProduceError::UnknownSession(id))?;
-        check_bounds(&setup, session.producers.len())?;
+        check_bounds(&setup)?;
+        if session.producers.len() >= session.producers_max {
+            return Err(ProduceError::TooManyProducers(session.producers_max));
+        }
         session.check(&setup, self.producers_of(session))?;
         let entry = self.producers.vacant_entry();
         let index = ProducerIndex(entry.key() as u32);
@@ -538,15 +550,12 @@ impl Router {
     }
 }
 
-fn check_bounds(setup: &ProducerSetup, producers: usize) -> Result<(), ProduceError> {
+fn check_bounds(setup: &ProducerSetup) -> Result<(), ProduceError> {
     if !(1..=CODECS_PER_PRODUCER_MAX).contains(&setup.codecs.len()) {
         return Err(ProduceError::Codecs(setup.codecs.len()));
     }
     if !(1..=STREAMS_PER_PRODUCER_MAX).contains(&setup.streams.len()) {
         return Err(ProduceError::Streams(setup.streams.len()));
-    }
-    if producers >= PRODUCERS_PER_SESSION_MAX {
-        return Err(ProduceError::TooManyProducers);
     }
     Ok(())
 }

@@ -9,7 +9,7 @@ use rustc_hash::FxHashMap;
 
 use crate::producer::Producer;
 use crate::sender_clock::{PublisherClock, compact};
-use crate::setup::{ProduceError, ProducerSetup, SessionSetup};
+use crate::setup::{PRODUCERS_PER_SESSION_MAX, ProduceError, ProducerSetup, SessionSetup};
 use crate::source::SourceId;
 use crate::timers::{Alarm, Spread};
 use crate::transport_cc::TransportCc;
@@ -64,6 +64,7 @@ pub(crate) struct Session {
     /// By SSRC of our streams to the peer; two for each consumer at most.
     pub(crate) outgoing: FxHashMap<u32, Outgoing>,
     pub(crate) producers: Vec<ProducerIndex>,
+    pub(crate) producers_max: usize,
     pub(crate) consumers: Vec<ConsumerIndex>,
     /// The extension numbers of all producers, for packets whose producer is not known yet.
     pub(crate) extensions: ExtensionIds,
@@ -92,6 +93,7 @@ impl Session {
             routes: FxHashMap::default(),
             outgoing: FxHashMap::default(),
             producers: Vec::new(),
+            producers_max: PRODUCERS_PER_SESSION_MAX,
             consumers: Vec::new(),
             extensions: ExtensionIds::default(),
             transport_cc: None,

@@ -20,6 +20,9 @@ pub const STREAMS_PER_PRODUCER_MAX: usize = 8;
 /// One more is refused.
 pub const PRODUCERS_PER_SESSION_MAX: usize = 256;
 
+/// Producers that a session may have whose peer is another router: what many peers publish. One more is refused.
+pub const PRODUCERS_PER_PIPE_MAX: usize = 4096;
+
 /// An RTP session: the SSRC space of one transport (RFC 3550 §3).
 #[derive(Clone, Debug)]
 pub struct SessionSetup {
@@ -168,9 +171,9 @@ pub enum ProduceError {
     /// More than [`STREAMS_PER_PRODUCER_MAX`] streams, or none.
     #[error("a producer needs 1 to {STREAMS_PER_PRODUCER_MAX} streams, not {0}")]
     Streams(usize),
-    /// The session has [`PRODUCERS_PER_SESSION_MAX`] producers.
-    #[error("the transport has {PRODUCERS_PER_SESSION_MAX} producers already")]
-    TooManyProducers,
+    /// The session has as many producers as it may: [`PRODUCERS_PER_SESSION_MAX`] or [`PRODUCERS_PER_PIPE_MAX`].
+    #[error("the transport has {0} producers already")]
+    TooManyProducers(usize),
 }
 
 impl ProduceError {
@@ -183,7 +186,7 @@ impl ProduceError {
             Self::RidInUse(_) => "ERR_RID_IN_USE",
             Self::Codecs(_) => "ERR_CODEC_COUNT",
             Self::Streams(_) => "ERR_ENCODING_COUNT",
-            Self::TooManyProducers => "ERR_TOO_MANY_PRODUCERS",
+            Self::TooManyProducers(_) => "ERR_TOO_MANY_PRODUCERS",
         }
     }
 }

@@ -99,7 +99,7 @@ fn outgoing(criterion: &mut Criterion) {
         criterion.bench_function(&format!("transport/outgoing_packet/{payload_len}"), |bencher| {
             bencher.iter(|| {
                 rewrite.sequence = rewrite.sequence.wrapping_add(1);
-                let (slots, srtp, counters) = (&mut slots, &mut srtp, &mut counters);
+                let (slots, srtp, counters) = (&mut slots, Some(&mut srtp), &mut counters);
                 let mut outlet = Outlet { tuple: tuple(), now, slots, srtp, log: &mut (), counters };
                 queue.send_rtp(&packet, black_box(&rewrite), &mut outlet);
             });

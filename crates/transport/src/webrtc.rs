@@ -312,7 +312,7 @@ impl WebRtcTransport {
             self.counters.outgoing_packets_refused += 1;
             return;
         };
-        let (srtp, counters) = (&mut srtp.outbound, &mut self.counters);
+        let (srtp, counters) = (Some(&mut srtp.outbound), &mut self.counters);
         call(&mut self.queue, &mut Outlet { tuple: *tuple, now, slots, srtp, log: &mut (), counters });
         if self.queue.is_exhausted() {
             // RFC 3711 §9.2: these keys must not seal another packet.

@@ -82,7 +82,7 @@ impl Viewers {
         let Some((queue, srtp, tuple)) = self.queues.get_mut(viewer as usize) else { return };
         self.batch.viewer = viewer;
         let (slots, counters) = (&mut self.batch, &mut self.counters);
-        send(queue, &mut Outlet { tuple: *tuple, now: self.now, slots, srtp, log: &mut (), counters });
+        send(queue, &mut Outlet { tuple: *tuple, now: self.now, slots, srtp: Some(srtp), log: &mut (), counters });
     }
 }
 

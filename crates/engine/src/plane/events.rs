@@ -58,10 +58,13 @@ impl Plane {
                 | RouterEvent::ProducerTrace { producer, .. } => {
                     entry.producer(*producer).map(|producer| producer.id.uuid())
                 }
-                RouterEvent::ConsumerScore { consumer, .. }
-                | RouterEvent::ConsumerLayers { consumer, .. }
-                | RouterEvent::ConsumerTrace { consumer, .. } => {
-                    entry.consumer(*consumer).map(|consumer| consumer.id.uuid())
+                // A consumer of all streams has no score, and no layers to tell of.
+                RouterEvent::ConsumerScore { consumer, .. } | RouterEvent::ConsumerLayers { consumer, .. } => {
+                    let one_stream = entry.consumer(*consumer).filter(|consumer| !consumer.all_streams);
+                    one_stream.map(|consumer| consumer.id.uuid())
+                }
+                RouterEvent::ConsumerTrace { consumer, .. } => {
+                    entry.consumer_of_stream(*consumer).map(|consumer| consumer.id.uuid())
                 }
             };
             let Some(target) = target else { continue };
@@ -141,6 +144,11 @@ impl Told {
             ) => Value::Null,
         }
     }
+}
+
+/// The score of a consumer of all streams: as mediasoup has it, that of one that lacks nothing.
+pub(super) fn all_streams_score(score: millrace_router::ConsumerScore) -> ConsumerScore {
+    ConsumerScore { score: 10, producer_score: 10, producer_scores: score.producer_scores }
 }
 
 /// A consumer's score as applications see it.

@@ -160,7 +160,7 @@ impl Plane {
 }
 
 /// The number of the interface that the zone of a link-local address names.
-fn scope_id(ip: IpAddr, zone: &str) -> Result<u32, RequestError> {
+pub(super) fn scope_id(ip: IpAddr, zone: &str) -> Result<u32, RequestError> {
     let (_, scope_id) = millrace_net::parse_listen_ip(&format!("{ip}%{zone}"))?;
     Ok(scope_id)
 }

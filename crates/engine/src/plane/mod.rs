@@ -7,6 +7,7 @@ mod fanout;
 mod listen;
 mod observers;
 mod pace;
+mod plain_transports;
 mod receive;
 mod replace;
 mod reports;

@@ -111,25 +111,38 @@ impl Plane {
 
     /// Finds the transport of a packet and lets it have it.
     pub(super) fn handle_packet(&mut self, tuple: &Tuple, packet: PacketMut, now: Instant) {
-        let path = (tuple.socket, tuple.remote);
-        let Some(index) = self.paths.get(&path).copied().or_else(|| self.transport_of_check(tuple, packet.bytes()))
-        else {
+        let Some(index) = self.transport_of(tuple, packet.bytes()) else {
             self.counters.datagrams_received += 1;
             self.counters.datagram_bytes_received += packet.bytes().len() as u64;
             self.counters.datagrams_dropped_unvalidated += 1;
             return;
         };
-        // A peer that moves to another transport keeps its address: the check's user name decides.
-        let index = match DatagramKind::of(packet.bytes()) {
-            DatagramKind::Stun => self.transport_of_check(tuple, packet.bytes()).unwrap_or(index),
-            _ => index,
-        };
         let Some(entry) = self.transports.get_mut(index) else { return };
-        match entry.core.handle_datagram(tuple, packet, now) {
+        let received = entry.core.handle_datagram(tuple, packet, now);
+        if received.is_none() || entry.core.has_events() {
+            self.after_transport(index, now);
+        }
+        match received {
             Some(Received::Rtp(packet)) => self.route_rtp(index, packet, now),
             Some(Received::Rtcp(packet)) => self.route_rtcp(index, packet.bytes(), now),
-            None => self.after_transport(index, now),
+            None => {}
         }
+    }
+
+    /// Whom a packet is for: a STUN check for whom its user name says, because a peer that moves to another transport
+    /// keeps its address; everything else for whom the path belongs to, and on the socket of a plain transport for that.
+    fn transport_of(&self, tuple: &Tuple, bytes: &[u8]) -> Option<usize> {
+        let checked = match DatagramKind::of(bytes) {
+            DatagramKind::Stun => self.transport_of_check(tuple, bytes),
+            _ => None,
+        };
+        let path = (tuple.socket, tuple.remote);
+        checked.or_else(|| self.paths.get(&path).copied()).or_else(|| self.plain_transport_on(tuple.socket))
+    }
+
+    fn plain_transport_on(&self, socket: SocketId) -> Option<usize> {
+        let SocketOwner::Transport(index) = self.sockets.owner(socket)? else { return None };
+        self.transports.get(index)?.core.plain().map(|_| index)
     }
 
     /// The transport whose user name fragment a STUN check names, if it listens on the socket that the check came to.

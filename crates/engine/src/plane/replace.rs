@@ -38,6 +38,10 @@ impl Plane {
         let (Some(source), Some(consumer)) = (entry.producer(producer), entry.consumer(index)) else {
             return Err(replace_error(ReplaceError::Unknown));
         };
+        if consumer.all_streams {
+            let reason = "a consumer of all streams keeps its producer; consume the other one anew";
+            return Err(ModelError::unsupported("producerId", reason).into());
+        }
         if source.kind != consumer.kind {
             return Err(ModelError::unsupported("producerId", ReplaceError::OtherKind.to_string()).into());
         }

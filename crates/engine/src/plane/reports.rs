@@ -131,6 +131,10 @@ impl Plane {
             producer_paused: entry.core.is_producer_paused(*producer),
             priority: consumer.priority,
             rtp_stream: stream_dump(&consumer.parameters, 0, score),
+            rtp_streams: consumer.all_streams.then(|| {
+                let streams = 0..consumer.parameters.encodings.len();
+                streams.map(|stream| stream_dump(&consumer.parameters, stream, score)).collect()
+            }),
             preferred_spatial_layer: spatial(preferred),
             target_spatial_layer: spatial(target),
             current_spatial_layer: spatial(current),
@@ -145,11 +149,16 @@ impl Plane {
     }
 
     pub(super) fn consumer_stats(&mut self, (router, index): ConsumerAt, now: Instant) -> Result<Value, RequestError> {
-        let Some((sent, received)) = self.routers[router].core.consumer_stats(index, now) else {
-            return Ok(Value::Array(Vec::new()));
-        };
-        let received = received.map(json).transpose()?;
-        Ok([Some(json(sent)?), received].into_iter().flatten().collect())
+        let entry = &mut self.routers[router];
+        let all_streams = entry.consumer(index).is_some_and(|consumer| consumer.all_streams);
+        let mut stats = Vec::new();
+        for stream in entry.streams_of(index) {
+            let Some((sent, received)) = entry.core.consumer_stats(stream, now) else { continue };
+            stats.push(json(sent)?);
+            // Of all streams what was received stands with the producer.
+            stats.extend(received.filter(|_| !all_streams).map(json).transpose()?);
+        }
+        Ok(Value::Array(stats))
     }
 }
 

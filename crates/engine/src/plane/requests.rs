@@ -5,8 +5,9 @@ use std::time::Instant;
 
 use millrace_model::{
     ActiveSpeakerObserverOptions, AudioLevelObserverOptions, AudioLevelObserverSettings, ConsumerId, ConsumerOptions,
-    ModelError, ProducerId, ProducerOptions, RouterId, RouterOptions, RtpObserverId, TransportId, WebRtcServerId,
-    WebRtcServerOptions, WebRtcTransportOptions, WorkerUpdateableSettings, parse,
+    ModelError, PipeConsumerOptions, PipeTransportOptions, PlainTransportOptions, ProducerId, ProducerOptions,
+    RouterId, RouterOptions, RtpObserverId, TransportId, WebRtcServerId, WebRtcServerOptions, WebRtcTransportOptions,
+    WorkerUpdateableSettings, parse,
 };
 use millrace_router::{ObserverKind, ObserverSetup};
 use serde::de::DeserializeOwned;
@@ -171,6 +172,16 @@ impl Plane {
                 let interval = parse::<ActiveSpeakerObserverOptions>(text)?.checked_interval();
                 self.create_observer(index, id, ObserverSetup { kind: ObserverKind::ActiveSpeaker, interval })
             }
+            "createPlainTransport" => {
+                let id = parse::<OfTransport>(text)?.transport_id;
+                let settings = parse::<PlainTransportOptions>(text)?.into_checked()?;
+                self.create_plain_transport(index, id, settings, now)
+            }
+            "createPipeTransport" => {
+                let id = parse::<OfTransport>(text)?.transport_id;
+                let settings = parse::<PipeTransportOptions>(text)?.into_checked()?;
+                self.create_pipe_transport(index, id, settings, now)
+            }
             _ => unknown("router", verb),
         }
     }
@@ -199,7 +210,11 @@ impl Plane {
             }
             "consume" => {
                 let id = parse::<OfConsumer>(text)?.consumer_id;
-                self.consume(index, id, parse::<ConsumerOptions>(text)?.into_checked()?, now)
+                let settings = match &self.transports[index].core {
+                    TransportCore::Pipe(parts) => parse::<PipeConsumerOptions>(text)?.into_settings(parts.rtx),
+                    _ => parse::<ConsumerOptions>(text)?.into_checked()?,
+                };
+                self.consume(index, id, settings, now)
             }
             _ => unknown("transport", verb),
         }
@@ -209,6 +224,7 @@ impl Plane {
     fn connect_transport(&mut self, index: usize, text: &str, now: Instant) -> Answer {
         match &self.transports[index].core {
             TransportCore::WebRtc(_) => self.connect_webrtc_transport(index, parse(text)?, now),
+            TransportCore::Plain(_) | TransportCore::Pipe(_) => self.connect_plain_transport(index, parse(text)?, now),
         }
     }
 

@@ -8,6 +8,7 @@ use millrace_model::{
 };
 use millrace_packet::OutgoingStreamId;
 use millrace_router::{ConsumerIndex, ObserverIndex, ProducerIndex, Router, SessionId};
+use rustc_hash::FxHashMap;
 use serde_json::{Value, json};
 
 use super::{Plane, TimerOwner};
@@ -25,10 +26,12 @@ pub(super) struct RouterEntry {
     pub(super) sessions: Vec<usize>,
     /// What applications know of each producer, by its index.
     pub(super) producers: Vec<Option<ProducerEntry>>,
-    /// What applications know of each consumer, by its index.
+    /// What applications know of each consumer, by its index; for a consumer of all streams by that of the first.
     pub(super) consumers: Vec<Option<ConsumerEntry>>,
     /// What applications know of each observer, by its index.
     pub(super) observers: Vec<Option<RtpObserverId>>,
+    /// To whom the further streams of consumers of all streams belong.
+    pub(super) consumers_of_streams: FxHashMap<ConsumerIndex, ConsumerIndex>,
 }
 
 /// What was negotiated for a producer.
@@ -53,6 +56,10 @@ pub(super) struct ConsumerEntry {
     pub(super) numbers: Option<Box<[ortc::CodecMapping]>>,
     pub(super) consumable_encodings: Vec<RtpEncodingParameters>,
     pub(super) stream: OutgoingStreamId,
+    /// Whether each of the producer's streams is sent as one of its own.
+    pub(super) all_streams: bool,
+    /// The streams after the first, and the router's consumers of them.
+    pub(super) further: Vec<(ConsumerIndex, OutgoingStreamId)>,
     pub(super) priority: u8,
     pub(super) paused: bool,
     pub(super) traces: Vec<ConsumerTraceEventType>,
@@ -61,7 +68,12 @@ pub(super) struct ConsumerEntry {
 impl ConsumerEntry {
     /// How it treats its producer's streams.
     pub(super) fn consumer_type(&self) -> ConsumerType {
-        ProducerType::of(&self.consumable_encodings).into()
+        if self.all_streams { ConsumerType::Pipe } else { ProducerType::of(&self.consumable_encodings).into() }
+    }
+
+    /// Its streams in the transport.
+    pub(super) fn streams(&self) -> impl Iterator<Item = OutgoingStreamId> {
+        std::iter::once(self.stream).chain(self.further.iter().map(|(_, stream)| *stream))
     }
 
     /// The viewer's number of the router's `payload_type`.
@@ -81,6 +93,17 @@ impl RouterEntry {
 
     pub(super) fn consumer(&self, index: ConsumerIndex) -> Option<&ConsumerEntry> {
         self.consumers.get(index.0 as usize)?.as_ref()
+    }
+
+    /// The consumer that a stream belongs to.
+    pub(super) fn consumer_of_stream(&self, index: ConsumerIndex) -> Option<&ConsumerEntry> {
+        self.consumer(*self.consumers_of_streams.get(&index).unwrap_or(&index))
+    }
+
+    /// What the router knows a consumer as: one for each stream that it sends.
+    pub(super) fn streams_of(&self, index: ConsumerIndex) -> Vec<ConsumerIndex> {
+        let further = self.consumer(index).map(|consumer| consumer.further.as_slice()).unwrap_or_default();
+        std::iter::once(index).chain(further.iter().map(|(index, _)| *index)).collect()
     }
 }
 
@@ -127,6 +150,7 @@ impl Plane {
             producers: Vec::new(),
             consumers: Vec::new(),
             observers: Vec::new(),
+            consumers_of_streams: FxHashMap::default(),
         });
         self.router_ids.insert(id, index);
         Ok(reply)
@@ -183,11 +207,14 @@ impl Plane {
 
     /// Takes a closed consumer out of the tables and its stream out of its transport.
     pub(super) fn forget_consumer(&mut self, router: usize, index: ConsumerIndex) -> Option<ConsumerId> {
-        let entry = self.routers.get_mut(router)?.consumers.get_mut(index.0 as usize)?;
-        let consumer = entry.take()?;
+        let entry = self.routers.get_mut(router)?;
+        let consumer = entry.consumers.get_mut(index.0 as usize)?.take()?;
+        for (further, _) in &consumer.further {
+            entry.consumers_of_streams.remove(further);
+        }
         self.consumer_ids.remove(&consumer.id);
         if let Some(transport) = self.transports.get_mut(consumer.transport) {
-            transport.core.remove_stream(consumer.stream);
+            consumer.streams().for_each(|stream| transport.core.remove_stream(stream));
         }
         Some(consumer.id)
     }

@@ -5,17 +5,18 @@ use std::time::Instant;
 use millrace_model::ortc::{self, CodecMapping, ConsumerNegotiation};
 use millrace_model::{
     ConsumerId, ConsumerLayers, ConsumerSettings, ConsumerTraceEventType, MediaKind, ModelError, ProducerId,
-    ProducerSettings, ProducerTraceEventType, ProducerType, RtpNumbering, RtpParameters,
+    ProducerSettings, ProducerTraceEventType, ProducerType, RtpEncodingParameters, RtpNumbering, RtpParameters,
 };
 use millrace_packet::OutgoingStreamId;
 use millrace_router::setup::{ConsumeError, ConsumerSetup, ProduceError};
-use millrace_router::{ConsumerIndex, ProducerIndex, TraceKinds};
+use millrace_router::{ConsumerIndex, ProducerIndex, TraceKinds, Wish};
 use millrace_transport::outgoing::{OutgoingStreamError, OutgoingStreamSpec, Repair};
 use serde_json::{Value, json};
 
 use super::Plane;
-use super::events::{consumer_score, layers};
+use super::events::{all_streams_score, consumer_score, layers};
 use super::routers::{ConsumerEntry, ProducerEntry, place, viewer_payload_type};
+use super::transport_core::TransportCore;
 use crate::error::RequestError;
 use crate::setup;
 
@@ -85,9 +86,11 @@ impl Plane {
     }
 
     /// The CNAME that the transport's producers share, so that viewers keep audio and video together (RFC 8834 §4.9):
-    /// that of the first of them, or one of our own.
+    /// that of the first of them, or one of our own. What comes through a pipe is of many peers and keeps its own.
     fn cname(&self, transport: usize, parameters: &RtpParameters) -> String {
-        let known = self.transports[transport].cname.as_ref().or(parameters.rtcp.cname.as_ref());
+        let entry = &self.transports[transport];
+        let shared = entry.cname.as_ref().filter(|_| !matches!(entry.core, TransportCore::Pipe(_)));
+        let known = shared.or(parameters.rtcp.cname.as_ref());
         known.cloned().unwrap_or_else(|| self.random.cname())
     }
 
@@ -109,23 +112,69 @@ impl Plane {
             return Err(RequestError::not_found("Producer of this router", settings.producer_id));
         }
         let negotiated = self.negotiate(transport, (router, producer), &settings)?;
-        let stream = self.add_stream(transport, &negotiated.parameters)?;
-        let setup = self.consumer_setup(transport, (router, producer), &negotiated, stream, &settings);
-        let Negotiated { kind, parameters, numbers } = negotiated;
-        let made = self.with_router(router, now, |core, fanout| core.consume(setup, now, fanout));
-        let Some(Ok(index)) = made else {
-            self.transports[transport].core.remove_stream(stream);
-            return Err(made.and_then(Result::err).map_or(RequestError::WorkerClosed, consume_error));
+        let streams = self.add_streams(transport, &negotiated.parameters)?;
+        let view = View { transport, at: (router, producer), negotiated: &negotiated, settings: &settings };
+        let made = self.consume_streams(&view, &streams, now);
+        let mut indexes = match made {
+            Ok(indexes) => indexes.into_iter(),
+            Err(error) => {
+                streams.iter().for_each(|stream| self.transports[transport].core.remove_stream(*stream));
+                return Err(error);
+            }
         };
+        // There is one for each stream, and a consumer has at least one.
+        let index = indexes.next().ok_or(RequestError::WorkerClosed)?;
+        let further = indexes.zip(streams.iter().skip(1).copied()).collect();
         // Counted only here: a consumer that was refused leaves no gap.
-        self.transports[transport].next_mid += u64::from(settings.mid.is_none());
-        self.enter_consumer(
-            (router, index),
-            producer,
-            transport,
-            ConsumerParts { id, kind, parameters, numbers, stream, settings },
-        );
+        let chose_mid = settings.mid.is_none() && negotiated.parameters.mid.is_some();
+        self.transports[transport].next_mid += u64::from(chose_mid);
+        let Negotiated { kind, parameters, numbers } = negotiated;
+        let parts = ConsumerParts { id, kind, parameters, numbers, stream: streams[0], further, settings };
+        self.enter_consumer((router, index), producer, transport, parts);
         Ok(self.consumer_reply((router, index), producer))
+    }
+
+    /// Adds the outgoing streams of a new consumer, or none.
+    fn add_streams(
+        &mut self,
+        transport: usize,
+        parameters: &RtpParameters,
+    ) -> Result<Vec<OutgoingStreamId>, RequestError> {
+        let mut streams = Vec::with_capacity(parameters.encodings.len());
+        for encoding in &parameters.encodings {
+            match self.add_stream(transport, parameters, encoding) {
+                Ok(stream) => streams.push(stream),
+                Err(error) => {
+                    streams.iter().for_each(|stream| self.transports[transport].core.remove_stream(*stream));
+                    return Err(error);
+                }
+            }
+        }
+        Ok(streams)
+    }
+
+    /// Lets the router make a consumer for each outgoing stream, or for none.
+    fn consume_streams(
+        &mut self,
+        view: &View<'_>,
+        streams: &[OutgoingStreamId],
+        now: Instant,
+    ) -> Result<Vec<ConsumerIndex>, RequestError> {
+        let router = view.at.0;
+        let mut indexes = Vec::with_capacity(streams.len());
+        for (number, stream) in streams.iter().enumerate() {
+            let setup = self.consumer_setup(view, number, *stream);
+            match self.with_router(router, now, |core, fanout| core.consume(setup, now, fanout)) {
+                Some(Ok(index)) => indexes.push(index),
+                made => {
+                    for index in indexes {
+                        self.with_router(router, now, |core, _| core.close_consumer(index));
+                    }
+                    return Err(made.and_then(Result::err).map_or(RequestError::WorkerClosed, consume_error));
+                }
+            }
+        }
+        Ok(indexes)
     }
 
     /// The parameters of a new consumer, with an SSRC and a MID of its own.
@@ -138,9 +187,18 @@ impl Plane {
         let entry = self.routers[router]
             .producer(producer)
             .ok_or_else(|| RequestError::not_found("Producer", settings.producer_id))?;
-        let negotiation =
-            ConsumerNegotiation { enable_rtx: settings.enable_rtx_for(entry.kind), ssrc: self.free_ssrc(transport) };
         let (kind, capabilities) = (entry.kind, &settings.rtp_capabilities);
+        let all_streams = settings.all_streams;
+        let streams = if all_streams { entry.consumable.encodings.len() as u32 } else { 1 };
+        let negotiation = ConsumerNegotiation {
+            enable_rtx: settings.enable_rtx_for(kind),
+            ssrc: self.free_ssrc(transport, 2 * streams),
+            all_streams,
+        };
+        if matches!(self.transports[transport].core, TransportCore::Pipe(_)) {
+            let parameters = ortc::get_pipe_consumer_rtp_parameters(&entry.consumable, negotiation);
+            return Ok(Negotiated { kind, parameters, numbers: None });
+        }
         let (mut parameters, numbers) = match settings.numbering {
             RtpNumbering::Router => {
                 (ortc::get_consumer_rtp_parameters(&entry.consumable, capabilities, negotiation)?, None)
@@ -151,16 +209,16 @@ impl Plane {
             }
         };
         let own_mid = || self.transports[transport].next_mid.to_string();
-        parameters.mid = Some(settings.mid.clone().unwrap_or_else(own_mid));
+        parameters.mid = (!all_streams).then(|| settings.mid.clone().unwrap_or_else(own_mid));
         Ok(Negotiated { kind, parameters, numbers })
     }
 
-    /// An SSRC that, with the next one, was never sent on the transport.
-    fn free_ssrc(&self, transport: usize) -> u32 {
+    /// An SSRC that, like the `count - 1` numbers after it, was never sent on the transport.
+    fn free_ssrc(&self, transport: usize, count: u32) -> u32 {
         let core = &self.transports[transport].core;
         let mut ssrc = ortc::ssrc_from_random(self.random.u32());
         for _ in 0..SSRC_TRIES_MAX {
-            if !core.has_sent(ssrc) && !core.has_sent(ssrc + 1) {
+            if !(0..count).any(|number| core.has_sent(ssrc.wrapping_add(number))) {
                 break;
             }
             ssrc = ortc::ssrc_from_random(self.random.u32());
@@ -168,30 +226,29 @@ impl Plane {
         ssrc
     }
 
-    fn add_stream(&mut self, transport: usize, parameters: &RtpParameters) -> Result<OutgoingStreamId, RequestError> {
-        let encoding = parameters.encodings.first();
-        let ssrc = encoding.and_then(|encoding| encoding.ssrc).unwrap_or_default();
-        let repair = match encoding.and_then(|encoding| encoding.rtx) {
+    fn add_stream(
+        &mut self,
+        transport: usize,
+        parameters: &RtpParameters,
+        encoding: &RtpEncodingParameters,
+    ) -> Result<OutgoingStreamId, RequestError> {
+        let repair = match encoding.rtx {
             Some(rtx) => Repair::Rtx { ssrc: rtx.ssrc },
             None if has_nack(parameters) => Repair::SameStream,
             None => Repair::None,
         };
+        let ssrc = encoding.ssrc.unwrap_or_default();
         let spec = OutgoingStreamSpec::new(ssrc, repair, setup::extension_plan(parameters));
         self.transports[transport].core.add_stream(spec).map_err(stream_error)
     }
 
-    fn consumer_setup(
-        &self,
-        transport: usize,
-        (router, producer): ProducerAt,
-        negotiated: &Negotiated,
-        stream: OutgoingStreamId,
-        settings: &ConsumerSettings,
-    ) -> ConsumerSetup {
+    /// What the router needs to know of the stream with this number of a new consumer.
+    fn consumer_setup(&self, view: &View<'_>, number: usize, stream: OutgoingStreamId) -> ConsumerSetup {
+        let View { transport, at: (router, producer), negotiated, settings } = *view;
         let parameters = &negotiated.parameters;
         let source = self.routers[router].producer(producer);
         let encodings = source.map(|source| source.parameters.encodings.as_slice()).unwrap_or_default();
-        let encoding = parameters.encodings.first();
+        let encoding = parameters.encodings.get(number);
         let payload_types = source.map(|source| {
             setup::payload_types(&source.parameters, parameters, |payload_type| {
                 let mapped = source.mapping.mapped_payload_type(payload_type)?;
@@ -201,7 +258,10 @@ impl Plane {
         ConsumerSetup {
             session: self.transports[transport].session,
             producer,
-            wish: setup::wish(encodings, settings.preferred_layers),
+            wish: match settings.all_streams {
+                true => Wish::stream(number as u8),
+                false => setup::wish(encodings, settings.preferred_layers),
+            },
             outgoing: stream,
             ssrc: encoding.and_then(|encoding| encoding.ssrc).unwrap_or_default(),
             rtx_ssrc: encoding.and_then(|encoding| encoding.rtx).map(|rtx| rtx.ssrc),
@@ -219,6 +279,7 @@ impl Plane {
         let (router, index) = at;
         let entry = &mut self.routers[router];
         let encodings = entry.producer(producer).map(|source| source.consumable.encodings.clone()).unwrap_or_default();
+        entry.consumers_of_streams.extend(parts.further.iter().map(|(further, _)| (*further, index)));
         let consumer = ConsumerEntry {
             id: parts.id,
             transport,
@@ -228,6 +289,8 @@ impl Plane {
             numbers: parts.numbers,
             consumable_encodings: encodings,
             stream: parts.stream,
+            all_streams: parts.settings.all_streams,
+            further: parts.further,
             priority: 1,
             paused: parts.settings.paused,
             traces: Vec::new(),
@@ -238,8 +301,9 @@ impl Plane {
 
     pub(super) fn consumer_reply(&self, (router, index): ConsumerAt, producer: ProducerIndex) -> Value {
         let entry = &self.routers[router];
-        let score = entry.core.consumer_score(index).map(consumer_score).unwrap_or_default();
         let Some(consumer) = entry.consumer(index) else { return Value::Null };
+        let shown = if consumer.all_streams { all_streams_score } else { consumer_score };
+        let score = entry.core.consumer_score(index).map(shown).unwrap_or_default();
         json!({
             "kind": consumer.kind,
             "rtpParameters": consumer.parameters,
@@ -261,7 +325,9 @@ impl Plane {
 
     pub(super) fn close_consumer(&mut self, id: ConsumerId, now: Instant) {
         let Some((router, index)) = self.consumer_ids.get(&id).copied() else { return };
-        self.with_router(router, now, |core, _| core.close_consumer(index));
+        for stream in self.routers[router].streams_of(index) {
+            self.with_router(router, now, |core, _| core.close_consumer(stream));
+        }
         self.forget_consumer(router, index);
     }
 
@@ -286,13 +352,17 @@ impl Plane {
     }
 
     pub(super) fn pause_consumer(&mut self, (router, index): ConsumerAt, now: Instant) -> Result<Value, RequestError> {
-        self.with_router(router, now, |core, fanout| core.pause_consumer(index, now, fanout));
+        for stream in self.routers[router].streams_of(index) {
+            self.with_router(router, now, |core, fanout| core.pause_consumer(stream, now, fanout));
+        }
         self.change_consumer((router, index), |consumer| consumer.paused = true);
         Ok(Value::Null)
     }
 
     pub(super) fn resume_consumer(&mut self, (router, index): ConsumerAt, now: Instant) -> Result<Value, RequestError> {
-        self.with_router(router, now, |core, fanout| core.resume_consumer(index, now, fanout));
+        for stream in self.routers[router].streams_of(index) {
+            self.with_router(router, now, |core, fanout| core.resume_consumer(stream, now, fanout));
+        }
         self.change_consumer((router, index), |consumer| consumer.paused = false);
         Ok(Value::Null)
     }
@@ -315,7 +385,9 @@ impl Plane {
         (router, index): ConsumerAt,
         now: Instant,
     ) -> Result<Value, RequestError> {
-        self.with_router(router, now, |core, fanout| core.request_key_frame(index, now, fanout));
+        for stream in self.routers[router].streams_of(index) {
+            self.with_router(router, now, |core, fanout| core.request_key_frame(stream, now, fanout));
+        }
         Ok(Value::Null)
     }
 
@@ -373,7 +445,9 @@ impl Plane {
                 Type::Fir => TraceKinds::FIR,
             })
         });
-        self.routers[at.0].core.trace_consumer(at.1, kinds);
+        for stream in self.routers[at.0].streams_of(at.1) {
+            self.routers[at.0].core.trace_consumer(stream, kinds);
+        }
         self.change_consumer(at, |consumer| consumer.traces = types);
         Ok(Value::Null)
     }
@@ -387,6 +461,15 @@ struct Negotiated {
     numbers: Option<Box<[CodecMapping]>>,
 }
 
+/// Who is to view what.
+#[derive(Clone, Copy)]
+struct View<'a> {
+    transport: usize,
+    at: ProducerAt,
+    negotiated: &'a Negotiated,
+    settings: &'a ConsumerSettings,
+}
+
 /// What a new consumer is known by.
 struct ConsumerParts {
     id: ConsumerId,
@@ -394,6 +477,8 @@ struct ConsumerParts {
     parameters: RtpParameters,
     numbers: Option<Box<[CodecMapping]>>,
     stream: OutgoingStreamId,
+    /// The streams after the first, and the router's consumers of them.
+    further: Vec<(ConsumerIndex, OutgoingStreamId)>,
     settings: ConsumerSettings,
 }
 
@@ -403,7 +488,7 @@ fn has_nack(parameters: &RtpParameters) -> bool {
 
 fn produce_error(error: ProduceError) -> RequestError {
     match error {
-        ProduceError::TooManyProducers | ProduceError::Codecs(_) | ProduceError::Streams(_) => {
+        ProduceError::TooManyProducers(_) | ProduceError::Codecs(_) | ProduceError::Streams(_) => {
             RequestError::Limit(error.to_string())
         }
         ProduceError::UnknownSession(_) => RequestError::InvalidState(error.to_string()),

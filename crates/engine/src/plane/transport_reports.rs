@@ -3,13 +3,16 @@
 use std::time::Instant;
 
 use millrace_model::{
-    BaseTransportDump, BaseTransportStats, DtlsRole, IceRole, NameEntryDump, RecvRtpHeaderExtensions, RtpListenerDump,
-    RtpParameters, SsrcEntryDump, WebRtcTransportDump, WebRtcTransportStat,
+    BaseTransportDump, BaseTransportStats, DtlsRole, IceRole, NameEntryDump, PipeTransportDump, PipeTransportStat,
+    PlainTransportDump, PlainTransportStat, RecvRtpHeaderExtensions, RtpListenerDump, RtpParameters, SrtpKey,
+    SsrcEntryDump, WebRtcTransportDump, WebRtcTransportStat,
 };
+use millrace_transport::PlainTransport;
 use millrace_transport::webrtc::DtlsState;
 use serde_json::Value;
 
 use super::Plane;
+use super::plain_transports::PlainTuples;
 use super::requests::json;
 use super::routers::{ConsumerEntry, ProducerEntry, RouterEntry};
 use super::traffic::Bytes;
@@ -24,6 +27,13 @@ impl Plane {
         let base = base_dump(index, entry, &self.routers[entry.router]);
         match &entry.core {
             TransportCore::WebRtc(parts) => json(self.webrtc_dump(index, parts, base)),
+            TransportCore::Plain(core) => json(self.plain_dump(index, core, base)?),
+            TransportCore::Pipe(parts) => json(PipeTransportDump {
+                base,
+                tuple: self.plain_tuples(index)?.tuple,
+                rtx: parts.rtx,
+                srtp_parameters: parts.core.key().map(SrtpKey::to_parameters),
+            }),
         }
     }
 
@@ -51,6 +61,11 @@ impl Plane {
         let base = self.base_stats(index, now);
         match &self.transports[index].core {
             TransportCore::WebRtc(parts) => json([self.webrtc_stat(index, parts, base)]),
+            TransportCore::Plain(core) => json([self.plain_stat(index, core, base)?]),
+            TransportCore::Pipe(_) => {
+                let tuple = self.plain_tuples(index)?.tuple;
+                json([PipeTransportStat { stats_type: "pipe-transport".to_owned(), base, tuple }])
+            }
         }
     }
 
@@ -63,6 +78,40 @@ impl Plane {
             ice_selected_tuple: parts.core.selected_tuple().and_then(|tuple| self.shown_tuple(index, tuple)),
             dtls_state: dtls_state(parts.core.dtls_state()),
         }
+    }
+
+    fn plain_dump(
+        &self,
+        index: usize,
+        core: &PlainTransport,
+        base: BaseTransportDump,
+    ) -> Result<PlainTransportDump, RequestError> {
+        let PlainTuples { tuple, rtcp_tuple } = self.plain_tuples(index)?;
+        Ok(PlainTransportDump {
+            base,
+            rtcp_mux: core.rtcp_socket().is_none(),
+            comedia: core.comedia(),
+            tuple,
+            rtcp_tuple,
+            srtp_parameters: core.key().map(SrtpKey::to_parameters),
+        })
+    }
+
+    fn plain_stat(
+        &self,
+        index: usize,
+        core: &PlainTransport,
+        base: BaseTransportStats,
+    ) -> Result<PlainTransportStat, RequestError> {
+        let PlainTuples { tuple, rtcp_tuple } = self.plain_tuples(index)?;
+        Ok(PlainTransportStat {
+            stats_type: "plain-rtp-transport".to_owned(),
+            base,
+            rtcp_mux: core.rtcp_socket().is_none(),
+            comedia: core.comedia(),
+            tuple,
+            rtcp_tuple,
+        })
     }
 
     /// What the statistics of every transport have.

@@ -137,6 +137,7 @@ impl Plane {
         self.transport_ids.remove(&id);
         match entry.core {
             TransportCore::WebRtc(parts) => self.forget_ways_to(index, parts, now),
+            TransportCore::Plain(_) | TransportCore::Pipe(_) => {}
         }
         self.close_listeners(&entry.listeners, SocketOwner::Transport(index), now);
         self.set_timer(TimerOwner::Transport(index), None);
@@ -156,6 +157,7 @@ impl Plane {
         while let Some(event) = self.transports.get_mut(index).and_then(|entry| entry.core.poll_event()) {
             match event {
                 CoreEvent::WebRtc(event) => self.apply_webrtc_event(index, event, now),
+                CoreEvent::Plain(event) => self.apply_plain_event(index, &event, now),
             }
         }
         let deadline = self.transports.get(index).and_then(|entry| entry.core.deadline());

@@ -12,6 +12,7 @@ mod looking;
 mod media;
 mod paths;
 mod pausing;
+mod plain;
 mod process;
 mod repair;
 mod requests;

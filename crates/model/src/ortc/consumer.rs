@@ -15,9 +15,11 @@ use crate::rtp::{
 pub struct ConsumerNegotiation {
     /// Whether lost packets shall be sent again.
     pub enable_rtx: bool,
-    /// SSRC of the stream; the next number is that of its retransmissions. The caller draws it at random (see
-    /// [`super::ssrc_from_random`]) and sees to it that both are free on the transport.
+    /// SSRC of the first stream. Those of further streams follow, then those of the retransmissions in the same order.
+    /// The caller draws it at random (see [`super::ssrc_from_random`]) and sees to it that all are free on the transport.
     pub ssrc: u32,
+    /// Whether every stream of the producer is sent as one of its own, instead of one for all of them.
+    pub all_streams: bool,
 }
 
 /// Whether an endpoint with `capabilities` can receive at least one media codec of a producer.
@@ -95,12 +97,49 @@ pub fn get_consumer_rtp_parameters(
     let has_rtx = codecs.iter().any(RtpCodecParameters::is_rtx);
     Ok(RtpParameters {
         mid: None,
-        encodings: vec![encoding(&consumable.encodings, negotiation.ssrc, has_rtx)],
+        encodings: match negotiation.all_streams {
+            true => all_encodings(&consumable.encodings, negotiation.ssrc, has_rtx),
+            false => vec![encoding(&consumable.encodings, negotiation.ssrc, has_rtx)],
+        },
         codecs,
         header_extensions,
         rtcp: consumable.rtcp.clone(),
         msid: consumable.msid.clone(),
     })
+}
+
+/// Makes the parameters of a consumer that carries a producer to another router: all its streams, all its codecs, and
+/// what both routers understand anyway. There is no MID, and nothing of congestion control.
+pub fn get_pipe_consumer_rtp_parameters(consumable: &RtpParameters, negotiation: ConsumerNegotiation) -> RtpParameters {
+    let is_wanted = |feedback: &RtcpFeedback| {
+        let is_key_frame_request = feedback.is("nack", "pli") || feedback.is("ccm", "fir");
+        is_key_frame_request || (negotiation.enable_rtx && feedback.is("nack", ""))
+    };
+    let mut codecs = consumable.codecs.clone();
+    codecs.retain(|codec| negotiation.enable_rtx || !codec.is_rtx());
+    codecs.iter_mut().for_each(|codec| codec.rtcp_feedback.retain(is_wanted));
+    let per_hop = [uri::MID, uri::ABS_SEND_TIME, uri::TRANSPORT_WIDE_CC];
+    let mut header_extensions = consumable.header_extensions.clone();
+    header_extensions.retain(|extension| !per_hop.contains(&extension.uri.as_str()));
+    RtpParameters {
+        mid: None,
+        encodings: all_encodings(&consumable.encodings, negotiation.ssrc, negotiation.enable_rtx),
+        codecs,
+        header_extensions,
+        rtcp: consumable.rtcp.clone(),
+        msid: consumable.msid.clone(),
+    }
+}
+
+/// Every stream, with SSRCs from `ssrc` on.
+fn all_encodings(encodings: &[RtpEncodingParameters], ssrc: u32, has_rtx: bool) -> Vec<RtpEncodingParameters> {
+    let count = encodings.len() as u32;
+    let numbered = encodings.iter().zip(0..).map(|(encoding, index)| RtpEncodingParameters {
+        ssrc: Some(ssrc.wrapping_add(index)),
+        rtx: has_rtx.then(|| RtxEncodingParameters { ssrc: ssrc.wrapping_add(count + index) }),
+        ..encoding.clone()
+    });
+    numbered.collect()
 }
 
 /// The endpoint's capability that can receive `codec`.

@@ -49,16 +49,20 @@ impl Codec<'_> {
     /// Whether both mean the same profile of their codec. Levels and tiers only bound what a receiver must expect, so
     /// they need not agree.
     fn has_same_profile(self, other: Codec<'_>) -> bool {
-        let same = |name| {
-            let profile = self.parameters.u32_or(name, 0);
-            profile.is_some() && profile == other.parameters.u32_or(name, 0)
+        let same_or = |name, default| {
+            let profile = self.parameters.u32_or(name, default);
+            profile.is_some() && profile == other.parameters.u32_or(name, default)
         };
+        let same = |name| same_or(name, 0);
         if self.is("video/h264") {
             same("packetization-mode") && h264::is_same_profile(self.parameters, other.parameters)
         } else if self.is("video/vp9") {
             same("profile-id")
         } else if self.is("video/av1") {
             same("profile")
+        } else if self.is("video/h265") {
+            // RFC 7798 §7.1: Main where it is absent.
+            same_or("profile-id", 1)
         } else {
             true
         }

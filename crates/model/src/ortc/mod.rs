@@ -11,7 +11,10 @@ mod router;
 mod supported;
 mod validate;
 
-pub use consumer::{ConsumerNegotiation, can_consume, get_consumer_rtp_parameters, in_numbers_of_endpoint};
+pub use consumer::{
+    ConsumerNegotiation, can_consume, get_consumer_rtp_parameters, get_pipe_consumer_rtp_parameters,
+    in_numbers_of_endpoint,
+};
 pub use producer::{
     CodecMapping, EncodingMapping, RtpCodecsEncodingsMapping, get_consumable_rtp_parameters,
     get_producer_rtp_parameters_mapping,

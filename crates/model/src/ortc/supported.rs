@@ -1,4 +1,5 @@
-//! What a router can do at most. The list is that of mediasoup 3.27.1 (`node/lib/supportedRtpCapabilities.js`).
+//! What a router can do at most. The list is that of mediasoup 3.27.1 (`node/lib/supportedRtpCapabilities.js`), with
+//! H.265 behind it.
 
 use crate::rtp::RtpHeaderExtensionDirection::{RecvOnly, SendRecv};
 use crate::rtp::{
@@ -69,7 +70,7 @@ fn other_audio_codecs() -> Vec<RtpCodecCapability> {
     estimated.into_iter().map(codec).map(with_estimation).chain(plain.into_iter().map(codec)).collect()
 }
 
-/// Video codecs, all with the same feedback. H.264 and VP9 profiles are the application's choice.
+/// Video codecs, all with the same feedback. H.264, H.265 and VP9 profiles are the application's choice.
 fn video_codecs() -> Vec<RtpCodecCapability> {
     let feedback = [("nack", ""), ("nack", "pli"), ("ccm", "fir"), ("goog-remb", ""), ("transport-cc", "")];
     let codec = |mime_type| RtpCodecCapability {
@@ -78,7 +79,7 @@ fn video_codecs() -> Vec<RtpCodecCapability> {
     };
     let mut h264 = codec("video/H264");
     h264.parameters.set("level-asymmetry-allowed", 1);
-    vec![codec("video/VP8"), codec("video/VP9"), h264, codec("video/AV1")]
+    vec![codec("video/VP8"), codec("video/VP9"), h264, codec("video/AV1"), codec("video/H265")]
 }
 
 /// One audio codec of one channel without feedback.
@@ -135,10 +136,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_list_has_the_shape_of_mediasoup_3_27_1() {
+    fn the_list_has_the_shape_of_mediasoup_3_27_1_and_h265() {
         let capabilities = supported_rtp_capabilities();
         let of_kind = |kind| capabilities.codecs.iter().filter(|codec| codec.kind == kind).count();
-        assert_eq!((of_kind(MediaKind::Audio), of_kind(MediaKind::Video)), (21, 4));
+        assert_eq!((of_kind(MediaKind::Audio), of_kind(MediaKind::Video)), (21, 5));
         assert_eq!(capabilities.header_extensions.len(), 18);
         let fixed: Vec<_> = capabilities.codecs.iter().filter_map(|codec| codec.preferred_payload_type).collect();
         assert_eq!(fixed, [0, 8, 9, 13, 13, 13]);

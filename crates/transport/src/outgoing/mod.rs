@@ -68,8 +68,8 @@ pub struct Outlet<'a, S, L = ()> {
     pub now: Instant,
     /// Where datagrams go.
     pub slots: &'a mut S,
-    /// What seals them.
-    pub srtp: &'a mut SrtpOutbound,
+    /// What seals them; `None` where the application wants no SRTP. Then they leave as they are.
+    pub srtp: Option<&'a mut SrtpOutbound>,
     /// Who learns of RTP packets that left.
     pub log: &'a mut L,
     /// The transport's counters.
@@ -208,7 +208,7 @@ impl OutgoingQueue {
         outlet: &mut Outlet<'_, S, L>,
     ) -> bool {
         let Some(slot) = outlet.slots.slot(&outlet.tuple) else { return false };
-        match self.seal(packet, rewrite, outlet.now, outlet.srtp, slot) {
+        match self.seal(packet, rewrite, outlet.now, outlet.srtp.as_deref(), slot) {
             Ok(sent) => {
                 outlet.slots.commit(&outlet.tuple, sent.bytes);
                 outlet.counters.rtp_packets_sent += 1;
@@ -224,7 +224,7 @@ impl OutgoingQueue {
     /// Sends a compound packet given in two pieces, or refuses it; false when there is no slot.
     fn leave_rtcp<S: SendSlots, L>(&mut self, compound: [&[u8]; 2], outlet: &mut Outlet<'_, S, L>) -> bool {
         let Some(slot) = outlet.slots.slot(&outlet.tuple) else { return false };
-        match seal_rtcp(compound, outlet.srtp, slot) {
+        match seal_rtcp(compound, outlet.srtp.as_deref_mut(), slot) {
             Ok(len) => {
                 outlet.slots.commit(&outlet.tuple, len);
                 outlet.counters.rtcp_packets_sent += 1;
@@ -240,7 +240,7 @@ impl OutgoingQueue {
         packet: &PacketRef,
         rewrite: &Rewrite,
         now: Instant,
-        srtp: &SrtpOutbound,
+        srtp: Option<&SrtpOutbound>,
         slot: &mut [u8],
     ) -> Result<Sent, Refusal> {
         let stamps = Stamps { abs_send_time: self.abs_send_time(now), transport_sequence: self.transport_sequence };
@@ -248,11 +248,14 @@ impl OutgoingQueue {
         let (ssrc, index) = stream.claim(rewrite)?;
         let header = OutgoingHeader { ssrc, rewrite, plan: stream.extensions(), stamps };
         let header_len = write_header(packet.bytes(), packet.meta(), &header, slot).ok_or(Refusal::Misuse)?;
-        let bytes = match (rewrite.original_sequence, rewrite.picture) {
-            (None, None) => srtp.seal_rtp(index, slot, header_len, packet.payload())?,
-            _ => {
+        let bytes = match (srtp, rewrite.original_sequence, rewrite.picture) {
+            (Some(srtp), None, None) => srtp.seal_rtp(index, slot, header_len, packet.payload())?,
+            (srtp, ..) => {
                 let payload_len = write_payload(packet, rewrite, &mut slot[header_len..])?;
-                srtp.seal_rtp_in_place(index, slot, header_len, payload_len)?
+                match srtp {
+                    Some(srtp) => srtp.seal_rtp_in_place(index, slot, header_len, payload_len)?,
+                    None => header_len + payload_len,
+                }
             }
         };
         let transport_sequence = stream.carries_transport_sequence().then_some(self.transport_sequence);
@@ -320,11 +323,14 @@ fn count_datagram(bytes: usize, counters: &mut Counters) {
     counters.datagram_bytes_sent += bytes as u64;
 }
 
-fn seal_rtcp([front, back]: [&[u8]; 2], srtp: &mut SrtpOutbound, slot: &mut [u8]) -> Result<usize, Refusal> {
+fn seal_rtcp([front, back]: [&[u8]; 2], srtp: Option<&mut SrtpOutbound>, slot: &mut [u8]) -> Result<usize, Refusal> {
     let len = front.len() + back.len();
     let (front_place, back_place) =
         slot.get_mut(..len).and_then(|place| place.split_at_mut_checked(front.len())).ok_or(Refusal::Misuse)?;
     front_place.copy_from_slice(front);
     back_place.copy_from_slice(back);
-    Ok(srtp.seal_rtcp(slot, len)?)
+    match srtp {
+        Some(srtp) => Ok(srtp.seal_rtcp(slot, len)?),
+        None => Ok(len),
+    }
 }

@@ -506,7 +506,7 @@ impl Bench {
             tuple,
             now: self.now,
             slots: &mut self.slots,
-            srtp: &mut self.srtp,
+            srtp: Some(&mut self.srtp),
             log: &mut self.log,
             counters: &mut self.counters,
         };

@@ -16,9 +16,13 @@ use super::{MasterKey, RTCP_CLEAR_LEN, RTP_INDEX_MAX, SrtpError, SrtpProfile};
 /// simulcast camera with RTX (6 SSRCs) anew reaches this after 170 times and needs a new transport then.
 pub const SOURCES_MAX: usize = 1024;
 
+/// SSRCs that are tracked of a peer that is another router: as many as one of our transports ever sends.
+pub const SOURCES_PER_PIPE_MAX: usize = crate::outgoing::SSRCS_MAX;
+
 /// The receiving half of one SRTP association.
 pub struct SrtpInbound {
     profile: SrtpProfile,
+    sources_max: usize,
     rtp: SessionKey,
     rtcp: SessionKey,
     rtp_sources: FxHashMap<u32, Window>,
@@ -30,11 +34,18 @@ impl SrtpInbound {
     pub fn new(master: &MasterKey<'_>) -> Self {
         Self {
             profile: master.profile(),
+            sources_max: SOURCES_MAX,
             rtp: SessionKey::rtp(master),
             rtcp: SessionKey::rtcp(master),
             rtp_sources: FxHashMap::default(),
             rtcp_sources: FxHashMap::default(),
         }
+    }
+
+    /// Sets how many SSRCs are tracked. Default: [`SOURCES_MAX`].
+    #[must_use]
+    pub fn with_sources_max(self, sources_max: usize) -> Self {
+        Self { sources_max, ..self }
     }
 
     /// The profile of the association.
@@ -54,7 +65,7 @@ impl SrtpInbound {
         let payload_len = plain_len.checked_sub(header.len).ok_or(SrtpError::Malformed)?;
         let parts = Parts::cut(bytes, header.len, payload_len, tag_len).ok_or(SrtpError::Malformed)?;
 
-        let source = Source::find(&mut self.rtp_sources, header.ssrc)?;
+        let source = Source::find(&mut self.rtp_sources, header.ssrc, self.sources_max)?;
         let index = source.estimate(header.sequence)?;
         source.require_new(index)?;
         self.rtp.open(PacketId { ssrc: header.ssrc, index }, parts)?;
@@ -78,7 +89,7 @@ impl SrtpInbound {
         let parts = Parts::cut(bytes, RTCP_CLEAR_LEN, body_len, trailer_len).ok_or(SrtpError::Malformed)?;
         let word = self.rtcp.rtcp_word(parts.trailer).ok_or(SrtpError::Malformed)?;
 
-        let source = Source::find(&mut self.rtcp_sources, ssrc)?;
+        let source = Source::find(&mut self.rtcp_sources, ssrc, self.sources_max)?;
         source.require_new(word.index().into())?;
         self.rtcp.open_rtcp(ssrc, word, parts)?;
         source.accept(word.index().into());
@@ -111,10 +122,10 @@ enum Source<'a> {
 }
 
 impl<'a> Source<'a> {
-    fn find(sources: &'a mut FxHashMap<u32, Window>, ssrc: u32) -> Result<Self, SrtpError> {
+    fn find(sources: &'a mut FxHashMap<u32, Window>, ssrc: u32, sources_max: usize) -> Result<Self, SrtpError> {
         use std::collections::hash_map::Entry;
 
-        let is_full = sources.len() >= SOURCES_MAX;
+        let is_full = sources.len() >= sources_max;
         match sources.entry(ssrc) {
             Entry::Occupied(entry) => Ok(Self::Known(entry.into_mut())),
             Entry::Vacant(_) if is_full => Err(SrtpError::TooManySources),

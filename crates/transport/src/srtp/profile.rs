@@ -1,5 +1,7 @@
 //! The protection profiles that DTLS negotiates for SRTP (RFC 5764 §4.1.2, RFC 7714 §14.2).
 
+use millrace_model::SrtpCryptoSuite;
+
 /// Cipher, key lengths and tag lengths of one SRTP association. A profile without encryption does not exist here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum SrtpProfile {
@@ -72,6 +74,17 @@ impl SrtpProfile {
 
     const fn is_aead(self) -> bool {
         matches!(self, Self::AeadAes128Gcm | Self::AeadAes256Gcm)
+    }
+}
+
+impl From<SrtpCryptoSuite> for SrtpProfile {
+    fn from(suite: SrtpCryptoSuite) -> Self {
+        match suite {
+            SrtpCryptoSuite::AeadAes128Gcm => Self::AeadAes128Gcm,
+            SrtpCryptoSuite::AeadAes256Gcm => Self::AeadAes256Gcm,
+            SrtpCryptoSuite::AesCm128HmacSha1_80 => Self::AesCm128HmacSha1_80,
+            SrtpCryptoSuite::AesCm128HmacSha1_32 => Self::AesCm128HmacSha1_32,
+        }
     }
 }
 
