@@ -49,6 +49,14 @@ test('the WHIP example answers a publisher and a viewer, refuses nonsense, and o
   t.regex(output, /^\/whip 400 the description does not begin/m);
 });
 
+test('the recorder example leaves a file with a picture and a voice of three seconds', async (t) => {
+  const output = await run('recorder.mjs');
+  t.regex(output, /^stream,opus$/m);
+  t.regex(output, /^stream,vp8$/m);
+  t.regex(output, /^format,[23]\.\d+$/m);
+  t.regex(output, /^the recorder ended with 0$/m);
+});
+
 test('every example is listed', (t) => {
   const page = readFileSync(`${root}/examples/README.md`, 'utf8');
   t.deepEqual(

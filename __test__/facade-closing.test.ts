@@ -314,6 +314,9 @@ function methodsOf(call: Call): { [Name in keyof Objects]: Record<string, () => 
     router: {
       dump: () => router.dump(),
       createWebRtcTransport: () => router.createWebRtcTransport({ listenInfos: [] }),
+      createPlainTransport: () => router.createPlainTransport({ listenIp: '127.0.0.1' }),
+      createPipeTransport: () => router.createPipeTransport({ listenIp: '127.0.0.1' }),
+      pipeToRouter: () => router.pipeToRouter({ producerId: producer.id, router }),
       updateMediaCodecs: () => router.updateMediaCodecs([]),
       createAudioLevelObserver: () => router.createAudioLevelObserver(),
       createActiveSpeakerObserver: () => router.createActiveSpeakerObserver(),
@@ -380,6 +383,7 @@ const HARMLESS_AFTER_CLOSE = new Set([
   'handleWebRtcTransport',
   'onEnd',
   'ask',
+  'consumeWith',
   'canConsume',
   'handle',
   'producerOf',

@@ -280,9 +280,7 @@ test('new media codecs change the capabilities at once, or nothing', async (t) =
 
 test('what later versions add does not exist', async (t) => {
   const { router, transport, producer } = await openCall();
-  for (const method of ['createPlainTransport', 'createPipeTransport', 'createDirectTransport', 'pipeToRouter']) {
-    t.false(method in router, method);
-  }
+  t.false('createDirectTransport' in router);
   t.false('produceData' in transport);
   t.false('send' in producer);
 });

@@ -78,6 +78,20 @@ test('who has no codec in common cannot consume', (t) => {
   t.throws(() => ortc.getProducerRtpParametersMapping(pcmu, caps), { instanceOf: errors.UnsupportedError });
 });
 
+test('a pipe has the parameters that its function makes', async (t) => {
+  const worker = await createWorker();
+  t.teardown(() => worker.close());
+  const router = await worker.createRouter({ mediaCodecs: [OPUS] });
+  const transport = await router.createPipeTransport({ listenIp: '127.0.0.1', enableRtx: true });
+  const producer = await transport.produce({ kind: 'audio', rtpParameters: structuredClone(MICROPHONE) });
+  const { rtpParameters } = await transport.consume({ producerId: producer.id });
+  const { consumableRtpParameters } = producer as unknown as { consumableRtpParameters: types.RtpParameters };
+  const made = ortc.getPipeConsumerRtpParameters({ consumableRtpParameters, enableRtx: true });
+  t.deepEqual(withoutSsrcs(rtpParameters), withoutSsrcs(made));
+  t.is(rtpParameters.mid, undefined);
+  t.not(made.encodings?.[0]?.ssrc, consumableRtpParameters.encodings?.[0]?.ssrc);
+});
+
 /** Parameters without what is random, or the transport's to choose. */
 function withoutSsrcs({ mid: _, encodings = [], rtcp, ...rest }: types.RtpParameters): object {
   const streams = encodings.map(({ ssrc: _, rtx, ...stream }) => ({ ...stream, rtx: rtx !== undefined }));

@@ -87,6 +87,25 @@ const KINDS: Readonly<Record<string, Readonly<Record<string, Method>>>> = {
       isLenient: true,
     },
     updateMediaCodecs: { args: () => [MEDIA_CODECS], isSure: true },
+    createPlainTransport: {
+      args: ({ chance }) => [
+        {
+          listenInfo: LISTEN.listenInfos[0],
+          rtcpMux: chance.oneIn(2),
+          comedia: chance.oneIn(3),
+          enableSrtp: chance.oneIn(3),
+        },
+      ],
+    },
+    createPipeTransport: {
+      args: ({ chance }) => [{ listenIp: '127.0.0.1', enableRtx: chance.oneIn(2), enableSrtp: chance.oneIn(3) }],
+    },
+    pipeToRouter: {
+      args: ({ chance, id, object }) => {
+        const options = { enableRtx: chance.oneIn(2), enableSrtp: chance.oneIn(3), keepId: chance.oneIn(8) };
+        return [{ producerId: id('Producer'), router: object('Router'), ...options }];
+      },
+    },
     createWebRtcTransport: {
       args: ({ chance, object }) => {
         const dtlsVersion = chance.pick([undefined, '1.2', '1.3', 'auto']);
@@ -107,6 +126,8 @@ const KINDS: Readonly<Record<string, Readonly<Record<string, Method>>>> = {
       },
     },
   },
+  PlainTransport: { ...closing(), ...ofEveryTransport(), connect: { args: ({ chance }) => [addressOf(chance)] } },
+  PipeTransport: { ...closing(), ...ofEveryTransport(), connect: { args: ({ chance }) => [addressOf(chance)] } },
   Producer: {
     ...closing(),
     ...pausing(),
@@ -142,6 +163,18 @@ function closing(): Record<string, Method> {
 
 function pausing(): Record<string, Method> {
   return { pause: { ...sure(), pauses: true }, resume: { ...sure(), pauses: false } };
+}
+
+/** What a plain transport is told of an endpoint that nobody is. */
+function addressOf(chance: Chance): object {
+  const port = 1 + chance.below(65_535);
+  const keyBase64 = chance.bytes(44).toString('base64');
+  return {
+    ip: '127.0.0.1',
+    port,
+    ...(chance.oneIn(4) && { rtcpPort: port }),
+    ...(chance.oneIn(4) && { srtpParameters: { cryptoSuite: 'AEAD_AES_256_GCM', keyBase64 } }),
+  };
 }
 
 function ofEveryTransport(): Record<string, Method> {

@@ -38,6 +38,21 @@ export const TEST_NEEDS = [
     debian: ['libsrtp2-dev'],
   },
   {
+    name: 'FFmpeg, which sends, receives and records plain RTP',
+    test: 'command -v ffmpeg && command -v ffprobe',
+    debian: ['ffmpeg'],
+  },
+  {
+    name: 'GStreamer with its RTP, SRTP and codec plugins',
+    test: 'gst-inspect-1.0 vp9enc && gst-inspect-1.0 srtpenc && gst-inspect-1.0 openh264enc && gst-inspect-1.0 opusenc',
+    debian: [
+      'gstreamer1.0-tools',
+      'gstreamer1.0-plugins-base',
+      'gstreamer1.0-plugins-good',
+      'gstreamer1.0-plugins-bad',
+    ],
+  },
+  {
     name: 'aiortc for /usr/bin/python3',
     test: "/usr/bin/python3 -c \"from importlib.util import find_spec as f; exit(not (f('aiortc') and f('numpy')))\"",
     debian: ['python3-aiortc', 'python3-numpy'],

@@ -95,7 +95,7 @@ export class Consumer<ConsumerAppData extends AppData = AppData> extends RemoteO
   constructor(
     channel: Channel,
     id: string,
-    options: ConsumerOptions<ConsumerAppData>,
+    options: Pick<ConsumerOptions<ConsumerAppData>, 'producerId' | 'paused' | 'appData'>,
     reply: ConsumerReply,
     onClose: () => void,
   ) {

@@ -79,7 +79,7 @@ export function canConsume(consumableParams: RtpParameters, caps: RtpCapabilitie
 /**
  * Makes the parameters of one Consumer: what both sides know, and one stream with a new SSRC.
  *
- * @throws `TypeError` when something is malformed; {@link UnsupportedError} when no codec is left, and for `pipe`.
+ * @throws `TypeError` when something is malformed; {@link UnsupportedError} when no codec is left.
  */
 export function getConsumerRtpParameters(options: {
   /** From {@link getConsumableRtpParameters}. */
@@ -92,6 +92,20 @@ export function getConsumerRtpParameters(options: {
   enableRtx: boolean;
 }): RtpParameters {
   return ask(addon.consumerRtpParameters, { ...options, random: randomBits() });
+}
+
+/**
+ * Makes the parameters of a Consumer that carries a Producer to another Router: all its streams, with new SSRCs.
+ *
+ * @throws `TypeError` when something is malformed.
+ */
+export function getPipeConsumerRtpParameters(options: {
+  /** From {@link getConsumableRtpParameters}. */
+  consumableRtpParameters: RtpParameters;
+  /** Whether lost packets shall be sent again. */
+  enableRtx: boolean;
+}): RtpParameters {
+  return ask(addon.pipeConsumerRtpParameters, { ...options, random: randomBits() });
 }
 
 type MappingReply = { readonly rtpParameters: RtpParameters; readonly rtpMapping: RtpCodecsEncodingsMapping };

@@ -9,6 +9,9 @@ import type { RouterDump, RouterRtpCodecCapability, RtpCapabilities } from './ge
 import { Logger } from './logger.js';
 import type { NativeAddon } from './native-addon.js';
 import { errorFromAddon, toJson, typeError } from './native-events.js';
+import { type PipeToRouterOptions, type PipeToRouterResult, pipeToRouter } from './pipe-to-router.js';
+import { PipeTransport, type PipeTransportOptions } from './pipe-transport.js';
+import { PlainTransport, type PlainTransportOptions, type PlainTransportReply } from './plain-transport.js';
 import type { Producer } from './producer.js';
 import { type AppData, checkOptions, RemoteObject } from './remote-object.js';
 import type { RtpObserver, RtpObserverParent } from './rtp-observer.js';
@@ -125,13 +128,10 @@ export class Router<RouterAppData extends AppData = AppData> extends RemoteObjec
     checkOptions(options);
     const { webRtcServer, appData, ...rest } = options;
     checkServer(webRtcServer);
-    const transportId = randomUUID();
-    const ids = { routerId: this.#id, transportId, webRtcServerId: webRtcServer?.id };
-    const reply = await this.request<WebRtcTransportReply>('router.createWebRtcTransport', { ...rest, ...ids });
-    this.ensureOpen('router.createWebRtcTransport');
+    const settings = { ...rest, webRtcServerId: webRtcServer?.id };
+    const { transportId, reply } = await this.#createTransport<WebRtcTransportReply>('createWebRtcTransport', settings);
     checkServer(webRtcServer);
-    const transport = new WebRtcTransport(this.#transportSetup(transportId, appData), reply);
-    this.#enter(transport);
+    const transport = this.#enter(new WebRtcTransport(this.#transportSetup(transportId, appData), reply));
     webRtcServer?.handleWebRtcTransport(transport);
     return transport;
   }
@@ -160,6 +160,60 @@ export class Router<RouterAppData extends AppData = AppData> extends RemoteObjec
     const id = await this.#askForObserver('router.createActiveSpeakerObserver', options);
     const parent = this.#observerParent();
     return this.#addObserver(new ActiveSpeakerObserver(this.#channel, id, parent, options.appData));
+  }
+
+  /**
+   * Creates a Transport to an endpoint that speaks RTP without ICE and DTLS.
+   *
+   * @throws `TypeError` when the options are malformed; {@link UnsupportedError} when they ask for what this version
+   * cannot do; {@link MillraceError} when a socket cannot be opened. Nothing was created then.
+   */
+  async createPlainTransport<PlainTransportAppData extends AppData = AppData>(
+    options: PlainTransportOptions<PlainTransportAppData>,
+  ): Promise<PlainTransport<PlainTransportAppData>> {
+    checkOptions(options);
+    const { appData, ...rest } = options;
+    const { transportId, reply } = await this.#createTransport<PlainTransportReply>('createPlainTransport', rest);
+    return this.#enter(new PlainTransport(this.#transportSetup(transportId, appData), reply));
+  }
+
+  /**
+   * Creates one end of a link to another Router.
+   *
+   * @throws `TypeError` when the options are malformed; {@link UnsupportedError} when they ask for what this version
+   * cannot do; {@link MillraceError} when a socket cannot be opened. Nothing was created then.
+   */
+  async createPipeTransport<PipeTransportAppData extends AppData = AppData>(
+    options: PipeTransportOptions<PipeTransportAppData>,
+  ): Promise<PipeTransport<PipeTransportAppData>> {
+    checkOptions(options);
+    const { appData, ...rest } = options;
+    const { transportId, reply } = await this.#createTransport<PlainTransportReply>('createPipeTransport', rest);
+    return this.#enter(new PipeTransport(this.#transportSetup(transportId, appData), reply));
+  }
+
+  /**
+   * Makes a Producer of this Router one of another Router too. It is paused, resumed and closed there as it is here.
+   *
+   * All that is piped between two Routers goes one way, which the first call opens by its options and which stays open
+   * until one of the Routers is closed.
+   *
+   * @throws `TypeError` when the options are malformed or there is no such Producer; {@link UnsupportedError} when the
+   * other Router has not its codecs. Nothing was created then but the way.
+   */
+  async pipeToRouter(options: PipeToRouterOptions): Promise<PipeToRouterResult> {
+    checkOptions(options);
+    this.ensureOpen('router.pipeToRouter');
+    const { router } = options;
+    if (!(router instanceof Router)) {
+      throw typeError('router: expected a Router');
+    }
+    if (router === (this as Router)) {
+      throw typeError('router: expected another Router than this one');
+    }
+    router.ensureOpen('router.pipeToRouter');
+    const isSameWorker = router.#channel === this.#channel;
+    return await pipeToRouter({ from: this, isSameWorker, producer: (id) => this.#producers.get(id) }, options);
   }
 
   /**
@@ -194,9 +248,19 @@ export class Router<RouterAppData extends AppData = AppData> extends RemoteObjec
     return { channel: this.#channel, id, parent: this.#parent(), appData };
   }
 
-  #enter(transport: Transport): void {
+  /** Asks the worker for a Transport; what it answers is of no use if the Router was closed meanwhile. */
+  async #createTransport<Reply>(method: string, settings: object): Promise<{ transportId: string; reply: Reply }> {
+    const transportId = randomUUID();
+    const params = { ...settings, routerId: this.#id, transportId };
+    const reply = await this.request<Reply>(`router.${method}`, params);
+    this.ensureOpen(`router.${method}`);
+    return { transportId, reply };
+  }
+
+  #enter<T extends Transport>(transport: T): T {
     this.#transports.set(transport.id, transport);
     this.observer.safeEmit('newtransport', transport);
+    return transport;
   }
 
   /** Lets the worker make an observer. Returns its id. */

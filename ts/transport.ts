@@ -8,7 +8,7 @@ import { typeError } from './native-events.js';
 import { Producer, type ProducerOptions, type ProducerReply } from './producer.js';
 import { type AppData, checkOptions, checkTraceEventTypes, RemoteObject } from './remote-object.js';
 
-/** Kinds of Transports. This version has `webrtc`. */
+/** Kinds of Transports. */
 export type TransportType = 'webrtc' | 'plain' | 'pipe' | 'direct';
 
 /** Events of a {@link Transport}. */
@@ -186,6 +186,17 @@ export abstract class Transport<
     options: ConsumerOptions<ConsumerAppData>,
   ): Promise<Consumer<ConsumerAppData>> {
     checkOptions(options);
+    return await this.consumeWith(options);
+  }
+
+  /**
+   * Consumes a Producer by what the worker needs to know of this kind of Transport.
+   *
+   * @internal
+   */
+  protected async consumeWith<ConsumerAppData extends AppData>(
+    options: Pick<ConsumerOptions<ConsumerAppData>, 'producerId' | 'paused' | 'appData'>,
+  ): Promise<Consumer<ConsumerAppData>> {
     const { appData: _, ...rest } = options;
     if (typeof rest.producerId !== 'string' || rest.producerId === '') {
       throw typeError('producerId: expected the id of a Producer');

@@ -26,6 +26,23 @@ export type * from './errors.js';
 export type * from './generated/model.js';
 export type { LogEventListeners } from './logger.js';
 export type { BitrateByLayer, Either, Index } from './module-types.js';
+export type { PipeToRouterOptions, PipeToRouterResult } from './pipe-to-router.js';
+export type {
+  PipeConsumerOptions,
+  PipeTransport,
+  PipeTransportEvents,
+  PipeTransportObserver,
+  PipeTransportObserverEvents,
+  PipeTransportOptions,
+  PipeTransportPair,
+} from './pipe-transport.js';
+export type {
+  PlainTransport,
+  PlainTransportEvents,
+  PlainTransportObserver,
+  PlainTransportObserverEvents,
+  PlainTransportOptions,
+} from './plain-transport.js';
 export type {
   Producer,
   ProducerEvents,

@@ -11,7 +11,7 @@ import type * as ours from '../../ts/types.js';
 import type { Assignable, Expect, OnlyExcept, Refused, Unmet } from './judge.js';
 
 /** Classes that other parts bring; `Router` and the like are assignable as a whole once they are there. */
-type AbsentClass = 'PlainTransport' | 'PipeTransport' | 'DirectTransport' | 'DataProducer and DataConsumer';
+type AbsentClass = 'DirectTransport' | 'DataProducer and DataConsumer';
 
 /** Reasons for exceptions. */
 type Reason =
@@ -60,7 +60,6 @@ type ModuleExceptions = Except<{
 }>;
 type IndexExceptions = Extract<ModuleExceptions, keyof theirs.Index>;
 type OrtcExceptions = Except<{
-  getPipeConsumerRtpParameters: 'PipeTransport';
   validateAndNormalizeSctpStreamParameters: 'DataProducer and DataConsumer';
   // FlatBuffers, between mediasoup and its worker.
   serializeRtpMapping: 'there is no such thing here';
@@ -121,10 +120,10 @@ export type WebRtcServer = [
 // Router.
 
 type RouterExceptions = Except<{
-  createPlainTransport: 'PlainTransport';
-  createPipeTransport: 'PipeTransport';
+  createPlainTransport: 'Transport has exceptions';
+  createPipeTransport: 'Transport has exceptions';
   createDirectTransport: 'DirectTransport';
-  pipeToRouter: 'PipeTransport';
+  pipeToRouter: 'Producer has exceptions';
   createActiveSpeakerObserver: 'Producer has exceptions';
   createAudioLevelObserver: 'Producer has exceptions';
   createWebRtcTransport: 'Transport has exceptions';
@@ -248,6 +247,59 @@ export type WebRtcTransport = [
   Expect<Assignable<theirs.IceCandidate, ours.IceCandidate>>,
   Expect<Assignable<theirs.DtlsParameters, ours.DtlsParameters>>,
   Expect<Assignable<ours.DtlsParameters, theirs.DtlsParameters>>,
+];
+
+// PlainTransport and PipeTransport.
+
+type SctpOptions = Except<{
+  maxSendMessageSize: 'DataProducer and DataConsumer';
+  maxReceiveMessageSize: 'DataProducer and DataConsumer';
+  sctpSendBufferSize: 'DataProducer and DataConsumer';
+  sctpPerStreamSendQueueLimit: 'DataProducer and DataConsumer';
+  sctpMaxReceiverWindowBufferSize: 'DataProducer and DataConsumer';
+  sctpDefaultStreamBufferedAmountLowThreshold: 'DataProducer and DataConsumer';
+}>;
+export type PlainTransport = [
+  Expect<ClassDoes<theirs.PlainTransport, ours.PlainTransport, TransportExceptions | WebRtcTransportExceptions>>,
+  Expect<EventsDo<theirs.PlainTransportEvents, ours.PlainTransportEvents, TellsOfSctp>>,
+  Expect<
+    EventsDo<theirs.PlainTransportObserverEvents, ours.PlainTransportObserverEvents, WebRtcTransportObserverExceptions>
+  >,
+  Expect<OptionsDo<theirs.PlainTransportOptions, ours.PlainTransportOptions, SctpOptions>>,
+  Expect<DataDoes<theirs.PlainTransportDump, ours.PlainTransportDump, WebRtcTransportDumpExceptions>>,
+  Expect<DataDoes<theirs.PlainTransportStat, ours.PlainTransportStat, SctpState>>,
+  Expect<Assignable<theirs.SrtpParameters, ours.SrtpParameters>>,
+  Expect<Assignable<ours.SrtpParameters, theirs.SrtpParameters>>,
+];
+export type PipeTransport = [
+  Expect<ClassDoes<theirs.PipeTransport, ours.PipeTransport, TransportExceptions | WebRtcTransportExceptions>>,
+  Expect<EventsDo<theirs.PipeTransportEvents, ours.PipeTransportEvents, TellsOfSctp>>,
+  Expect<
+    EventsDo<theirs.PipeTransportObserverEvents, ours.PipeTransportObserverEvents, WebRtcTransportObserverExceptions>
+  >,
+  Expect<OptionsDo<theirs.PipeTransportOptions, ours.PipeTransportOptions, SctpOptions>>,
+  Expect<OptionsDo<theirs.PipeConsumerOptions, ours.PipeConsumerOptions>>,
+  Expect<DataDoes<theirs.PipeTransportDump, ours.PipeTransportDump, WebRtcTransportDumpExceptions>>,
+  Expect<DataDoes<theirs.PipeTransportStat, ours.PipeTransportStat, SctpState>>,
+  Expect<
+    OptionsDo<
+      theirs.PipeToRouterOptions,
+      ours.PipeToRouterOptions,
+      SctpOptions | Except<{ router: 'takes our own class' }>
+    >
+  >,
+  Expect<
+    DataDoes<
+      theirs.PipeToRouterResult,
+      ours.PipeToRouterResult,
+      Except<{
+        pipeProducer: 'Producer has exceptions';
+        pipeConsumer: 'Producer has exceptions';
+        pipeDataProducer: 'DataProducer and DataConsumer';
+        pipeDataConsumer: 'DataProducer and DataConsumer';
+      }>
+    >
+  >,
 ];
 
 // Producer.
