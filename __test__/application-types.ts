@@ -37,6 +37,30 @@ export async function application({ createWorker, observer, extras }: typeof mil
   }
 }
 
+/** Recording by FFmpeg, and rooms spread over workers. */
+export async function recording(router: Router, other: Router, producer: types.Producer): Promise<void> {
+  const recorder = await router.createPlainTransport({ listenInfo: { protocol: 'udp', ip: '::1' }, rtcpMux: false });
+  recorder.on('rtcptuple', ({ remotePort }) => remotePort?.toFixed());
+  await recorder.connect({ ip: '::1', port: 5004, rtcpPort: 5005 });
+  const secured = await router.createPlainTransport<{ room: string }>({
+    listenIp: { ip: '0.0.0.0', announcedIp: '192.0.2.1' },
+    comedia: true,
+    enableSrtp: true,
+    srtpCryptoSuite: 'AEAD_AES_128_GCM',
+    appData: { room: 'a' },
+  });
+  const srtpParameters: types.SrtpParameters = { cryptoSuite: 'AEAD_AES_128_GCM', keyBase64: secured.appData.room };
+  await secured.connect({ srtpParameters });
+  const pipe: types.PipeTransport = await router.createPipeTransport({ listenIp: '127.0.0.1', enableRtx: true });
+  await pipe.connect({ ip: '192.0.2.2', port: 4000 });
+  const consumer: Consumer<{ to: string }> = await pipe.consume({ producerId: producer.id, appData: { to: 'b' } });
+  const options: types.PipeToRouterOptions = { producerId: producer.id, router: other, enableSctp: true };
+  const { pipeConsumer, pipeProducer }: types.PipeToRouterResult = await router.pipeToRouter(options);
+  pipeProducer?.observer.on('close', () => pipeConsumer?.close() ?? consumer.close());
+  const transports: Transport[] = [recorder, secured, pipe];
+  for (const transport of transports) transport.close();
+}
+
 /** The three ways to say where to listen exclude each other. */
 export const LISTEN_OPTIONS = (webRtcServer: types.WebRtcServer): WebRtcTransportOptions[] => [
   { webRtcServer, enableTcp: true },
