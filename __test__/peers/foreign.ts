@@ -296,8 +296,8 @@ function averageColour(frame: Buffer, fromX: number, toX: number): number[] {
 /** Says what is wrong with decoded sound; nothing when it is the tone that was sent. */
 export function flawsOfTone(sound: Buffer): string[] {
   const samples = new Int16Array(sound.buffer, sound.byteOffset, SAMPLES);
-  // The beginning is the codec's and the jitter buffer's; half a second tells pitches 2 Hz apart.
-  const window = samples.subarray(SAMPLES / 2);
+  // The beginning is the codec's and the jitter buffer's; a tenth of a second tells pitches 10 Hz apart.
+  const window = samples.subarray(SAMPLES / 2, SAMPLES / 2 + SAMPLES / 10);
   const power = (pitch: number): number => {
     const step = (2 * Math.PI * pitch) / SAMPLE_RATE;
     let [real, imaginary] = [0, 0];
