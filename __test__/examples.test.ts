@@ -57,6 +57,14 @@ test('the recorder example leaves a file with a picture and a voice of three sec
   t.regex(output, /^the recorder ended with 0$/m);
 });
 
+test('in the broadcast example viewers on three workers hear every packet', async (t) => {
+  const lines = (await run('broadcast.mjs')).trim().split('\n');
+  t.deepEqual(
+    lines,
+    Array.from({ length: 12 }, (_, number) => `viewer ${number} in hall ${number % 3} heard 50 packets`),
+  );
+});
+
 test('every example is listed', (t) => {
   const page = readFileSync(`${root}/examples/README.md`, 'utf8');
   t.deepEqual(
