@@ -41,6 +41,12 @@ test('the example of packets as objects prints what it read and changed', async 
   ]);
 });
 
+test('the bot of the example hears from the echo the tone that it sent', async (t) => {
+  const output = await run('bot.mjs');
+  t.regex(output, /^the bot heard 440 Hz in 8000 samples$/m);
+  t.regex(output, /^the echo heard \d+ bytes$/m);
+});
+
 test('the WHIP example answers a publisher and a viewer, refuses nonsense, and offers', async (t) => {
   const output = await run('whip.mjs');
   t.is(output.match(/m=audio \d+ UDP\/TLS\/RTP\/SAVPF/g)?.length, 3);

@@ -318,6 +318,8 @@ function methodsOf(call: Call): { [Name in keyof Objects]: Record<string, () => 
       createPipeTransport: () => router.createPipeTransport({ listenIp: '127.0.0.1' }),
       pipeToRouter: () => router.pipeToRouter({ producerId: producer.id, router }),
       updateMediaCodecs: () => router.updateMediaCodecs([]),
+      createDirectTransport: () => router.createDirectTransport(),
+      createRingTransport: () => router.createRingTransport('ring'),
       createAudioLevelObserver: () => router.createAudioLevelObserver(),
       createActiveSpeakerObserver: () => router.createActiveSpeakerObserver(),
     },
@@ -387,6 +389,8 @@ const HARMLESS_AFTER_CLOSE = new Set([
   'canConsume',
   'handle',
   'producerOf',
+  'send',
+  'sendRtcp',
 ]);
 
 const EVENTS = [

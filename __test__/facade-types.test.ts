@@ -87,13 +87,4 @@ const ABSENT_TYPES = {
     'SctpState',
     'SctpStreamParameters',
   ],
-  DirectTransport: [
-    'DirectTransport',
-    'DirectTransportDump',
-    'DirectTransportEvents',
-    'DirectTransportObserver',
-    'DirectTransportObserverEvents',
-    'DirectTransportOptions',
-    'DirectTransportStat',
-  ],
 };

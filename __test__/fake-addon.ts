@@ -1,6 +1,8 @@
+import type { BatchHandler } from '../ts/channel.js';
 import type { ErrorClass } from '../ts/generated/model.js';
 import type { NativeAddon } from '../ts/native-addon.js';
 import type { NativeMessage, WireError } from '../ts/native-events.js';
+import { readPackets } from '../ts/packet-batch.js';
 import { startWorker, type Worker, type WorkerSettings } from '../ts/worker.js';
 
 /** A request as the facade wrote it. */
@@ -13,14 +15,16 @@ export type Answer = (command: Command) => unknown;
 export class FakeNativeWorker {
   readonly commands: Command[] = [];
   readonly settings: unknown;
-  readonly #onMessages: (batch: string) => void;
+  readonly #onMessages: BatchHandler;
+  /** The packets that were sent, each as its number and its bytes. */
+  readonly packets: [number: number, packet: Buffer][] = [];
   readonly #answers: Map<string, Answer>;
   readonly #held: Command[] = [];
   /** Whether answers wait for `letGo`. */
   holding = false;
   closed = 0;
 
-  constructor(settings: string, onMessages: (batch: string) => void, answers: Map<string, Answer>) {
+  constructor(settings: string, onMessages: BatchHandler, answers: Map<string, Answer>) {
     this.settings = JSON.parse(settings);
     this.#onMessages = onMessages;
     this.#answers = answers;
@@ -36,8 +40,21 @@ export class FakeNativeWorker {
     }
   }
 
+  sendPackets(batch: Uint8Array): void {
+    readPackets(Buffer.from(batch), (number, packet) => this.packets.push([number, packet]));
+  }
+
   close(): void {
     this.closed += 1;
+  }
+
+  /** Delivers these packets, without a message. */
+  deliver(...packets: [number: number, packet: Buffer][]): void {
+    const records = packets.flatMap(([number, packet]) => [
+      Buffer.from(new Uint32Array([number, packet.length]).buffer),
+      packet,
+    ]);
+    this.#onMessages('[]', Buffer.concat(records));
   }
 
   /** Delivers these messages as one batch, at once. */
@@ -82,7 +99,7 @@ export class FakeAddon implements NativeAddon {
   constructor() {
     const { workers, answers } = this;
     this.NativeWorker = class extends FakeNativeWorker {
-      constructor(settings: string, onMessages: (batch: string) => void) {
+      constructor(settings: string, onMessages: BatchHandler) {
         super(settings, onMessages, answers);
         workers.push(this);
       }

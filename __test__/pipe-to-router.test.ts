@@ -2,9 +2,10 @@
 
 import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
+import { setTimeout as wait } from 'node:timers/promises';
 import test, { type ExecutionContext } from 'ava';
 import { createWorker, errors, type types } from '../ts/index.js';
-import { RtpPacket } from '../ts/rtp/index.js';
+import { packets, RtpPacket, rtcpPackets } from '../ts/rtp/index.js';
 
 const OPUS = { mimeType: 'audio/opus', payloadType: 100, clockRate: 48_000, channels: 2 } as const;
 const VP8 = { mimeType: 'video/VP8', payloadType: 101, clockRate: 90_000 } as const;
@@ -127,6 +128,80 @@ test('a pipe consumer of any transport carries every stream of a simulcast', asy
   t.deepEqual((await transport.dump()).consumerIds, []);
 });
 
+test('between workers of a process packets cross without a network, and wishes for key frames come back', async (t) => {
+  const [near, far] = await openRouters(t);
+  const camera = await near.createDirectTransport();
+  const encodings = [{ ssrc: 1 }, { ssrc: 2 }];
+  const codec = { ...VP8, rtcpFeedback: [{ type: 'nack', parameter: 'pli' }] };
+  const producer = await camera.produce({ kind: 'video', rtpParameters: { codecs: [codec], encodings } });
+  const made: types.Transport[] = [];
+  far.observer.on('newtransport', (transport) => made.push(transport));
+  const { pipeProducer } = await near.pipeToRouter({ producerId: producer.id, router: far });
+  const [pipe] = made as [types.PipeTransport];
+  t.is(pipe.type, 'pipe');
+  t.like(pipe.tuple, { localPort: 0 });
+  t.like((await pipe.dump()).tuple, { localPort: 0 });
+  t.like((await pipe.getStats())[0], { type: 'pipe-transport', transportId: pipe.id });
+  await t.throwsAsync(pipe.connect({ ip: '127.0.0.1', port: 9 }), { instanceOf: errors.InvalidStateError });
+  t.is(pipeProducer?.rtpParameters.encodings?.length, 2);
+
+  const screen = await far.createDirectTransport();
+  const { rtpCapabilities } = far;
+  const consumer = await screen.consume({ producerId: producer.id, rtpCapabilities });
+  const seen = packets(consumer, { signal: AbortSignal.timeout(HANG_MS) });
+  let number = 0;
+  const sending = setInterval(() => {
+    number += 1;
+    producer.send(keyFrame(1, number));
+    producer.send(keyFrame(2, number));
+  }, 20);
+  t.teardown(() => clearInterval(sending));
+  // Without a listener nothing would flow.
+  consumer.on('rtp', () => {});
+  // The viewer wants the higher layer and gets it.
+  for await (const { payload } of seen) {
+    if (payload.at(-1) === 2) {
+      break;
+    }
+  }
+  // Wishes of the near worker itself are over by then.
+  await wait(2_500);
+  const wishes = rtcpPackets(camera, { signal: AbortSignal.timeout(HANG_MS) });
+  await consumer.requestKeyFrame();
+  const wished: number[] = [];
+  for await (const compound of wishes) {
+    wished.push(...compound.flatMap((packet) => (packet.type === 'pli' ? [packet.mediaSsrc] : [])));
+    if (wished.length > 0) {
+      break;
+    }
+  }
+  t.deepEqual(wished, [2]);
+  const { worker: counted } = await (workers.get(near) as types.Worker).getMetrics();
+  t.is(counted.ring_packets_dropped, 0);
+});
+
+test('when one worker is closed, what it piped to another closes there', async (t) => {
+  const [near, far] = await openRouters(t);
+  const voice = await Voice.open(t, near, 1);
+  const { pipeProducer } = await near.pipeToRouter({ producerId: voice.producer.id, router: far });
+  workers.get(near)?.close();
+  t.true(pipeProducer?.closed);
+  t.is((await far.dump()).transportIds.length, 0);
+});
+
+/** A key frame of VP8 (RFC 7741 §4.2) whose last byte is its SSRC. */
+function keyFrame(ssrc: number, sequenceNumber: number): Buffer {
+  const payload = Buffer.from([0x10, 0, 0, 0, 0x9d, 0x01, 0x2a, 16, 0, 16, 0, ssrc]);
+  const numbers = { sequenceNumber, timestamp: sequenceNumber * 3_000 };
+  return new RtpPacket({ payloadType: 101, ssrc, marker: true, ...numbers, payload }).toBuffer();
+}
+
+/** The Worker of each Router. */
+const workers = new WeakMap<types.Router, types.Worker>();
+
+/** Longer than anything takes on a busy machine: what is waited for does not come. */
+const HANG_MS = 60_000;
+
 const listenInfo = { protocol: 'udp', ip: '127.0.0.1' } as const;
 
 const mediaCodecs: types.RouterRtpCodecCapability[] = [
@@ -220,7 +295,9 @@ async function openWorker(t: ExecutionContext): Promise<types.Worker> {
 /** Routers of two Workers. */
 async function openRouters(t: ExecutionContext): Promise<[types.Router, types.Router]> {
   const [near, far] = [await openWorker(t), await openWorker(t)];
-  return [await near.createRouter({ mediaCodecs }), await far.createRouter({ mediaCodecs })];
+  const routers = [await near.createRouter({ mediaCodecs }), await far.createRouter({ mediaCodecs })] as const;
+  workers.set(routers[0], near).set(routers[1], far);
+  return [...routers];
 }
 
 function happened(observer: types.ProducerObserver, event: 'pause' | 'resume' | 'close'): Promise<void> {

@@ -51,6 +51,13 @@ export const BARS = {
   '1,000 paused consumers': { most: 0.1 },
   'createWebRtcTransport from JavaScript': { most: 0.1, scales: true },
   'consume from JavaScript': { most: 0.1, scales: true },
+  'RTP to JavaScript and back': { least: 150_000, scales: true },
+  'RTP to JavaScript and back: packets of a call beside it lost': { most: 0 },
+  'RTP to JavaScript and back: delay p99 of the call against the idle run': { most: 2 },
+  'ring: packets': { least: 100_000, scales: true },
+  'ring: time a packet and target worker': { most: 0.1, scales: true },
+  'ring: packets lost': { most: 0 },
+  'ring: wake-up p99': { most: 0.5, scales: true },
   'flood: packets of the call lost': { most: 0 },
   'flood: delay p99 against the idle run': { most: 2 },
   'flood: memory growth': { most: 1 },
@@ -59,7 +66,17 @@ export const BARS = {
 
 /** How long and how often everything runs. */
 export const EFFORT = {
-  full: { rounds: 6, warmupSeconds: 2, seconds: 6, joins: 2_000, objects: 1_000, pausedSeconds: 60, floodSeconds: 10 },
+  full: {
+    rounds: 6,
+    warmupSeconds: 2,
+    seconds: 6,
+    joins: 2_000,
+    objects: 1_000,
+    pausedSeconds: 60,
+    floodSeconds: 10,
+    directSeconds: 5,
+    ringSeconds: 3,
+  },
   quick: {
     rounds: 1,
     warmupSeconds: 0.3,
@@ -68,11 +85,16 @@ export const EFFORT = {
     objects: 1_000,
     pausedSeconds: 10,
     floodSeconds: 3,
+    directSeconds: 2,
+    ringSeconds: 1,
   },
 };
 
 /** Peers that join at once. */
 export const JOIN_CONCURRENCY = 16;
+
+/** Packets a second that one worker passes to others of its process, and how many others. */
+export const RING = { packetsPerSecond: 105_000, targets: 2 };
 
 /** Forged datagrams a second in the flood. */
 export const FLOOD_RATE = 100_000;

@@ -15,7 +15,7 @@ import { dirname, join, resolve } from 'node:path';
 import { parseArgs, promisify } from 'node:util';
 import { nativeBuild, typescriptBuild } from '../scripts/setup.mjs';
 import { main, root, run, SetupError, step } from '../scripts/steps.mjs';
-import { EFFORT, FLOOD_RATE, fanouts, JOIN_CONCURRENCY, REFERENCE_FANOUT } from './cases.mjs';
+import { EFFORT, FLOOD_RATE, fanouts, JOIN_CONCURRENCY, REFERENCE_FANOUT, RING } from './cases.mjs';
 import { Figures, median } from './figures.mjs';
 import { describeMachine, isQuiet, shareOfOthers } from './machine.mjs';
 import { picture } from './picture.mjs';
@@ -82,6 +82,8 @@ async function measureRound(round) {
   await step(`${round}: delay at half load`, measureDelay);
   await step(`${round}: joins`, measureJoins);
   await step(`${round}: a flood of forged datagrams`, measureFlood);
+  await step(`${round}: RTP to JavaScript and back`, measureDirect);
+  await step(`${round}: packets between workers`, measureRing);
 }
 
 /** Ours and the null server, one after the other. */
@@ -139,6 +141,28 @@ async function measureFlood() {
   figures.note('flood: delay p99 against the idle run', '', flooded.delayP99Us / idle.delayP99Us);
   figures.note('flood: memory growth', 'MB', flooded.residentGrowthBytes / 1e6);
   figures.note('flood: bytes out for a byte in', '', flooded.bytesOut / flooded.bytesIn);
+}
+
+async function measureRing() {
+  const run = await loadgen({ scenario: 'ring', ...RING, seconds: effort.ringSeconds });
+  figures.note('ring: packets', 'a second', run.packetsPerSecond);
+  figures.note('ring: time a packet and target worker', 'µs', run.nsPerPacketAndTarget / 1e3);
+  figures.note('ring: time a packet in the target worker', 'µs', run.nsPerPacketInTarget / 1e3);
+  figures.note('ring: packets lost', 'packets', run.lost);
+  figures.note('ring: wake-up p50', 'ms', run.wakeUpP50Us / 1e3);
+  figures.note('ring: wake-up p99', 'ms', run.wakeUpP99Us / 1e3);
+}
+
+async function measureDirect() {
+  const run = JSON.parse(
+    (await exec(process.execPath, [join(root, 'benches', 'direct.mjs'), String(effort.directSeconds)])).stdout,
+  );
+  const name = 'RTP to JavaScript and back';
+  figures.note(name, 'packets a second', run.roundTripsPerSecond);
+  figures.note(`${name}: share of a core that JavaScript used`, '%', run.javascriptCoreShare * 100);
+  figures.note(`${name}: packets dropped`, 'packets', run.dropped);
+  figures.note(`${name}: packets of a call beside it lost`, 'packets', run.callLost);
+  figures.note(`${name}: delay p99 of the call against the idle run`, '', run.callDelayP99Ms / run.callDelayP99IdleMs);
 }
 
 /** What does not depend on who else runs. */

@@ -10,6 +10,10 @@ import {
   parseBatch,
   toJson,
 } from './native-events.js';
+import { type PacketHandler, PacketWriter, readPackets } from './packet-batch.js';
+
+/** What the native side calls, with messages as JSON text and with the packets that came since. */
+export type BatchHandler = (messages: string, packets?: Buffer | null) => void;
 
 /** Receives the events of one object. */
 export type EventHandler = (event: string, data: unknown) => void;
@@ -27,6 +31,8 @@ export class Channel {
   readonly #onDied: (error: Error) => void;
   readonly #pending = new Map<number, (outcome: Outcome) => void>();
   readonly #handlers = new Map<string, EventHandler>();
+  readonly #packetHandlers = new Map<number, PacketHandler>();
+  readonly #packets: PacketWriter;
   /**
    * Messages that wait for their turn. It grows only while replies and events alternate, so by what the application's
    * own pending requests cause; the native queue behind it has its own bounds.
@@ -40,9 +46,10 @@ export class Channel {
    * @param start - Makes the native worker; it must not keep the callback's owner alive, which {@link receiver} sees to.
    * @param onDied - Called once if the worker ends by itself, after all pending requests were rejected.
    */
-  constructor(start: (onMessages: (batch: string) => void) => NativeWorker, onDied: (error: Error) => void) {
+  constructor(start: (onMessages: BatchHandler) => NativeWorker, onDied: (error: Error) => void) {
     this.#onDied = onDied;
     this.#native = start(receiver(new WeakRef(this)));
+    this.#packets = new PacketWriter(this.#native);
     forgotten.register(this, this.#native, this);
   }
 
@@ -76,6 +83,26 @@ export class Channel {
     this.#handlers.delete(id);
   }
 
+  /** Sends the packets with this number to `handler`. */
+  subscribePackets(number: number, handler: PacketHandler): void {
+    this.#packetHandlers.set(number, handler);
+  }
+
+  /** Drops the packets with this number. */
+  unsubscribePackets(number: number): void {
+    this.#packetHandlers.delete(number);
+  }
+
+  /**
+   * Sends a packet, which must have been checked: it is copied, and dealt with after the requests that were sent before.
+   * After the end it is passed over.
+   */
+  sendPacket(number: number, packet: Uint8Array): void {
+    if (!this.#closed) {
+      this.#packets.add(number, packet);
+    }
+  }
+
   /** Ends the worker: its ports are free and all pending requests rejected when this returns. Idempotent. */
   close(): void {
     if (!this.#closed) {
@@ -84,14 +111,19 @@ export class Channel {
     }
   }
 
-  /** Takes in a batch of messages; {@link receiver} calls it. */
-  receive(batch: string): void {
+  /** Takes in a batch; {@link receiver} calls it. */
+  receive(messages: string, packets?: Buffer | null): void {
     if (this.#closed) {
       return;
     }
-    this.#inbox.push(...parseBatch(batch));
+    this.#inbox.push(...parseBatch(messages));
     if (!this.#delivering) {
       this.#deliver();
+    }
+    if (packets) {
+      readPackets(packets, (number, packet) => this.#dispatchPacket(number, packet));
+      // What listeners answered leaves now: while packets keep coming, this turn of the event loop may be a long one.
+      this.#packets.flush();
     }
   }
 
@@ -101,6 +133,7 @@ export class Channel {
     }
     const id = this.#nextId();
     const command = toJson({ ...params, id, method });
+    this.#packets.flush();
     logger.debug(`request ${id} ${method}`);
     return new Promise((resolve, reject) => {
       this.#pending.set(id, resolve);
@@ -187,6 +220,20 @@ export class Channel {
     }
   }
 
+  #dispatchPacket(number: number, packet: Buffer): void {
+    const handler = this.#packetHandlers.get(number);
+    if (!handler) {
+      // The object was closed here while the packet was under way.
+      return;
+    }
+    try {
+      handler(packet);
+    } catch (cause) {
+      // As with events: listeners are guarded one by one.
+      logger.error('handling a packet failed', cause as Error);
+    }
+  }
+
   #die(message: string): void {
     this.#end(message);
     this.#native.close();
@@ -197,6 +244,7 @@ export class Channel {
     this.#closed = true;
     forgotten.unregister(this);
     this.#handlers.clear();
+    this.#packetHandlers.clear();
     this.#inbox.length = 0;
     for (const resolve of this.#pending.values()) {
       resolve({ error: { class: 'WorkerClosedError', code: 'ERR_WORKER_CLOSED', message: reason } });
@@ -210,8 +258,8 @@ export class Channel {
  * The function that the native side calls. It stands outside of the class because a closure in there could capture
  * `this`, and then no forgotten worker would ever be collected.
  */
-function receiver(channel: WeakRef<Channel>): (batch: string) => void {
-  return (batch) => channel.deref()?.receive(batch);
+function receiver(channel: WeakRef<Channel>): BatchHandler {
+  return (messages, packets) => channel.deref()?.receive(messages, packets);
 }
 
 function writeLog({ level, tag, message }: LogMessage): void {

@@ -39,6 +39,11 @@ export type ConsumerEvents = {
   layerschange: [layers?: ConsumerLayers];
   /** A traced packet; see {@link Consumer.enableTraceEvent}. */
   trace: [trace: ConsumerTraceEventData];
+  /**
+   * An RTP packet, on a DirectTransport. Packets flow from the first listener on, video with a key frame first, and
+   * stop with the last. They share memory with their neighbours: copy what is kept for long.
+   */
+  rtp: [packet: Buffer];
 };
 
 /** Observer of a {@link Consumer}. */
@@ -70,6 +75,8 @@ export type ConsumerReply = {
   readonly producerPaused: boolean;
   readonly score: ConsumerScore;
   readonly preferredLayers?: ConsumerLayers | null;
+  /** Where packets come to the application itself. */
+  readonly packetNumber?: number | null;
 };
 
 /** A Producer's media on its way to one endpoint. Its Transport and its Producer close it. */
@@ -90,6 +97,7 @@ export class Consumer<ConsumerAppData extends AppData = AppData> extends RemoteO
   #score: ConsumerScore;
   #preferredLayers: ConsumerLayers | undefined;
   #currentLayers: ConsumerLayers | undefined;
+  #listens = false;
 
   /** @internal */
   constructor(
@@ -111,6 +119,10 @@ export class Consumer<ConsumerAppData extends AppData = AppData> extends RemoteO
     this.#score = reply.score;
     this.#preferredLayers = reply.preferredLayers ?? undefined;
     this.subscribe(id, (event, data) => this.#handle(event, data));
+    if (reply.packetNumber !== undefined && reply.packetNumber !== null) {
+      this.subscribePackets(reply.packetNumber, (packet) => this.safeEmit('rtp', packet));
+      this.watchListeners('rtp', () => this.#listen());
+    }
   }
 
   /** Id, a UUID. */
@@ -337,6 +349,15 @@ export class Consumer<ConsumerAppData extends AppData = AppData> extends RemoteO
         break;
       default:
         logger.error(`ignoring unknown event '${event}'`);
+    }
+  }
+
+  /** Tells the worker when the first listener comes and when the last one goes. */
+  #listen(): void {
+    const listens = this.listenerCount('rtp') > 0;
+    if (listens !== this.#listens && !this.closed) {
+      this.#listens = listens;
+      this.command('consumer.listen', { consumerId: this.#id, listens });
     }
   }
 

@@ -40,6 +40,7 @@ export class EnhancedEventEmitter<
   All extends Events = E & BuiltIn,
 > extends UntypedEmitter {
   #maxListeners = Number.POSITIVE_INFINITY;
+  #watched: { readonly eventName: string; readonly onChange: () => void } | undefined;
 
   /** Calls the listeners of an event; what one of them throws reaches the caller, and the rest is not called. */
   override emit<K extends keyof All & string>(eventName: K, ...args: All[K]): boolean {
@@ -55,15 +56,18 @@ export class EnhancedEventEmitter<
   }
 
   override on<K extends keyof All & string>(eventName: K, listener: (...args: All[K]) => void): this {
-    return super.on(eventName, listener as Listener);
+    super.on(eventName, listener as Listener);
+    return this.#changed(eventName);
   }
 
   override addListener<K extends keyof All & string>(eventName: K, listener: (...args: All[K]) => void): this {
-    return super.on(eventName, listener as Listener);
+    super.on(eventName, listener as Listener);
+    return this.#changed(eventName);
   }
 
   override once<K extends keyof All & string>(eventName: K, listener: (...args: All[K]) => void): this {
-    return super.once(eventName, listener as Listener);
+    super.once(eventName, listener as Listener);
+    return this.#changed(eventName);
   }
 
   /** Adds a listener that is called before those that are there already. */
@@ -93,7 +97,8 @@ export class EnhancedEventEmitter<
   }
 
   override removeAllListeners<K extends keyof All & string>(eventName?: K): this {
-    return super.removeAllListeners(eventName);
+    super.removeAllListeners(eventName);
+    return this.#changed(eventName);
   }
 
   override listenerCount<K extends keyof All & string>(eventName: K): number {
@@ -121,6 +126,22 @@ export class EnhancedEventEmitter<
   /** The number given to `setMaxListeners`; `Infinity` by default. */
   getMaxListeners(): number {
     return this.#maxListeners;
+  }
+
+  /**
+   * Calls `onChange` whenever a listener of this event was added or removed.
+   *
+   * @internal
+   */
+  watchListeners(eventName: keyof All & string, onChange: () => void): void {
+    this.#watched = { eventName, onChange };
+  }
+
+  #changed(eventName: string | undefined): this {
+    if (this.#watched && (eventName === undefined || eventName === this.#watched.eventName)) {
+      this.#watched.onChange();
+    }
+    return this;
   }
 
   #deliver(eventName: string, args: unknown[]): boolean {
@@ -178,6 +199,7 @@ export class EnhancedEventEmitter<
     } else {
       this.#table()[eventName] = rest;
     }
+    this.#changed(eventName);
   }
 
   #wrap(eventName: string, entry: Entry): Listener {

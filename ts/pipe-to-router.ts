@@ -27,7 +27,10 @@ export type PipeToRouterOptions = {
   enableSrtp?: boolean;
 } & (
   | {
-      /** Address on which the two PipeTransports listen. Default: 127.0.0.1, any free port. */
+      /**
+       * Address on which the two PipeTransports listen. Default: none; without it, RTX and SRTP packets do not leave
+       * the memory of this process.
+       */
       listenInfo?: TransportListenInfo;
       listenIp?: never;
     }
@@ -123,7 +126,7 @@ async function openWay(from: Router, to: Router, options: PipeToRouterOptions, o
   return await TransportPair.open(from, to, options, onClose);
 }
 
-/** A way over the network: a PipeTransport in each Router. */
+/** A way by a PipeTransport in each Router: over the network, or through the memory that all Workers share. */
 class TransportPair implements Way {
   readonly #transports: ReadonlyMap<Router, PipeTransport>;
 
@@ -138,7 +141,9 @@ class TransportPair implements Way {
     onClose: () => void,
   ): Promise<TransportPair> {
     const settings = transportOptions(options);
-    const made = await Promise.allSettled([from.createPipeTransport(settings), to.createPipeTransport(settings)]);
+    const ring = needsNetwork(options) ? undefined : randomUUID();
+    const make = (router: Router) => (ring ? router.createRingTransport(ring) : router.createPipeTransport(settings));
+    const made = await Promise.allSettled([make(from), make(to)]);
     const transports = made.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
     try {
       const failed = made.find((result) => result.status === 'rejected');
@@ -146,7 +151,9 @@ class TransportPair implements Way {
         throw failed.reason;
       }
       const [near, far] = transports as [PipeTransport, PipeTransport];
-      await Promise.all([near.connect(endOf(far)), far.connect(endOf(near))]);
+      if (!ring) {
+        await Promise.all([near.connect(endOf(far)), far.connect(endOf(near))]);
+      }
       if (near.closed || far.closed) {
         throw new InvalidStateError('router.pipeToRouter failed: a Router was closed meanwhile', 'ERR_CLOSED');
       }
@@ -191,6 +198,11 @@ class TransportPair implements Way {
     const far = [...this.#transports.values()].find((transport) => transport !== near) as PipeTransport;
     return [near, far];
   }
+}
+
+/** Whether the options ask for what only packets on a network need. */
+function needsNetwork({ listenInfo, listenIp, enableRtx, enableSrtp }: PipeToRouterOptions): boolean {
+  return Boolean(listenInfo || listenIp || enableRtx || enableSrtp);
 }
 
 /** What one PipeTransport has to know of the other. */

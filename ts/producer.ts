@@ -1,5 +1,6 @@
 import type { Channel } from './channel.js';
 import { EnhancedEventEmitter } from './enhanced-event-emitter.js';
+import { UnsupportedError } from './errors.js';
 import type * as model from './generated/model.js';
 import type {
   MediaKind,
@@ -13,6 +14,7 @@ import type {
   RtpParameters,
 } from './generated/model.js';
 import { Logger } from './logger.js';
+import { checkPacket } from './packet-batch.js';
 import { type AppData, checkTraceEventTypes, RemoteObject } from './remote-object.js';
 
 /** Options of {@link Transport.produce}. */
@@ -60,6 +62,8 @@ export type ProducerReply = {
   readonly rtpParameters: RtpParameters;
   readonly consumableRtpParameters: RtpParameters;
   readonly score?: ProducerScore[] | null;
+  /** Where the application sends its packets itself. */
+  readonly packetNumber?: number | null;
 };
 
 /** A source published into a {@link Router}. Its Transport closes it. */
@@ -180,6 +184,22 @@ export class Producer<ProducerAppData extends AppData = AppData> extends RemoteO
     if (wasPaused && !this.closed) {
       this.observer.safeEmit('resume');
     }
+  }
+
+  /**
+   * Sends an RTP packet, on a DirectTransport: with an SSRC and a payload type of `rtpParameters`. It is copied. After the
+   * Producer was closed it is passed over.
+   *
+   * @throws `TypeError` when it is no Buffer of memory that only this thread has; {@link LimitError} when it is longer
+   * than 1,500 bytes; {@link UnsupportedError} on any other Transport.
+   */
+  send(rtpPacket: Buffer): void {
+    checkPacket(rtpPacket, 'rtpPacket');
+    const { packetNumber } = this.#reply;
+    if (packetNumber === undefined || packetNumber === null) {
+      throw new UnsupportedError('producer.send() is possible on a DirectTransport only');
+    }
+    this.sendPacket(packetNumber, rtpPacket);
   }
 
   /**

@@ -4,6 +4,7 @@ import { EnhancedEventEmitter, type Events } from './enhanced-event-emitter.js';
 import { NotFoundError, WorkerClosedError } from './errors.js';
 import { Logger } from './logger.js';
 import { typeError } from './native-events.js';
+import type { PacketHandler } from './packet-batch.js';
 
 /** Data that an application attaches to an object; this package never looks into it. */
 export type AppData = { [key: string]: unknown };
@@ -19,6 +20,7 @@ export abstract class RemoteObject<
   #appData: Data;
   #closed = false;
   #released: Promise<void> = Promise.resolve();
+  #packetNumber: number | undefined;
 
   /** @internal */
   constructor(channel: Channel, observer: Observer, appData: Data | undefined) {
@@ -94,6 +96,27 @@ export abstract class RemoteObject<
   }
 
   /**
+   * Receives the packets with this number from now on.
+   *
+   * @internal
+   */
+  protected subscribePackets(number: number, handler: PacketHandler): void {
+    this.#packetNumber = number;
+    this.#channel.subscribePackets(number, handler);
+  }
+
+  /**
+   * Sends a packet that was checked. When the object is closed, it is passed over.
+   *
+   * @internal
+   */
+  protected sendPacket(number: number, packet: Uint8Array): void {
+    if (!this.#closed) {
+      this.#channel.sendPacket(number, packet);
+    }
+  }
+
+  /**
    * Emits an event of the worker here and on the observer, unless a listener here closed the object.
    *
    * @internal
@@ -131,6 +154,9 @@ export abstract class RemoteObject<
     this.#released = released;
     if (id !== undefined) {
       this.#channel.unsubscribe(id);
+    }
+    if (this.#packetNumber !== undefined) {
+      this.#channel.unsubscribePackets(this.#packetNumber);
     }
   }
 }

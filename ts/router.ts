@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { ActiveSpeakerObserver, type ActiveSpeakerObserverOptions } from './active-speaker-observer.js';
 import { AudioLevelObserver, type AudioLevelObserverOptions } from './audio-level-observer.js';
 import type { Channel } from './channel.js';
+import { DirectTransport, type DirectTransportOptions, type DirectTransportReply } from './direct-transport.js';
 import { EnhancedEventEmitter } from './enhanced-event-emitter.js';
 import { NotFoundError } from './errors.js';
 import type * as model from './generated/model.js';
@@ -214,6 +215,30 @@ export class Router<RouterAppData extends AppData = AppData> extends RemoteObjec
     router.ensureOpen('router.pipeToRouter');
     const isSameWorker = router.#channel === this.#channel;
     return await pipeToRouter({ from: this, isSameWorker, producer: (id) => this.#producers.get(id) }, options);
+  }
+
+  /**
+   * Creates a Transport to the application itself, which sends and receives packets there.
+   *
+   * @throws `TypeError` when the options are malformed. Nothing was created then.
+   */
+  async createDirectTransport<DirectTransportAppData extends AppData = AppData>(
+    options: DirectTransportOptions<DirectTransportAppData> = {},
+  ): Promise<DirectTransport<DirectTransportAppData>> {
+    checkOptions(options);
+    const { appData, ...rest } = options;
+    const { transportId, reply } = await this.#createTransport<DirectTransportReply>('createDirectTransport', rest);
+    return this.#enter(new DirectTransport(this.#transportSetup(transportId, appData), reply));
+  }
+
+  /**
+   * Creates one end of a link to another Router of this process, which needs no network. Both ends name the same ring.
+   *
+   * @internal
+   */
+  async createRingTransport(ringId: string): Promise<PipeTransport> {
+    const { transportId, reply } = await this.#createTransport<PlainTransportReply>('createRingTransport', { ringId });
+    return this.#enter(new PipeTransport(this.#transportSetup(transportId, undefined), reply));
   }
 
   /**

@@ -21,6 +21,13 @@ export type {
   ConsumerObserverEvents,
   ConsumerOptions,
 } from './consumer.js';
+export type {
+  DirectTransport,
+  DirectTransportEvents,
+  DirectTransportObserver,
+  DirectTransportObserverEvents,
+  DirectTransportOptions,
+} from './direct-transport.js';
 export type { EnhancedEventEmitter } from './enhanced-event-emitter.js';
 export type * from './errors.js';
 export type * from './generated/model.js';

@@ -11,7 +11,7 @@ import type * as ours from '../../ts/types.js';
 import type { Assignable, Expect, OnlyExcept, Refused, Unmet } from './judge.js';
 
 /** Classes that other parts bring; `Router` and the like are assignable as a whole once they are there. */
-type AbsentClass = 'DirectTransport' | 'DataProducer and DataConsumer';
+type AbsentClass = 'DataProducer and DataConsumer';
 
 /** Reasons for exceptions. */
 type Reason =
@@ -122,7 +122,7 @@ export type WebRtcServer = [
 type RouterExceptions = Except<{
   createPlainTransport: 'Transport has exceptions';
   createPipeTransport: 'Transport has exceptions';
-  createDirectTransport: 'DirectTransport';
+  createDirectTransport: 'Transport has exceptions';
   pipeToRouter: 'Producer has exceptions';
   createActiveSpeakerObserver: 'Producer has exceptions';
   createAudioLevelObserver: 'Producer has exceptions';
@@ -302,9 +302,32 @@ export type PipeTransport = [
   >,
 ];
 
+// DirectTransport.
+
+type DirectTransportDumpExceptions = Except<{
+  rtpListener: 'wrong in mediasoup';
+  maxSendMessageSize: 'DataProducer and DataConsumer';
+  maxReceiveMessageSize: 'DataProducer and DataConsumer';
+  sctpParameters: 'DataProducer and DataConsumer';
+  sctpState: 'DataProducer and DataConsumer';
+  sctpNegotiatedCapabilities: 'DataProducer and DataConsumer';
+  sctpListener: 'DataProducer and DataConsumer';
+}>;
+type Dump = Except<{ dump: 'DataProducer and DataConsumer' }>;
+export type DirectTransport = [
+  Expect<ClassDoes<theirs.DirectTransport, ours.DirectTransport, TransportExceptions | Dump>>,
+  Expect<EventsDo<theirs.DirectTransportEvents, ours.DirectTransportEvents>>,
+  Expect<
+    EventsDo<theirs.DirectTransportObserverEvents, ours.DirectTransportObserverEvents, TransportObserverExceptions>
+  >,
+  Expect<OptionsDo<theirs.DirectTransportOptions, ours.DirectTransportOptions>>,
+  Expect<DataDoes<theirs.DirectTransportDump, ours.DirectTransportDump, DirectTransportDumpExceptions>>,
+  Expect<DataDoes<theirs.DirectTransportStat, ours.DirectTransportStat, SctpState>>,
+];
+
 // Producer.
 
-type ProducerExceptions = Except<{ send: 'DirectTransport'; transportClosed: 'private in mediasoup' }>;
+type ProducerExceptions = Except<{ transportClosed: 'private in mediasoup' }>;
 export type Producer = [
   Expect<ClassDoes<theirs.Producer, ours.Producer, ProducerExceptions>>,
   Expect<EventsDo<theirs.ProducerEvents, ours.ProducerEvents>>,
@@ -324,7 +347,7 @@ type ConsumerExceptions = Except<{
 }>;
 export type Consumer = [
   Expect<ClassDoes<theirs.Consumer, ours.Consumer, ConsumerExceptions>>,
-  Expect<EventsDo<theirs.ConsumerEvents, ours.ConsumerEvents, Except<{ rtp: 'DirectTransport' }>>>,
+  Expect<EventsDo<theirs.ConsumerEvents, ours.ConsumerEvents>>,
   Expect<EventsDo<theirs.ConsumerObserverEvents, ours.ConsumerObserverEvents>>,
   Expect<OptionsDo<theirs.ConsumerOptions, ours.ConsumerOptions>>,
   Expect<DataDoes<theirs.SimpleConsumerDump, ours.ConsumerDump>>,

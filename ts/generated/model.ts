@@ -261,6 +261,90 @@ export type ConsumerTraceEventType = "rtp" | "keyframe" | "nack" | "pli" | "fir"
 /** How a consumer treats its producer's streams. */
 export type ConsumerType = "simple" | "simulcast" | "svc" | "pipe";
 
+/** The insides of a DirectTransport, for debugging. */
+export type DirectTransportDump = {
+  /** Id. */
+  id: TransportId;
+  /** Ids of its producers. */
+  producerIds: Array<ProducerId>;
+  /** Ids of its consumers. */
+  consumerIds: Array<ConsumerId>;
+  /** Consumers by the SSRC they send. */
+  mapSsrcConsumerId: Array<SsrcEntryDump>;
+  /** Consumers by the SSRC of their retransmissions. */
+  mapRtxSsrcConsumerId: Array<SsrcEntryDump>;
+  /** Ids of its data producers. */
+  dataProducerIds: Array<string>;
+  /** Ids of its data consumers. */
+  dataConsumerIds: Array<string>;
+  /** Header extensions that are read from incoming packets. */
+  recvRtpHeaderExtensions: RecvRtpHeaderExtensions;
+  /** How incoming packets find their producer. */
+  rtpListener: RtpListenerDump;
+  /** Enabled traces. */
+  traceEventTypes: Array<TransportTraceEventType>;
+};
+
+/** Options of `router.createDirectTransport()`. */
+export type DirectTransportOptions = {
+  /** Longest message that DataConsumers hand out, in bytes. Default: 262144. */
+  maxSendMessageSize?: number;
+  /** Longest message that DataProducers take, in bytes. Default: 262144. */
+  maxReceiveMessageSize?: number;
+};
+
+/** Statistics of a DirectTransport. */
+export type DirectTransportStat = {
+  /** `direct-transport`. */
+  type: string;
+  /** Id of the transport. */
+  transportId: string;
+  /** When the numbers were read, in ms of the worker's clock. */
+  timestamp: number;
+  /** Bytes received, of every protocol. */
+  bytesReceived: number;
+  /** Bitrate received in bit/s. */
+  recvBitrate: number;
+  /** Bytes sent, of every protocol. */
+  bytesSent: number;
+  /** Bitrate sent in bit/s. */
+  sendBitrate: number;
+  /** Bytes of RTP packets received, retransmissions not counted. */
+  rtpBytesReceived: number;
+  /** Bitrate of RTP received in bit/s. */
+  rtpRecvBitrate: number;
+  /** Bytes of RTP packets sent, retransmissions not counted. */
+  rtpBytesSent: number;
+  /** Bitrate of RTP sent in bit/s. */
+  rtpSendBitrate: number;
+  /** Bytes of retransmissions received (RFC 4588). */
+  rtxBytesReceived: number;
+  /** Bitrate of retransmissions received in bit/s. */
+  rtxRecvBitrate: number;
+  /** Bytes of retransmissions sent. */
+  rtxBytesSent: number;
+  /** Bitrate of retransmissions sent in bit/s. */
+  rtxSendBitrate: number;
+  /** Bytes of probation packets sent. */
+  probationBytesSent: number;
+  /** Bitrate of probation in bit/s. */
+  probationSendBitrate: number;
+  /** Estimate of what the peer can receive, in bit/s. */
+  availableOutgoingBitrate?: number;
+  /** Estimate of what the peer can send, in bit/s. */
+  availableIncomingBitrate?: number;
+  /** Limit set by `setMaxIncomingBitrate()`, in bit/s. */
+  maxIncomingBitrate?: number;
+  /** Limit set by `setMaxOutgoingBitrate()`, in bit/s. */
+  maxOutgoingBitrate?: number;
+  /** Limit set by `setMinOutgoingBitrate()`, in bit/s. */
+  minOutgoingBitrate?: number;
+  /** Share of incoming RTP packets that were lost, 0–1. */
+  rtpPacketLossReceived?: number;
+  /** Share of outgoing RTP packets that were lost, 0–1. */
+  rtpPacketLossSent?: number;
+};
+
 /** A hash of a certificate (RFC 8122 §5). */
 export type DtlsFingerprint = {
   /** Hash function. */

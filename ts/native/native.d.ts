@@ -3,10 +3,18 @@
 
 /** A media worker on a thread of its own. */
 export declare class NativeWorker {
-  /** Starts a worker. `settings` is JSON text; `onMessages` gets batches of messages as JSON text. */
-  constructor(settings: string, onMessages: (arg: string) => unknown)
+  /**
+   * Starts a worker. `settings` is JSON text; `onMessages` gets batches of messages as JSON text, and of packets as
+   * bytes: each behind its number and its length, 32 bits each, little endian.
+   */
+  constructor(settings: string, onMessages: (arg: Batch) => unknown)
   /** Sends one request as JSON text. After `close` it does nothing. */
   request(command: string): void
+  /**
+   * Sends packets, each behind its number and its length, 32 bits each, little endian. They are copied before this
+   * returns. After `close` it does nothing.
+   */
+  sendPackets(packets: Uint8Array): void
   /** Closes everything and waits until the thread has ended and the ports are free. Idempotent. */
   close(): void
 }

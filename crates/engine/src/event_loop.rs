@@ -14,12 +14,12 @@ use millrace_net::UdpSocket;
 use millrace_transport::SocketId;
 use millrace_transport::dtls::LocalCertificate;
 use tokio::runtime::Builder;
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{Notify, oneshot};
 use tokio::task::{JoinHandle, LocalSet, spawn_local, yield_now};
 
 use crate::outbox::Outbox;
 use crate::plane::{Attended, Plane, SocketHandle};
-use crate::worker::panic_text;
+use crate::worker::{Inbound, Inlet, panic_text};
 
 /// How long a watcher waits after its socket failed.
 const SOCKET_ERROR_PAUSE: Duration = Duration::from_millis(100);
@@ -35,14 +35,14 @@ const REQUESTS_TURN: Duration = Duration::from_millis(1);
 pub(crate) fn run(
     settings: CheckedWorkerSettings,
     certificate: LocalCertificate,
-    inbox: mpsc::Receiver<String>,
+    inlet: Inlet,
     closed: oneshot::Receiver<()>,
     outbox: Arc<Outbox>,
 ) -> Result<(), String> {
     let runtime = Builder::new_current_thread().enable_io().enable_time().build();
     let runtime = runtime.map_err(|error| format!("the worker's runtime could not be made: {error}"))?;
     let plane = Plane::new(settings, certificate, outbox, Instant::now());
-    LocalSet::new().block_on(&runtime, Loop::new(plane).serve(inbox, closed))
+    LocalSet::new().block_on(&runtime, Loop::new(plane).serve(inlet, closed))
 }
 
 /// The plane with the tasks that watch its sockets.
@@ -72,11 +72,8 @@ impl Loop {
         Self { shared: Rc::new(shared), watchers: HashMap::new() }
     }
 
-    async fn serve(
-        mut self,
-        mut inbox: mpsc::Receiver<String>,
-        mut closed: oneshot::Receiver<()>,
-    ) -> Result<(), String> {
+    async fn serve(mut self, mut inlet: Inlet, mut closed: oneshot::Receiver<()>) -> Result<(), String> {
+        let rings = spawn_local(watch_rings(Rc::clone(&self.shared)));
         loop {
             let deadline = self.shared.plane.borrow_mut().deadline();
             tokio::select! {
@@ -85,9 +82,9 @@ impl Loop {
                 // Before anything is done: it may be a panic, after which the plane is not to be used.
                 () = self.shared.changed.notified() => {}
                 () = wait_until(deadline) => self.shared.plane.borrow_mut().handle_timeout(Instant::now()),
-                request = inbox.recv() => {
-                    let Some(text) = request else { break };
-                    self.serve_requests(text, &mut inbox, &closed).await;
+                inbound = inlet.inbox.recv() => {
+                    let Some(inbound) = inbound else { break };
+                    self.serve_inbound(inbound, &mut inlet, &closed).await;
                 }
             }
             self.update_watchers().await;
@@ -95,39 +92,36 @@ impl Loop {
                 return Err(panic);
             }
         }
+        rings.abort();
         self.shared.plane.borrow_mut().close(Instant::now());
         self.update_watchers().await;
         Ok(())
     }
 
-    /// Carries out a request and those that soon follow it. Closing and timers have their turn after [`REQUESTS_TURN`].
-    async fn serve_requests(
-        &mut self,
-        first: String,
-        inbox: &mut mpsc::Receiver<String>,
-        closed: &oneshot::Receiver<()>,
-    ) {
+    /// Carries out a request and those that soon follow it. Closing and timers have their turn after [`REQUESTS_TURN`],
+    /// and after each batch of packets.
+    async fn serve_inbound(&mut self, first: Inbound, inlet: &mut Inlet, closed: &oneshot::Receiver<()>) {
         let turn_end = Instant::now() + REQUESTS_TURN;
-        let mut request = Some(first);
-        while let Some(text) = request {
+        let mut inbound = Some(first);
+        while let Some(next) = inbound {
+            let Inbound::Request(text) = next else {
+                self.shared.plane.borrow_mut().take_in_packets(&inlet.packets, Instant::now());
+                // Sockets get their turn as well.
+                return yield_now().await;
+            };
             let reply = self.shared.plane.borrow_mut().serve(&text, Instant::now());
             // Ports must be free when the reply that closed their owner is read.
             self.update_watchers().await;
             self.shared.plane.borrow_mut().say(reply);
-            request = self.next_request(inbox, closed, turn_end.min(Instant::now() + LINGER)).await;
+            inbound = self.next_inbound(inlet, closed, turn_end.min(Instant::now() + LINGER)).await;
         }
     }
 
-    /// The request that comes before `end`, without sleep until then; sockets have their turns meanwhile.
-    async fn next_request(
-        &self,
-        inbox: &mut mpsc::Receiver<String>,
-        closed: &oneshot::Receiver<()>,
-        end: Instant,
-    ) -> Option<String> {
+    /// What comes before `end`, without sleep until then; sockets have their turns meanwhile.
+    async fn next_inbound(&self, inlet: &mut Inlet, closed: &oneshot::Receiver<()>, end: Instant) -> Option<Inbound> {
         while Instant::now() < end && closed.is_empty() && self.shared.panic.borrow().is_none() {
-            if let Ok(text) = inbox.try_recv() {
-                return Some(text);
+            if let Ok(inbound) = inlet.inbox.try_recv() {
+                return Some(inbound);
             }
             yield_now().await;
         }
@@ -159,6 +153,19 @@ impl Watcher {
             // The only error is the cancellation just asked for; panics are caught inside.
             let _ = task.await;
         }
+    }
+}
+
+/// Waits until another worker wrote into a ring, and takes in what it wrote.
+async fn watch_rings(shared: Rc<Shared>) {
+    let bell = shared.plane.borrow().bell();
+    loop {
+        bell.notified().await;
+        if shared.attend(|plane| plane.attend_rings(Instant::now())) == Some(true) {
+            bell.notify_one();
+        }
+        // A ring that never runs dry must not keep others waiting.
+        yield_now().await;
     }
 }
 
@@ -228,6 +235,7 @@ impl Shared {
 #[cfg(test)]
 mod tests {
     use millrace_model::WorkerSettings;
+    use tokio::sync::mpsc;
 
     use super::*;
 
@@ -239,8 +247,9 @@ mod tests {
         assert!(shared.attend(|_| panic!("asked for by a test")).is_none());
         assert_eq!(shared.attend(|_| 2), None, "a watcher that was woken in the same turn");
         let (_requests, inbox) = mpsc::channel(1);
+        let inlet = Inlet { inbox, packets: Arc::default() };
         let (_close, closed) = oneshot::channel();
-        let died = LocalSet::new().run_until(stage.serve(inbox, closed)).await;
+        let died = LocalSet::new().run_until(stage.serve(inlet, closed)).await;
         assert!(died.unwrap_err().contains("asked for by a test"));
     }
 

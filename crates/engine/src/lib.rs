@@ -9,11 +9,13 @@ mod event_loop;
 mod journal;
 pub mod message;
 pub mod outbox;
+pub mod packets;
 mod plane;
 pub mod process;
 mod random;
 mod request;
 mod resource_usage;
+mod ring;
 mod setup;
 mod worker;
 

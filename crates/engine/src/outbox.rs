@@ -1,4 +1,5 @@
-//! The one ordered queue from a worker to its owner. No event overtakes the reply that it follows.
+//! The one ordered queue from a worker to its owner. No event overtakes the reply that it follows. Packets for the
+//! application travel beside it: they come in a batch of their own, behind the messages that were said before them.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -6,6 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use uuid::Uuid;
 
 use crate::message::{Keeping, LogLevel, Message};
+use crate::packets::{PacketBatch, PacketQueue};
 
 /// Messages that wait before state events of one object and kind are merged into the latest.
 ///
@@ -24,6 +26,7 @@ pub const BATCH_MESSAGES_MAX: usize = 128;
 /// A queue that any thread may read and one worker writes.
 pub struct Outbox {
     queue: Mutex<Queue>,
+    packets: PacketQueue,
     wake: Box<dyn Fn() + Send + Sync>,
 }
 
@@ -51,12 +54,14 @@ pub struct Dropped {
     pub logs: u64,
     /// State events replaced by a later one of the same object and kind.
     pub merged: u64,
+    /// Packets.
+    pub packets: u64,
 }
 
 impl Outbox {
     /// Makes an empty queue; `wake` is called (from the worker's thread) when a message arrives in an empty queue.
     pub fn new(wake: impl Fn() + Send + Sync + 'static) -> Self {
-        Self { queue: Mutex::default(), wake: Box::new(wake) }
+        Self { queue: Mutex::default(), packets: PacketQueue::default(), wake: Box::new(wake) }
     }
 
     /// Adds a message by the rules of its kind.
@@ -70,6 +75,22 @@ impl Outbox {
         if was_empty {
             (self.wake)();
         }
+    }
+
+    /// Adds packets for the application. Where too many wait, the oldest are dropped.
+    pub fn push_packets(&self, batch: PacketBatch) {
+        if self.packets.push(batch) {
+            (self.wake)();
+        }
+    }
+
+    /// Takes packets for the application; wakes the reader again when more wait.
+    pub fn take_packets(&self) -> Option<PacketBatch> {
+        let batch = self.packets.pop()?;
+        if !self.packets.is_empty() {
+            (self.wake)();
+        }
+        Some(batch)
     }
 
     /// Takes up to [`BATCH_MESSAGES_MAX`] messages; wakes the reader again when more wait.
@@ -96,7 +117,7 @@ impl Outbox {
 
     /// What was lost because nobody read.
     pub fn dropped(&self) -> Dropped {
-        self.lock().dropped
+        Dropped { packets: self.packets.dropped(), ..self.lock().dropped }
     }
 
     fn lock(&self) -> MutexGuard<'_, Queue> {
@@ -278,6 +299,6 @@ mod tests {
         let messages = drain(&outbox);
         assert_eq!(messages.first(), Some(&trace(5)));
         assert_eq!(messages.last(), Some(&log(LOGS_MAX - 1)));
-        assert_eq!(outbox.dropped(), Dropped { sampled: 5, logs: 3, merged: 0 });
+        assert_eq!(outbox.dropped(), Dropped { sampled: 5, logs: 3, ..Dropped::default() });
     }
 }

@@ -12,6 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::error::{RequestError, StartError};
 use crate::message::Message;
 use crate::outbox::Outbox;
+use crate::packets::{PacketBatch, PacketQueue};
 use crate::{certificate, event_loop, request};
 
 /// How the thread of every worker is called; a number follows.
@@ -24,9 +25,19 @@ pub const REQUESTS_MAX: usize = 16_384;
 
 static NEXT_NUMBER: AtomicU32 = AtomicU32::new(1);
 
+/// What a worker's owner sends, in the order in which it is dealt with.
+#[derive(Debug)]
+pub(crate) enum Inbound {
+    /// A request as JSON text.
+    Request(String),
+    /// A batch of packets waits in the queue beside.
+    Packets,
+}
+
 /// The owner's end of a worker. Dropping it closes the worker and waits until its ports are free.
 pub struct Worker {
-    requests: mpsc::Sender<String>,
+    inbox: mpsc::Sender<Inbound>,
+    packets: Arc<PacketQueue>,
     close: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
     outbox: Arc<Outbox>,
@@ -40,32 +51,45 @@ impl Worker {
     pub fn start(settings: &str, outbox: Arc<Outbox>) -> Result<Self, StartError> {
         let settings = millrace_model::parse::<WorkerSettings>(settings)?.into_checked()?;
         let certificate = certificate::load(&settings)?;
-        let (requests, inbox) = mpsc::channel(REQUESTS_MAX);
+        let (sender, inbox) = mpsc::channel(REQUESTS_MAX);
+        let packets = Arc::new(PacketQueue::default());
         let (close, closed) = oneshot::channel();
         let name = format!("{THREAD_NAME_PREFIX}{}", NEXT_NUMBER.fetch_add(1, Ordering::Relaxed));
         let last_words = Arc::clone(&outbox);
+        let inlet = Inlet { inbox, packets: Arc::clone(&packets) };
         let thread_outbox = Arc::clone(&outbox);
         let body = move || {
-            let run = AssertUnwindSafe(|| event_loop::run(settings, certificate, inbox, closed, thread_outbox));
+            let run = AssertUnwindSafe(|| event_loop::run(settings, certificate, inlet, closed, thread_outbox));
             let ended = catch_unwind(run).unwrap_or_else(|panic| Err(panic_text(panic.as_ref())));
             if let Err(message) = ended {
                 last_words.push(Message::Died { message });
             }
         };
         let thread = thread::Builder::new().name(name).spawn(body).map_err(StartError::Thread)?;
-        Ok(Self { requests, close: Some(close), thread: Some(thread), outbox })
+        Ok(Self { inbox: sender, packets, close: Some(close), thread: Some(thread), outbox })
     }
 
     /// Sends one request (JSON text). Its reply, or its refusal, comes through the outbox.
     pub fn request(&self, text: String) {
-        if let Err(error) = self.requests.try_send(text) {
-            let (text, error) = match error {
-                mpsc::error::TrySendError::Full(text) => (text, RequestError::TooMany),
-                mpsc::error::TrySendError::Closed(text) => (text, RequestError::WorkerClosed),
-            };
-            if let Some(id) = request::id_of(&text) {
-                self.outbox.push(request::refusal(id, error));
-            }
+        let Err(error) = self.inbox.try_send(Inbound::Request(text)) else { return };
+        let (refused, error) = match error {
+            mpsc::error::TrySendError::Full(inbound) => (inbound, RequestError::TooMany),
+            mpsc::error::TrySendError::Closed(inbound) => (inbound, RequestError::WorkerClosed),
+        };
+        if let Inbound::Request(text) = refused
+            && let Some(id) = request::id_of(&text)
+        {
+            self.outbox.push(request::refusal(id, error));
+        }
+    }
+
+    /// Sends packets of the application, each with the number of its producer or transport. They are dealt with after
+    /// the requests that were sent before. Where too many wait, the oldest are dropped and counted.
+    pub fn send_packets(&self, batch: PacketBatch) {
+        self.packets.push(batch);
+        if self.inbox.try_send(Inbound::Packets).is_err() {
+            // So many requests wait that there is no room to say so; nobody would ever ask for this batch.
+            self.packets.drop_newest();
         }
     }
 }
@@ -81,6 +105,12 @@ impl Drop for Worker {
             let _ = thread.join();
         }
     }
+}
+
+/// The worker's end of what its owner sends.
+pub(crate) struct Inlet {
+    pub(crate) inbox: mpsc::Receiver<Inbound>,
+    pub(crate) packets: Arc<PacketQueue>,
 }
 
 /// The text of a panic, for `died`.

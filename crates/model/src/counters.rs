@@ -170,6 +170,14 @@ counters! {
     rtcp_feedback_dropped_unknown_ssrc,
     /// Transport-wide feedback packets sent to publishers.
     transport_feedback_sent,
+    /// Packets that the application sent and that were dropped, oldest first, because the worker was behind.
+    application_packets_dropped,
+    /// Packets that the application sent and that were refused: of a closed object, too long, or not RTP or RTCP.
+    application_packets_refused,
+    /// Packets to another worker of the process dropped because it is behind and its ring is full.
+    ring_packets_dropped,
+    /// Packets for the application dropped, oldest first, because it reads too slowly.
+    packets_to_application_dropped,
     /// State events that the application did not get because a later one of the same object and kind replaced them.
     state_events_merged,
     /// Trace events dropped, oldest first, because the application reads too slowly.

@@ -8,6 +8,7 @@
 
 pub mod consumer;
 pub mod counters;
+pub mod direct_transport;
 pub mod dtls;
 pub mod error;
 pub mod ice;
@@ -32,6 +33,7 @@ pub mod worker;
 
 pub use consumer::*;
 pub use counters::Counters;
+pub use direct_transport::*;
 pub use dtls::*;
 pub use error::{ErrorClass, ModelError, Within};
 pub use ice::*;

@@ -107,6 +107,7 @@ declared_types! {
         ConsumerDump, ConsumerLayers, ConsumerOptions, ConsumerScore, ConsumerTraceEventData, ConsumerTraceEventType,
         ConsumerType, RtpNumbering,
     },
+    direct_transport::{DirectTransportDump, DirectTransportOptions, DirectTransportStat},
     dtls::{
         DtlsFingerprint, DtlsParameters, DtlsRole, DtlsState, FingerprintAlgorithm, WebRtcTransportConnectOptions,
     },

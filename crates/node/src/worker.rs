@@ -1,11 +1,12 @@
-//! One worker for JavaScript: requests in, batches of messages out.
+//! One worker for JavaScript: requests and packets in, batches of messages and packets out.
 
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::{Arc, OnceLock, Weak};
 
+use millrace_engine::packets::PacketBatch;
 use millrace_engine::{Outbox, Worker};
-use napi::bindgen_prelude::{Env, Error, Function, Result, Status};
+use napi::bindgen_prelude::{Buffer, Env, Error, FnArgs, Function, Result, Status, Uint8Array};
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use napi::{CleanupEnvHook, Unknown};
 use napi_derive::napi;
@@ -14,7 +15,10 @@ use crate::panics;
 
 /// Wakes the JavaScript thread; carries nothing, because the outbox holds the messages. Weak: it keeps no process
 /// alive. Two may wait: one that runs and one that follows it.
-type Wake = ThreadsafeFunction<(), Unknown<'static>, String, Status, false, true, 2>;
+type Wake = ThreadsafeFunction<(), Unknown<'static>, Batch, Status, false, true, 2>;
+
+/// Messages as JSON text, and the packets that came since, as bytes (see [`PacketBatch`]).
+type Batch = FnArgs<(String, Option<Buffer>)>;
 
 /// The worker, shared with the environment's clean-up hook; whoever comes first closes it.
 type Shared = Rc<RefCell<Option<Worker>>>;
@@ -28,9 +32,10 @@ pub struct NativeWorker {
 
 #[napi]
 impl NativeWorker {
-    /// Starts a worker. `settings` is JSON text; `onMessages` gets batches of messages as JSON text.
+    /// Starts a worker. `settings` is JSON text; `onMessages` gets batches of messages as JSON text, and of packets as
+    /// bytes: each behind its number and its length, 32 bits each, little endian.
     #[napi(constructor, catch_unwind)]
-    pub fn new(env: Env, settings: String, on_messages: Function<'_, String, Unknown<'static>>) -> Result<Self> {
+    pub fn new(env: Env, settings: String, on_messages: Function<'_, Batch, Unknown<'static>>) -> Result<Self> {
         panics::quiet_worker_threads();
         // The outbox holds the wake function and so the callback: the callback must not hold the outbox in turn.
         let outbox: Arc<OnceLock<Weak<Outbox>>> = Arc::default();
@@ -42,7 +47,10 @@ impl NativeWorker {
             .callee_handled::<false>()
             .build_callback(move |_| {
                 let outbox = messages.get().and_then(Weak::upgrade);
-                Ok(outbox.map_or_else(|| String::from("[]"), |outbox| outbox.take_batch_json()))
+                let Some(outbox) = outbox else { return Ok((String::from("[]"), None).into()) };
+                let messages = outbox.take_batch_json();
+                let packets = outbox.take_packets().map(|batch| batch.into_bytes().into());
+                Ok((messages, packets).into())
             })?;
         // A full queue means that a wake is on its way, and a closing one that nobody listens any more.
         let ours = Arc::new(Outbox::new(move || {
@@ -60,6 +68,15 @@ impl NativeWorker {
     pub fn request(&self, command: String) {
         if let Some(worker) = self.worker.borrow().as_ref() {
             worker.request(command);
+        }
+    }
+
+    /// Sends packets, each behind its number and its length, 32 bits each, little endian. They are copied before this
+    /// returns. After `close` it does nothing.
+    #[napi(catch_unwind)]
+    pub fn send_packets(&self, packets: Uint8Array) {
+        if let Some(worker) = self.worker.borrow().as_ref() {
+            worker.send_packets(PacketBatch::from_bytes(packets.to_vec()));
         }
     }
 

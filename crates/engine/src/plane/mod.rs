@@ -2,6 +2,7 @@
 
 mod candidates;
 mod crowds;
+mod direct;
 mod events;
 mod fanout;
 mod listen;
@@ -12,6 +13,7 @@ mod receive;
 mod replace;
 mod reports;
 mod requests;
+mod rings;
 mod routers;
 mod sockets;
 mod streams;
@@ -23,8 +25,10 @@ mod transport_reports;
 mod transports;
 mod webrtc_transports;
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -40,6 +44,7 @@ use millrace_transport::SocketId;
 use millrace_transport::dtls::LocalCertificate;
 use rustc_hash::FxHashMap;
 use slab::Slab;
+use tokio::sync::Notify;
 
 use crate::journal::Journal;
 use crate::message::Message;
@@ -50,6 +55,7 @@ pub(crate) use sockets::{Attended, SocketHandle};
 
 use sockets::{Changes, Sockets};
 
+use direct::{Inlet, Taps};
 use events::Told;
 use listen::Server;
 use pace::Pace;
@@ -118,6 +124,13 @@ pub(crate) struct Plane {
     paths: FxHashMap<(SocketId, SocketAddr), usize>,
     /// Which transport made an ICE user name fragment.
     ufrags: FxHashMap<Vec<u8>, usize>,
+    /// Whose packets the application sends with which number.
+    inlets: FxHashMap<u32, Inlet>,
+    taps: Rc<RefCell<Taps>>,
+    /// The ring transports, by index.
+    rings: Vec<usize>,
+    /// Rings when another worker wrote into a ring of ours.
+    bell: Arc<Notify>,
     timers: TimerWheel,
     /// Deadline that the event loop waits for, as it was last told.
     armed: Option<Instant>,
@@ -184,7 +197,6 @@ impl Plane {
             },
             limits: ObjectLimits::DEFAULT,
             journal: Journal::new(Arc::clone(&outbox), settings.log_level, settings.log_tags, now),
-            outbox,
             clock: WallClock::new(now, since_epoch),
             random: Random::new(),
             pool: PacketPool::new(PACKETS_MAX),
@@ -203,6 +215,10 @@ impl Plane {
             observer_ids: FxHashMap::default(),
             paths: FxHashMap::default(),
             ufrags: FxHashMap::default(),
+            inlets: FxHashMap::default(),
+            taps: Taps::new(Arc::clone(&outbox)),
+            rings: Vec::new(),
+            bell: Arc::default(),
             timers: TimerWheel::new(now),
             armed: None,
             loop_is_stale: false,
@@ -210,6 +226,7 @@ impl Plane {
             events: Vec::new(),
             pace: Pace::new(),
             owes_reply: false,
+            outbox,
             counters: Counters::default(),
             started: now,
         }
@@ -229,6 +246,11 @@ impl Plane {
             (None, Some(_)) => false,
         };
         std::mem::take(&mut self.loop_is_stale) || nearer || self.sockets.has_changed()
+    }
+
+    /// Rings when [`attend_rings`](Self::attend_rings) has something to do.
+    pub(crate) fn bell(&self) -> Arc<Notify> {
+        Arc::clone(&self.bell)
     }
 
     /// Does what is due.
@@ -252,6 +274,8 @@ impl Plane {
     /// Sends what was collected.
     fn flush(&mut self) {
         self.sockets.flush(&mut self.counters);
+        self.taps.borrow_mut().flush();
+        self.flush_rings();
     }
 
     /// Ends a turn: sends what was collected and says what happened.
@@ -274,6 +298,7 @@ impl Plane {
         let dropped = self.outbox.dropped();
         self.counters.state_events_merged = dropped.merged + self.pace.replaced();
         self.counters.trace_events_dropped = dropped.sampled;
+        self.counters.packets_to_application_dropped = dropped.packets;
         self.counters.log_lines_dropped = dropped.logs + self.journal.lines_dropped();
     }
 

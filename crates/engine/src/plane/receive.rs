@@ -157,13 +157,13 @@ impl Plane {
         listens.then_some(index)
     }
 
-    fn route_rtp(&mut self, index: usize, packet: PacketMut, now: Instant) {
+    pub(super) fn route_rtp(&mut self, index: usize, packet: PacketMut, now: Instant) {
         let Some(transport) = self.transports.get(index) else { return };
         let session = transport.session;
         self.with_router(transport.router, now, |core, fanout| core.handle_rtp(session, packet, now, fanout));
     }
 
-    fn route_rtcp(&mut self, index: usize, compound: &[u8], now: Instant) {
+    pub(super) fn route_rtcp(&mut self, index: usize, compound: &[u8], now: Instant) {
         let Some(transport) = self.transports.get(index) else { return };
         let session = transport.session;
         self.with_router(transport.router, now, |core, fanout| core.handle_rtcp(session, compound, now, fanout));

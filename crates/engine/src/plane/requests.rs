@@ -5,14 +5,15 @@ use std::time::Instant;
 
 use millrace_model::{
     ActiveSpeakerObserverOptions, AudioLevelObserverOptions, AudioLevelObserverSettings, ConsumerId, ConsumerOptions,
-    ModelError, PipeConsumerOptions, PipeTransportOptions, PlainTransportOptions, ProducerId, ProducerOptions,
-    RouterId, RouterOptions, RtpObserverId, TransportId, WebRtcServerId, WebRtcServerOptions, WebRtcTransportOptions,
-    WorkerUpdateableSettings, parse,
+    DirectTransportOptions, ModelError, PipeConsumerOptions, PipeTransportOptions, PlainTransportOptions, ProducerId,
+    ProducerOptions, RouterId, RouterOptions, RtpObserverId, TransportId, WebRtcServerId, WebRtcServerOptions,
+    WebRtcTransportOptions, WorkerUpdateableSettings, parse,
 };
 use millrace_router::{ObserverKind, ObserverSetup};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use uuid::Uuid;
 
 use super::Plane;
 use super::transport_core::TransportCore;
@@ -67,6 +68,18 @@ struct Bitrate {
 #[derive(Deserialize)]
 struct TraceNames {
     types: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct OfRing {
+    ring_id: Uuid,
+}
+
+/// Whether somebody listens to the packets of an object.
+#[derive(Deserialize)]
+struct Listening {
+    listens: bool,
 }
 
 #[derive(Deserialize)]
@@ -182,6 +195,15 @@ impl Plane {
                 let settings = parse::<PipeTransportOptions>(text)?.into_checked()?;
                 self.create_pipe_transport(index, id, settings, now)
             }
+            "createDirectTransport" => {
+                let id = parse::<OfTransport>(text)?.transport_id;
+                let settings = parse::<DirectTransportOptions>(text)?.into_checked()?;
+                self.create_direct_transport(index, id, settings, now)
+            }
+            "createRingTransport" => {
+                let id = parse::<OfTransport>(text)?.transport_id;
+                self.create_ring_transport(index, id, parse::<OfRing>(text)?.ring_id, now)
+            }
             _ => unknown("router", verb),
         }
     }
@@ -204,6 +226,7 @@ impl Plane {
             "setMaxOutgoingBitrate" => self.limit_bitrate(index, |limits| limits.set_max_outgoing(bitrate(text)?)),
             "setMinOutgoingBitrate" => self.limit_bitrate(index, |limits| limits.set_min_outgoing(bitrate(text)?)),
             "enableTraceEvent" => self.trace_transport(index, traces(text)?),
+            "listen" => self.listen_to_transport(index, parse::<Listening>(text)?.listens),
             "produce" => {
                 let id = parse::<OfProducer>(text)?.producer_id;
                 self.produce(index, id, parse::<ProducerOptions>(text)?.into_checked()?, now)
@@ -212,6 +235,7 @@ impl Plane {
                 let id = parse::<OfConsumer>(text)?.consumer_id;
                 let settings = match &self.transports[index].core {
                     TransportCore::Pipe(parts) => parse::<PipeConsumerOptions>(text)?.into_settings(parts.rtx),
+                    TransportCore::Ring(_) => parse::<PipeConsumerOptions>(text)?.into_settings(false),
                     _ => parse::<ConsumerOptions>(text)?.into_checked()?,
                 };
                 self.consume(index, id, settings, now)
@@ -225,6 +249,10 @@ impl Plane {
         match &self.transports[index].core {
             TransportCore::WebRtc(_) => self.connect_webrtc_transport(index, parse(text)?, now),
             TransportCore::Plain(_) | TransportCore::Pipe(_) => self.connect_plain_transport(index, parse(text)?, now),
+            TransportCore::Direct(_) => Ok(Value::Null),
+            TransportCore::Ring(_) => {
+                Err(RequestError::InvalidState("transport.connect(): the transport is connected already".to_owned()))
+            }
         }
     }
 
@@ -250,6 +278,9 @@ impl Plane {
         if verb == "close" {
             self.close_consumer(id, now);
             return Ok(Value::Null);
+        }
+        if verb == "listen" {
+            return self.listen_to_consumer(id, parse::<Listening>(text)?.listens, now);
         }
         let at = self.consumer_at(id)?;
         match verb {

@@ -43,6 +43,8 @@ pub(super) struct ProducerEntry {
     pub(super) mapping: ortc::RtpCodecsEncodingsMapping,
     pub(super) consumable: RtpParameters,
     pub(super) traces: Vec<ProducerTraceEventType>,
+    /// The number of the packets that the application sends as this producer.
+    pub(super) inlet: Option<u32>,
 }
 
 /// What was negotiated for a consumer.
@@ -62,6 +64,8 @@ pub(super) struct ConsumerEntry {
     pub(super) further: Vec<(ConsumerIndex, OutgoingStreamId)>,
     pub(super) priority: u8,
     pub(super) paused: bool,
+    /// Its packets go to the application, where nobody listens to them.
+    pub(super) unheard: bool,
     pub(super) traces: Vec<ConsumerTraceEventType>,
 }
 
@@ -202,6 +206,7 @@ impl Plane {
         let entry = self.routers.get_mut(router).and_then(|entry| entry.producers.get_mut(index.0 as usize));
         if let Some(producer) = entry.and_then(Option::take) {
             self.producer_ids.remove(&producer.id);
+            producer.inlet.map(|number| self.inlets.remove(&number));
         }
     }
 

@@ -16,7 +16,6 @@ use serde_json::{Value, json};
 use super::Plane;
 use super::events::{all_streams_score, consumer_score, layers};
 use super::routers::{ConsumerEntry, ProducerEntry, place, viewer_payload_type};
-use super::transport_core::TransportCore;
 use crate::error::RequestError;
 use crate::setup;
 
@@ -71,14 +70,16 @@ impl Plane {
             paused,
         };
         let index = entry.core.produce(setup::producer(&publication)).map_err(produce_error)?;
+        let inlet = self.open_inlet(transport);
         let reply = json!({
             "type": ProducerType::of(&parameters.encodings),
             "rtpParameters": parameters,
             "consumableRtpParameters": consumable,
+            "packetNumber": inlet,
         });
         let traces = Vec::new();
-        let producer = ProducerEntry { id, transport, kind, parameters, mapping, consumable, traces };
-        place(&mut entry.producers, index.0, producer);
+        let producer = ProducerEntry { id, transport, kind, parameters, mapping, consumable, traces, inlet };
+        place(&mut self.routers[router].producers, index.0, producer);
         self.producer_ids.insert(id, (router, index));
         self.transports[transport].cname = Some(cname);
         self.after_router(router, now);
@@ -89,7 +90,7 @@ impl Plane {
     /// that of the first of them, or one of our own. What comes through a pipe is of many peers and keeps its own.
     fn cname(&self, transport: usize, parameters: &RtpParameters) -> String {
         let entry = &self.transports[transport];
-        let shared = entry.cname.as_ref().filter(|_| !matches!(entry.core, TransportCore::Pipe(_)));
+        let shared = entry.cname.as_ref().filter(|_| !entry.core.is_pipe());
         let known = shared.or(parameters.rtcp.cname.as_ref());
         known.cloned().unwrap_or_else(|| self.random.cname())
     }
@@ -150,6 +151,9 @@ impl Plane {
                 }
             }
         }
+        if let Some(direct) = self.transports[transport].core.direct_mut() {
+            direct.share_number(&streams);
+        }
         Ok(streams)
     }
 
@@ -195,7 +199,7 @@ impl Plane {
             ssrc: self.free_ssrc(transport, 2 * streams),
             all_streams,
         };
-        if matches!(self.transports[transport].core, TransportCore::Pipe(_)) {
+        if self.transports[transport].core.is_pipe() {
             let parameters = ortc::get_pipe_consumer_rtp_parameters(&entry.consumable, negotiation);
             return Ok(Negotiated { kind, parameters, numbers: None });
         }
@@ -271,12 +275,14 @@ impl Plane {
             nack: has_nack(parameters),
             first_sequence: self.random.u16() % FIRST_SEQUENCE_BELOW,
             first_rtx_sequence: self.random.u16() % FIRST_SEQUENCE_BELOW,
-            paused: settings.paused,
+            // Nobody can listen yet to what goes to the application.
+            paused: settings.paused || self.transports[transport].core.direct().is_some(),
         }
     }
 
     fn enter_consumer(&mut self, at: ConsumerAt, producer: ProducerIndex, transport: usize, parts: ConsumerParts) {
         let (router, index) = at;
+        let unheard = self.transports[transport].core.direct().is_some();
         let entry = &mut self.routers[router];
         let encodings = entry.producer(producer).map(|source| source.consumable.encodings.clone()).unwrap_or_default();
         entry.consumers_of_streams.extend(parts.further.iter().map(|(further, _)| (*further, index)));
@@ -293,6 +299,7 @@ impl Plane {
             further: parts.further,
             priority: 1,
             paused: parts.settings.paused,
+            unheard,
             traces: Vec::new(),
         };
         place(&mut entry.consumers, index.0, consumer);
@@ -304,6 +311,7 @@ impl Plane {
         let Some(consumer) = entry.consumer(index) else { return Value::Null };
         let shown = if consumer.all_streams { all_streams_score } else { consumer_score };
         let score = entry.core.consumer_score(index).map(shown).unwrap_or_default();
+        let direct = self.transports.get(consumer.transport).and_then(|entry| entry.core.direct());
         json!({
             "kind": consumer.kind,
             "rtpParameters": consumer.parameters,
@@ -311,6 +319,7 @@ impl Plane {
             "preferredLayers": entry.core.preferred_layers(index).map(layers),
             "producerPaused": entry.core.is_producer_paused(producer),
             "score": score,
+            "packetNumber": direct.and_then(|direct| direct.number_of(consumer.stream)),
         })
     }
 
@@ -351,20 +360,28 @@ impl Plane {
         }
     }
 
-    pub(super) fn pause_consumer(&mut self, (router, index): ConsumerAt, now: Instant) -> Result<Value, RequestError> {
-        for stream in self.routers[router].streams_of(index) {
-            self.with_router(router, now, |core, fanout| core.pause_consumer(stream, now, fanout));
-        }
-        self.change_consumer((router, index), |consumer| consumer.paused = true);
+    pub(super) fn pause_consumer(&mut self, at: ConsumerAt, now: Instant) -> Result<Value, RequestError> {
+        self.change_consumer(at, |consumer| consumer.paused = true);
+        self.let_consumer_flow(at, now);
         Ok(Value::Null)
     }
 
-    pub(super) fn resume_consumer(&mut self, (router, index): ConsumerAt, now: Instant) -> Result<Value, RequestError> {
-        for stream in self.routers[router].streams_of(index) {
-            self.with_router(router, now, |core, fanout| core.resume_consumer(stream, now, fanout));
-        }
-        self.change_consumer((router, index), |consumer| consumer.paused = false);
+    pub(super) fn resume_consumer(&mut self, at: ConsumerAt, now: Instant) -> Result<Value, RequestError> {
+        self.change_consumer(at, |consumer| consumer.paused = false);
+        self.let_consumer_flow(at, now);
         Ok(Value::Null)
+    }
+
+    /// Starts or stops a consumer, by what the application said of it.
+    pub(super) fn let_consumer_flow(&mut self, (router, index): ConsumerAt, now: Instant) {
+        let Some(consumer) = self.routers[router].consumer(index) else { return };
+        let flows = !consumer.paused && !consumer.unheard;
+        for stream in self.routers[router].streams_of(index) {
+            self.with_router(router, now, |core, fanout| match flows {
+                true => core.resume_consumer(stream, now, fanout),
+                false => core.pause_consumer(stream, now, fanout),
+            });
+        }
     }
 
     pub(super) fn set_preferred_layers(

@@ -8,6 +8,9 @@ use millrace_transport::outgoing::{OutgoingStreamError, OutgoingStreamSpec, Send
 use millrace_transport::webrtc::TransportEvent;
 use millrace_transport::{PlainEvent, PlainTransport, Received, SocketId, Transmit, Tuple, WebRtcTransport};
 
+use super::direct::DirectTransport;
+use super::rings::RingTransport;
+
 /// A WebRTC transport with what its peer was told of it.
 pub(super) struct WebRtcParts {
     pub(super) core: WebRtcTransport,
@@ -22,6 +25,10 @@ pub(super) enum TransportCore {
     Plain(PlainTransport),
     /// A plain transport between two routers.
     Pipe(PipeParts),
+    /// It has no datagrams: its peer is the application.
+    Direct(DirectTransport),
+    /// Nor has this one: its peer is another worker of this process.
+    Ring(RingTransport),
 }
 
 /// A pipe transport.
@@ -42,28 +49,55 @@ impl TransportCore {
         match self {
             Self::WebRtc(parts) => Some(parts),
             Self::Plain(_) | Self::Pipe(_) => None,
+            Self::Direct(_) | Self::Ring(_) => None,
         }
     }
 
     pub(super) fn webrtc_mut(&mut self) -> Option<&mut WebRtcParts> {
         match self {
             Self::WebRtc(parts) => Some(parts),
-            Self::Plain(_) | Self::Pipe(_) => None,
+            Self::Plain(_) | Self::Pipe(_) | Self::Direct(_) | Self::Ring(_) => None,
         }
     }
 
     /// The plain transport that it is.
     pub(super) fn plain(&self) -> Option<&PlainTransport> {
         match self {
-            Self::WebRtc(_) => None,
+            Self::WebRtc(_) | Self::Direct(_) | Self::Ring(_) => None,
             Self::Plain(core) | Self::Pipe(PipeParts { core, .. }) => Some(core),
         }
     }
 
     pub(super) fn plain_mut(&mut self) -> Option<&mut PlainTransport> {
         match self {
-            Self::WebRtc(_) => None,
+            Self::WebRtc(_) | Self::Direct(_) | Self::Ring(_) => None,
             Self::Plain(core) | Self::Pipe(PipeParts { core, .. }) => Some(core),
+        }
+    }
+
+    /// Tells whether it leads to another router, with all streams of what it carries.
+    pub(super) fn is_pipe(&self) -> bool {
+        matches!(self, Self::Pipe(_) | Self::Ring(_))
+    }
+
+    pub(super) fn direct(&self) -> Option<&DirectTransport> {
+        match self {
+            Self::Direct(direct) => Some(direct),
+            Self::WebRtc(_) | Self::Plain(_) | Self::Pipe(_) | Self::Ring(_) => None,
+        }
+    }
+
+    pub(super) fn direct_mut(&mut self) -> Option<&mut DirectTransport> {
+        match self {
+            Self::Direct(direct) => Some(direct),
+            Self::WebRtc(_) | Self::Plain(_) | Self::Pipe(_) | Self::Ring(_) => None,
+        }
+    }
+
+    pub(super) fn ring_mut(&mut self) -> Option<&mut RingTransport> {
+        match self {
+            Self::Ring(ring) => Some(ring),
+            Self::WebRtc(_) | Self::Plain(_) | Self::Pipe(_) | Self::Direct(_) => None,
         }
     }
 
@@ -71,7 +105,7 @@ impl TransportCore {
     pub(super) fn has_events(&self) -> bool {
         match self {
             // What happens to these, STUN, DTLS and time make happen.
-            Self::WebRtc(_) => false,
+            Self::WebRtc(_) | Self::Direct(_) | Self::Ring(_) => false,
             Self::Plain(core) | Self::Pipe(PipeParts { core, .. }) => core.has_events(),
         }
     }
@@ -80,6 +114,7 @@ impl TransportCore {
         match self {
             Self::WebRtc(parts) => parts.core.handle_datagram(tuple, packet, now),
             Self::Plain(core) | Self::Pipe(PipeParts { core, .. }) => core.handle_datagram(tuple, packet, now),
+            Self::Direct(_) | Self::Ring(_) => None,
         }
     }
 
@@ -93,6 +128,8 @@ impl TransportCore {
         match self {
             Self::WebRtc(parts) => parts.core.send_rtp(packet, rewrite, now, slots),
             Self::Plain(core) | Self::Pipe(PipeParts { core, .. }) => core.send_rtp(packet, rewrite, now, slots),
+            Self::Direct(direct) => direct.send_rtp(packet, rewrite, now),
+            Self::Ring(ring) => ring.send_rtp(packet, rewrite, now),
         }
     }
 
@@ -100,6 +137,8 @@ impl TransportCore {
         match self {
             Self::WebRtc(parts) => parts.core.send_rtcp(compound, now, slots),
             Self::Plain(core) | Self::Pipe(PipeParts { core, .. }) => core.send_rtcp(compound, now, slots),
+            Self::Direct(direct) => direct.send_rtcp(compound),
+            Self::Ring(ring) => ring.send_rtcp(compound, now),
         }
     }
 
@@ -107,6 +146,7 @@ impl TransportCore {
         match self {
             Self::WebRtc(parts) => parts.core.flush_queue(now, slots),
             Self::Plain(core) | Self::Pipe(PipeParts { core, .. }) => core.flush_queue(now, slots),
+            Self::Direct(_) | Self::Ring(_) => {}
         }
     }
 
@@ -114,6 +154,7 @@ impl TransportCore {
         match self {
             Self::WebRtc(parts) => parts.core.has_waiting(socket),
             Self::Plain(core) | Self::Pipe(PipeParts { core, .. }) => core.has_waiting(socket),
+            Self::Direct(_) | Self::Ring(_) => false,
         }
     }
 
@@ -121,6 +162,8 @@ impl TransportCore {
         match self {
             Self::WebRtc(parts) => parts.core.add_stream(spec),
             Self::Plain(core) | Self::Pipe(PipeParts { core, .. }) => core.add_stream(spec),
+            Self::Direct(direct) => direct.add_stream(spec),
+            Self::Ring(ring) => ring.add_stream(spec),
         }
     }
 
@@ -128,6 +171,8 @@ impl TransportCore {
         match self {
             Self::WebRtc(parts) => parts.core.remove_stream(stream),
             Self::Plain(core) | Self::Pipe(PipeParts { core, .. }) => core.remove_stream(stream),
+            Self::Direct(direct) => direct.remove_stream(stream),
+            Self::Ring(ring) => ring.remove_stream(stream),
         }
     }
 
@@ -135,6 +180,8 @@ impl TransportCore {
         match self {
             Self::WebRtc(parts) => parts.core.has_sent(ssrc),
             Self::Plain(core) | Self::Pipe(PipeParts { core, .. }) => core.has_sent(ssrc),
+            Self::Direct(direct) => direct.sends(ssrc),
+            Self::Ring(ring) => ring.sends(ssrc),
         }
     }
 
@@ -143,6 +190,7 @@ impl TransportCore {
         match self {
             Self::WebRtc(parts) => parts.core.yield_tuple(tuple),
             Self::Plain(_) | Self::Pipe(_) => {}
+            Self::Direct(_) | Self::Ring(_) => {}
         }
     }
 
@@ -151,6 +199,7 @@ impl TransportCore {
         match self {
             Self::WebRtc(parts) => parts.core.remove_socket(socket, now),
             Self::Plain(_) | Self::Pipe(_) => {}
+            Self::Direct(_) | Self::Ring(_) => {}
         }
     }
 
@@ -158,6 +207,8 @@ impl TransportCore {
         match self {
             Self::WebRtc(parts) => parts.core.deadline(),
             Self::Plain(_) | Self::Pipe(_) => None,
+            Self::Direct(_) => None,
+            Self::Ring(ring) => ring.deadline(),
         }
     }
 
@@ -165,6 +216,7 @@ impl TransportCore {
         match self {
             Self::WebRtc(parts) => parts.core.handle_timeout(now),
             Self::Plain(_) | Self::Pipe(_) => {}
+            Self::Direct(_) | Self::Ring(_) => {}
         }
     }
 
@@ -172,6 +224,7 @@ impl TransportCore {
         match self {
             Self::WebRtc(parts) => parts.core.poll_transmit(),
             Self::Plain(_) | Self::Pipe(_) => None,
+            Self::Direct(_) | Self::Ring(_) => None,
         }
     }
 
@@ -179,6 +232,7 @@ impl TransportCore {
         match self {
             Self::WebRtc(parts) => parts.core.poll_event().map(CoreEvent::WebRtc),
             Self::Plain(core) | Self::Pipe(PipeParts { core, .. }) => core.poll_event().map(CoreEvent::Plain),
+            Self::Direct(_) | Self::Ring(_) => None,
         }
     }
 
@@ -187,6 +241,7 @@ impl TransportCore {
         match self {
             Self::WebRtc(parts) => parts.core.close(now),
             Self::Plain(_) | Self::Pipe(_) => {}
+            Self::Direct(_) | Self::Ring(_) => {}
         }
     }
 
@@ -194,6 +249,8 @@ impl TransportCore {
         match self {
             Self::WebRtc(parts) => parts.core.counters(),
             Self::Plain(core) | Self::Pipe(PipeParts { core, .. }) => core.counters(),
+            Self::Direct(direct) => direct.counters(),
+            Self::Ring(ring) => ring.counters(),
         }
     }
 }

@@ -3,9 +3,10 @@
 use std::time::Instant;
 
 use millrace_model::{
-    BaseTransportDump, BaseTransportStats, DtlsRole, IceRole, NameEntryDump, PipeTransportDump, PipeTransportStat,
-    PlainTransportDump, PlainTransportStat, RecvRtpHeaderExtensions, RtpListenerDump, RtpParameters, SrtpKey,
-    SsrcEntryDump, WebRtcTransportDump, WebRtcTransportStat,
+    BaseTransportDump, BaseTransportStats, DirectTransportDump, DirectTransportStat, DtlsRole, IceRole, NameEntryDump,
+    PipeTransportDump, PipeTransportStat, PlainTransportDump, PlainTransportStat, RecvRtpHeaderExtensions,
+    RtpListenerDump, RtpParameters, SrtpKey, SsrcEntryDump, TransportProtocol, TransportTuple, WebRtcTransportDump,
+    WebRtcTransportStat,
 };
 use millrace_transport::PlainTransport;
 use millrace_transport::webrtc::DtlsState;
@@ -34,6 +35,11 @@ impl Plane {
                 rtx: parts.rtx,
                 srtp_parameters: parts.core.key().map(SrtpKey::to_parameters),
             }),
+            TransportCore::Direct(_) => json(DirectTransportDump { base }),
+            // To applications it is a pipe transport, without an address.
+            TransportCore::Ring(_) => {
+                json(PipeTransportDump { base, tuple: no_tuple(), rtx: false, srtp_parameters: None })
+            }
         }
     }
 
@@ -65,6 +71,10 @@ impl Plane {
             TransportCore::Pipe(_) => {
                 let tuple = self.plain_tuples(index)?.tuple;
                 json([PipeTransportStat { stats_type: "pipe-transport".to_owned(), base, tuple }])
+            }
+            TransportCore::Direct(_) => json([DirectTransportStat { stats_type: "direct-transport".to_owned(), base }]),
+            TransportCore::Ring(_) => {
+                json([PipeTransportStat { stats_type: "pipe-transport".to_owned(), base, tuple: no_tuple() }])
             }
         }
     }
@@ -144,6 +154,18 @@ impl Plane {
             min_outgoing_bitrate: entry.limits.min_outgoing(),
             ..BaseTransportStats::default()
         }
+    }
+}
+
+/// The path of a transport that needs no network.
+pub(super) fn no_tuple() -> TransportTuple {
+    TransportTuple {
+        local_ip: String::new(),
+        local_address: String::new(),
+        local_port: 0,
+        remote_ip: None,
+        remote_port: None,
+        protocol: TransportProtocol::Udp,
     }
 }
 

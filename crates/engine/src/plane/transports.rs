@@ -138,6 +138,11 @@ impl Plane {
         match entry.core {
             TransportCore::WebRtc(parts) => self.forget_ways_to(index, parts, now),
             TransportCore::Plain(_) | TransportCore::Pipe(_) => {}
+            TransportCore::Direct(direct) => drop(self.inlets.remove(&direct.number)),
+            TransportCore::Ring(ring) => {
+                ring.forget();
+                self.rings.retain(|ring| *ring != index);
+            }
         }
         self.close_listeners(&entry.listeners, SocketOwner::Transport(index), now);
         self.set_timer(TimerOwner::Transport(index), None);
@@ -146,6 +151,9 @@ impl Plane {
 
     pub(super) fn transport_timeout(&mut self, index: usize, now: Instant) {
         if let Some(entry) = self.transports.get_mut(index) {
+            if entry.core.ring_mut().is_some_and(|ring| ring.take_recovery(now)) {
+                return self.recover_ring(index, now);
+            }
             entry.core.handle_timeout(now);
             self.after_transport(index, now);
         }

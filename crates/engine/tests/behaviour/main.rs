@@ -16,4 +16,5 @@ mod plain;
 mod process;
 mod repair;
 mod requests;
+mod rings;
 mod worker;

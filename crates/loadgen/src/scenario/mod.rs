@@ -7,6 +7,7 @@ mod flood;
 mod joins;
 mod memory;
 mod paused;
+mod ring;
 
 use std::io;
 
@@ -29,6 +30,8 @@ pub(crate) enum Scenario {
     Paused(paused::Paused),
     /// A call beside a flood of forged datagrams.
     Flood(flood::Flood),
+    /// Packets from one worker to others of its process.
+    Ring(ring::Ring),
 }
 
 /// Which core is whose.
@@ -51,6 +54,7 @@ impl Scenario {
             Self::Memory(memory) => memory.run(cores),
             Self::Paused(paused) => paused.run(cores),
             Self::Flood(flood) => flood.run(cores),
+            Self::Ring(ring) => ring.run(),
         }
     }
 }

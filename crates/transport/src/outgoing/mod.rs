@@ -3,6 +3,7 @@
 //! The policy is "at once": a packet leaves when it comes, unless its socket is full or others wait already. Transport
 //! wide number, send time, packet index and seal are given when a packet **leaves**, so that waiting costs no gaps.
 
+mod clear;
 mod stream;
 #[cfg(test)]
 mod tests;
@@ -20,6 +21,7 @@ use self::waiting::{Held, Waiting};
 use crate::srtp::{SrtpError, SrtpOutbound};
 use crate::tuple::Tuple;
 
+pub use self::clear::ClearStreams;
 pub use self::stream::{OutgoingStreamError, OutgoingStreamSpec, Repair, SSRCS_MAX};
 pub use self::waiting::{WAITING_BYTES_MAX, WAITING_PACKETS_MAX, WAITING_RTCP_BYTES_MAX};
 

@@ -71,6 +71,30 @@ impl OutgoingStreamSpec {
         [Some(self.ssrc), rtx].into_iter().flatten()
     }
 
+    /// The SSRC that `rewrite` belongs under; `None` for a retransmission where there is no stream for them.
+    pub(super) fn ssrc_of(&self, rewrite: &Rewrite) -> Option<u32> {
+        match (rewrite.original_sequence, self.repair) {
+            (None, _) => Some(self.ssrc),
+            (Some(_), Repair::Rtx { ssrc }) => Some(ssrc),
+            (Some(_), Repair::None | Repair::SameStream) => None,
+        }
+    }
+
+    /// The header extensions.
+    pub(super) const fn extensions(&self) -> &ExtensionPlan {
+        &self.extensions
+    }
+
+    /// Tells whether packets carry transport-wide numbers.
+    pub(super) fn carries_transport_sequence(&self) -> bool {
+        self.extensions.contains(ExtensionKind::TransportWideCc)
+    }
+
+    /// Tells whether packets carry their time of sending.
+    pub(super) fn carries_send_time(&self) -> bool {
+        self.extensions.contains(ExtensionKind::AbsSendTime)
+    }
+
     /// The SSRC, if it is that of the RTX stream too.
     pub(super) fn repeated_ssrc(&self) -> Option<u32> {
         (self.repair == Repair::Rtx { ssrc: self.ssrc }).then_some(self.ssrc)

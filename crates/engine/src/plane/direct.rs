@@ -1,0 +1,268 @@
+//! Direct transports: RTP sessions whose other end is the application itself. What it sends comes in batches of packets, what
+//! it receives leaves so, by way of the [`Outbox`].
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Instant;
+
+use millrace_model::{ConsumerId, Counters, DirectTransportSettings, TransportId, WallClock};
+use millrace_packet::{DATAGRAM_BYTES_MAX, OutgoingStreamId, PacketRef, Rewrite};
+use millrace_transport::DatagramKind;
+use millrace_transport::outgoing::{ClearStreams, OutgoingStreamError, OutgoingStreamSpec, SLOT_BYTES_MIN};
+use serde_json::{Value, json};
+
+use super::Plane;
+use super::transport_core::TransportCore;
+use super::transports::NewTransport;
+use crate::error::RequestError;
+use crate::outbox::Outbox;
+use crate::packets::{BATCH_BYTES_MAX, PacketBatch, PacketQueue};
+
+/// The way to the application, which all direct transports of a worker share.
+pub(super) struct Taps {
+    batch: PacketBatch,
+    outbox: Arc<Outbox>,
+    /// The number that was given out last; 0 is nobody's. They begin anew after 2^32 objects.
+    last_number: u32,
+}
+
+impl Taps {
+    pub(super) fn new(outbox: Arc<Outbox>) -> Rc<RefCell<Self>> {
+        Rc::new(RefCell::new(Self { batch: PacketBatch::default(), outbox, last_number: 0 }))
+    }
+
+    /// A number for the packets of one object.
+    pub(super) fn new_number(&mut self) -> u32 {
+        self.last_number = self.last_number.wrapping_add(1).max(1);
+        self.last_number
+    }
+
+    /// Hands over what was collected.
+    pub(super) fn flush(&mut self) {
+        if !self.batch.is_empty() {
+            self.outbox.push_packets(std::mem::take(&mut self.batch));
+        }
+    }
+
+    /// Adds a packet that `write` writes; tells its length, `None` when it wrote none.
+    fn send(&mut self, number: u32, write: impl FnOnce(&mut [u8]) -> Option<usize>) -> Option<usize> {
+        let len = write(self.batch.slot(SLOT_BYTES_MIN))?;
+        self.batch.commit(number, len);
+        if self.batch.len() >= BATCH_BYTES_MAX {
+            self.flush();
+        }
+        Some(len)
+    }
+}
+
+/// One direct transport.
+pub(super) struct DirectTransport {
+    streams: ClearStreams,
+    /// The number of each stream's packets, by its id.
+    numbers: Vec<u32>,
+    taps: Rc<RefCell<Taps>>,
+    /// The number of RTCP packets, both ways.
+    pub(super) number: u32,
+    /// Somebody listens to RTCP.
+    is_heard: bool,
+    counters: Counters,
+}
+
+impl DirectTransport {
+    fn new(taps: &Rc<RefCell<Taps>>, wall_clock: WallClock) -> Self {
+        Self {
+            streams: ClearStreams::new(wall_clock),
+            numbers: Vec::new(),
+            number: taps.borrow_mut().new_number(),
+            taps: Rc::clone(taps),
+            is_heard: false,
+            counters: Counters::default(),
+        }
+    }
+
+    pub(super) fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    pub(super) fn add_stream(&mut self, spec: OutgoingStreamSpec) -> Result<OutgoingStreamId, OutgoingStreamError> {
+        let stream = self.streams.add(spec)?;
+        let place = stream.0 as usize;
+        if self.numbers.len() <= place {
+            self.numbers.resize(place + 1, 0);
+        }
+        self.numbers[place] = self.taps.borrow_mut().new_number();
+        Ok(stream)
+    }
+
+    /// Gives all streams of one consumer the number of the first.
+    pub(super) fn share_number(&mut self, streams: &[OutgoingStreamId]) {
+        let Some(number) = streams.first().and_then(|first| self.number_of(*first)) else { return };
+        streams.iter().for_each(|stream| self.numbers[stream.0 as usize] = number);
+    }
+
+    pub(super) fn remove_stream(&mut self, stream: OutgoingStreamId) {
+        self.streams.remove(stream);
+    }
+
+    pub(super) fn sends(&self, ssrc: u32) -> bool {
+        self.streams.sends(ssrc)
+    }
+
+    /// The number of a stream's packets.
+    pub(super) fn number_of(&self, stream: OutgoingStreamId) -> Option<u32> {
+        self.numbers.get(stream.0 as usize).copied()
+    }
+
+    pub(super) fn send_rtp(&mut self, packet: &PacketRef, rewrite: &Rewrite, now: Instant) {
+        let number = self.number_of(rewrite.stream).unwrap_or_default();
+        let streams = &mut self.streams;
+        let sent = self.taps.borrow_mut().send(number, |slot| streams.write(packet, rewrite, now, slot));
+        match sent {
+            Some(len) => {
+                self.counters.rtp_packets_sent += 1;
+                self.counters.rtp_bytes_sent += len as u64;
+                self.count_sent(len);
+            }
+            None => self.counters.outgoing_packets_refused += 1,
+        }
+    }
+
+    pub(super) fn send_rtcp(&mut self, compound: &[u8]) {
+        if !self.is_heard {
+            return;
+        }
+        let sent = self.taps.borrow_mut().send(self.number, |slot| {
+            slot.get_mut(..compound.len())?.copy_from_slice(compound);
+            Some(compound.len())
+        });
+        match sent {
+            Some(len) => {
+                self.counters.rtcp_packets_sent += 1;
+                self.count_sent(len);
+            }
+            None => self.counters.outgoing_packets_refused += 1,
+        }
+    }
+
+    fn count_sent(&mut self, len: usize) {
+        self.counters.datagrams_sent += 1;
+        self.counters.datagram_bytes_sent += len as u64;
+    }
+
+    /// Counts a packet of the application; false when it is none that this transport takes here.
+    fn count_received(&mut self, packet: &[u8], is_rtcp: bool) -> bool {
+        self.counters.datagrams_received += 1;
+        self.counters.datagram_bytes_received += packet.len() as u64;
+        let expected = if is_rtcp { DatagramKind::Rtcp } else { DatagramKind::Rtp };
+        if packet.len() > DATAGRAM_BYTES_MAX || DatagramKind::of(packet) != expected {
+            self.counters.application_packets_refused += 1;
+            return false;
+        }
+        if is_rtcp {
+            self.counters.rtcp_packets_received += 1;
+        } else {
+            self.counters.rtp_packets_received += 1;
+            self.counters.rtp_bytes_received += packet.len() as u64;
+        }
+        true
+    }
+}
+
+/// Whose packets the application sends with a number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Inlet {
+    transport: usize,
+    is_rtcp: bool,
+}
+
+impl Plane {
+    pub(super) fn create_direct_transport(
+        &mut self,
+        router: usize,
+        id: TransportId,
+        _settings: DirectTransportSettings,
+        now: Instant,
+    ) -> Result<Value, RequestError> {
+        self.vacant_transport(id)?;
+        let direct = DirectTransport::new(&self.taps, self.clock);
+        let number = direct.number;
+        let core = TransportCore::Direct(direct);
+        let index = self.enter_transport(NewTransport { id, router, core, listeners: Vec::new() }, now);
+        self.inlets.insert(number, Inlet { transport: index, is_rtcp: true });
+        let session = self.transports[index].session;
+        self.with_router(router, now, |core, fanout| core.connect_session(session, now, fanout));
+        Ok(json!({ "packetNumber": number }))
+    }
+
+    /// The number under which the application sends a new producer's packets; `None` where they come by a wire.
+    pub(super) fn open_inlet(&mut self, transport: usize) -> Option<u32> {
+        self.transports[transport].core.direct()?;
+        let number = self.taps.borrow_mut().new_number();
+        self.inlets.insert(number, Inlet { transport, is_rtcp: false });
+        Some(number)
+    }
+
+    /// Deals with one batch of packets of the application.
+    pub(crate) fn take_in_packets(&mut self, packets: &PacketQueue, now: Instant) {
+        self.counters.application_packets_dropped = packets.dropped();
+        let Some(batch) = packets.pop_one() else { return };
+        for (number, packet) in batch.packets() {
+            self.take_in_packet(number, packet, now);
+        }
+        self.finish();
+    }
+
+    fn take_in_packet(&mut self, number: u32, packet: &[u8], now: Instant) {
+        // Its object may have been closed since.
+        let Some(Inlet { transport, is_rtcp }) = self.inlets.get(&number).copied() else {
+            self.counters.application_packets_refused += 1;
+            return;
+        };
+        let direct = self.transports.get_mut(transport).and_then(|entry| entry.core.direct_mut());
+        if !direct.is_some_and(|direct| direct.count_received(packet, is_rtcp)) {
+            return;
+        }
+        if is_rtcp {
+            return self.route_rtcp(transport, packet, now);
+        }
+        let Some(mut slot) = self.pool.take() else {
+            self.counters.datagrams_dropped_no_memory += 1;
+            return;
+        };
+        // Every datagram fits into a slot; its length was looked at above.
+        slot.fill(packet);
+        self.route_rtp(transport, slot, now);
+    }
+
+    /// Somebody begins or ceases to listen to the RTCP of a direct transport.
+    pub(super) fn listen_to_transport(&mut self, index: usize, is_heard: bool) -> Result<Value, RequestError> {
+        let Some(direct) = self.transports[index].core.direct_mut() else { return Err(not_direct()) };
+        direct.is_heard = is_heard;
+        Ok(Value::Null)
+    }
+
+    /// Somebody begins or ceases to listen to a consumer's packets. To whom nobody listens is as paused: it costs nothing,
+    /// and video begins with a key frame once it is heard.
+    pub(super) fn listen_to_consumer(
+        &mut self,
+        id: ConsumerId,
+        is_heard: bool,
+        now: Instant,
+    ) -> Result<Value, RequestError> {
+        // It may have been closed since, with its producer.
+        let Some(at) = self.consumer_ids.get(&id).copied() else { return Ok(Value::Null) };
+        let Some(consumer) = self.routers[at.0].consumer(at.1) else { return Ok(Value::Null) };
+        let is_direct = self.transports.get(consumer.transport).is_some_and(|entry| entry.core.direct().is_some());
+        if !is_direct {
+            return Err(not_direct());
+        }
+        self.change_consumer(at, |consumer| consumer.unheard = !is_heard);
+        self.let_consumer_flow(at, now);
+        Ok(Value::Null)
+    }
+}
+
+fn not_direct() -> RequestError {
+    RequestError::InvalidState("only the packets of a direct transport can be listened to".to_owned())
+}
