@@ -46,22 +46,38 @@ export async function publish(
   sender: Peer,
   wishes: { colour: string; encodings: client.RtpEncodingParameters[]; mimeType: string },
 ): Promise<types.Producer> {
+  return await produced(sender, async () => {
+    await sender.page.evaluate(async ([options, wishes]) => await window.layersPeer.publish(options, wishes), [
+      clientOptions(sender.transport),
+      wishes,
+    ] as const);
+  });
+}
+
+/** Publishes a tone, silent at first. */
+export async function publishTone(sender: Peer, pitchHz: number): Promise<types.Producer> {
+  return await produced(sender, async () => {
+    await sender.page.evaluate(async ([options, pitchHz]) => await window.layersPeer.publishTone(options, pitchHz), [
+      clientOptions(sender.transport),
+      pitchHz,
+    ] as const);
+  });
+}
+
+async function produced(sender: Peer, publish: () => Promise<void>): Promise<types.Producer> {
   let producer: types.Producer | undefined;
   await sender.page.exposeFunction('produce', async (options: types.ProducerOptions) => {
     producer = await sender.transport.produce(options);
     return producer.id;
   });
-  await sender.page.evaluate(async ([options, wishes]) => await window.layersPeer.publish(options, wishes), [
-    clientOptions(sender.transport),
-    wishes,
-  ] as const);
+  await publish();
   if (!producer) {
     throw new Error('nothing was produced');
   }
   return producer;
 }
 
-/** Lets a viewer watch. */
+/** Lets a viewer watch, or listen. */
 export async function watch(viewer: Peer, producer: types.Producer): Promise<types.Consumer> {
   await viewer.page.evaluate((options) => window.layersPeer.receive(options), clientOptions(viewer.transport));
   const consumer = await viewer.transport.consume({
@@ -71,7 +87,11 @@ export async function watch(viewer: Peer, producer: types.Producer): Promise<typ
   });
   const { id, producerId, kind, rtpParameters } = consumer;
   const options = { id, producerId, kind, rtpParameters } as client.ConsumerOptions;
-  await viewer.page.evaluate(async (options) => await window.layersPeer.watch(options), options);
+  if (kind === 'video') {
+    await viewer.page.evaluate(async (options) => await window.layersPeer.watch(options), options);
+  } else {
+    await viewer.page.evaluate(async (options) => await window.layersPeer.hear(options), options);
+  }
   await consumer.resume();
   return consumer;
 }

@@ -322,6 +322,7 @@ function methodsOf(call: Call): { [Name in keyof Objects]: Record<string, () => 
       createRingTransport: () => router.createRingTransport('ring'),
       createAudioLevelObserver: () => router.createAudioLevelObserver(),
       createActiveSpeakerObserver: () => router.createActiveSpeakerObserver(),
+      createActiveAudioSelector: () => router.createActiveAudioSelector(),
     },
     transport: {
       dump: () => transport.dump(),

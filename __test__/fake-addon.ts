@@ -140,6 +140,13 @@ const ANSWERS: Record<string, Answer> = {
     dtlsParameters: { role: 'auto', fingerprints: [] },
     dtlsState: 'new',
   }),
+  'router.createActiveAudioSelector': ({ producerIds }) => ({
+    producers: (producerIds as string[]).map(() => ({
+      type: 'simple',
+      rtpParameters: RTP_PARAMETERS,
+      consumableRtpParameters: RTP_PARAMETERS,
+    })),
+  }),
   'transport.connect': () => ({ dtlsLocalRole: 'client' }),
   'transport.restartIce': () => ({ usernameFragment: 'new', password: 'new', iceLite: true }),
   'transport.produce': ({ rtpParameters }) => ({

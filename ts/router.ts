@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { ActiveAudioSelector, type ActiveAudioSelectorOptions, SELECTED_MAX } from './active-audio-selector.js';
 import { ActiveSpeakerObserver, type ActiveSpeakerObserverOptions } from './active-speaker-observer.js';
 import { AudioLevelObserver, type AudioLevelObserverOptions } from './audio-level-observer.js';
 import type { Channel } from './channel.js';
@@ -13,7 +14,7 @@ import { errorFromAddon, toJson, typeError } from './native-events.js';
 import { type PipeToRouterOptions, type PipeToRouterResult, pipeToRouter } from './pipe-to-router.js';
 import { PipeTransport, type PipeTransportOptions } from './pipe-transport.js';
 import { PlainTransport, type PlainTransportOptions, type PlainTransportReply } from './plain-transport.js';
-import type { Producer } from './producer.js';
+import { Producer, type ProducerReply } from './producer.js';
 import { type AppData, checkOptions, RemoteObject } from './remote-object.js';
 import type { RtpObserver, RtpObserverParent } from './rtp-observer.js';
 import type { Transport, TransportParent, TransportSetup } from './transport.js';
@@ -43,6 +44,8 @@ export type RouterObserverEvents = {
   newtransport: [transport: Transport];
   /** An RtpObserver was created. */
   newrtpobserver: [rtpObserver: RtpObserver];
+  /** An ActiveAudioSelector was created. */
+  newactiveaudioselector: [activeAudioSelector: ActiveAudioSelector];
 };
 
 /** What the worker answered to `worker.createRouter`. */
@@ -60,7 +63,7 @@ export class Router<RouterAppData extends AppData = AppData> extends RemoteObjec
   readonly #onClose: () => void;
   readonly #transports = new Map<string, Transport>();
   readonly #producers = new Map<string, Producer>();
-  readonly #rtpObservers = new Map<string, RtpObserver>();
+  readonly #rtpObservers = new Map<string, { routerClosed(released: Promise<void>): void }>();
   #rtpCapabilities: RtpCapabilities;
 
   /** @internal */
@@ -242,6 +245,33 @@ export class Router<RouterAppData extends AppData = AppData> extends RemoteObjec
   }
 
   /**
+   * Creates a selector: `k` Producers that always carry the loudest of the audio Producers that are added to it.
+   *
+   * @throws `TypeError` when `k` is not a number of 1 to 16; {@link UnsupportedError} when the Router has no audio codec.
+   * Nothing was created then.
+   */
+  async createActiveAudioSelector<ActiveAudioSelectorAppData extends AppData = AppData>(
+    options: ActiveAudioSelectorOptions<ActiveAudioSelectorAppData> = {},
+  ): Promise<ActiveAudioSelector<ActiveAudioSelectorAppData>> {
+    this.ensureOpen('router.createActiveAudioSelector');
+    checkOptions(options);
+    const { k = 3, appData } = options;
+    if (!Number.isInteger(k) || k < 1 || k > SELECTED_MAX) {
+      throw typeError(`k: expected a whole number of 1 to ${SELECTED_MAX}`);
+    }
+    const [rtpObserverId, producerIds] = [randomUUID(), Array.from({ length: k }, () => randomUUID())];
+    const ids = { routerId: this.#id, rtpObserverId, producerIds };
+    const reply = await this.request<{ producers: ProducerReply[] }>('router.createActiveAudioSelector', ids);
+    this.ensureOpen('router.createActiveAudioSelector');
+    const producers = producerIds.map((id, place) => this.#addPlace(id, reply.producers[place] as ProducerReply));
+    const parent = this.#observerParent(() => this.#forget(producers));
+    const selector = new ActiveAudioSelector(this.#channel, rtpObserverId, parent, appData, producers);
+    this.#rtpObservers.set(rtpObserverId, selector);
+    this.observer.safeEmit('newactiveaudioselector', selector);
+    return selector;
+  }
+
+  /**
    * Tells whether an endpoint with these capabilities can consume the Producer. Malformed capabilities and unknown
    * Producers give `false` and a line in the log.
    */
@@ -333,10 +363,27 @@ export class Router<RouterAppData extends AppData = AppData> extends RemoteObjec
     this.#rtpObservers.clear();
   }
 
-  #observerParent(): RtpObserverParent {
+  /** A Producer of a selector. */
+  #addPlace(id: string, reply: ProducerReply): Producer {
+    const options = { kind: 'audio', rtpParameters: reply.rtpParameters } as const;
+    const producer: Producer = new Producer(this.#channel, id, options, reply, () => this.#forget([producer]));
+    this.#producers.set(id, producer);
+    return producer;
+  }
+
+  #forget(producers: readonly Producer[]): void {
+    for (const { id } of producers) {
+      this.#producers.delete(id);
+    }
+  }
+
+  #observerParent(onClose: () => void = () => {}): RtpObserverParent {
     return {
       producer: (id) => this.#producers.get(id),
-      rtpObserverRemoved: (id) => this.#rtpObservers.delete(id),
+      rtpObserverRemoved: (id) => {
+        this.#rtpObservers.delete(id);
+        onClose();
+      },
     };
   }
 

@@ -42,6 +42,7 @@ export abstract class RtpObserver<
   RtpObserverAppData extends AppData = AppData,
   Events extends RtpObserverEvents = RtpObserverEvents,
   Observer extends RtpObserverObserver = RtpObserverObserver,
+  Type extends string = RtpObserverType,
 > extends RemoteObject<Events, Observer, RtpObserverAppData> {
   readonly #id: string;
   readonly #parent: RtpObserverParent;
@@ -71,7 +72,7 @@ export abstract class RtpObserver<
   }
 
   /** Kind of the RtpObserver. */
-  abstract get type(): RtpObserverType;
+  abstract get type(): Type;
 
   /** Whether the RtpObserver is paused. */
   get paused(): boolean {

@@ -1,4 +1,12 @@
 export type {
+  ActiveAudioSelector,
+  ActiveAudioSelectorEvents,
+  ActiveAudioSelectorObserver,
+  ActiveAudioSelectorObserverEvents,
+  ActiveAudioSelectorOptions,
+  ActiveAudioSelectorOwnerChange,
+} from './active-audio-selector.js';
+export type {
   ActiveSpeakerObserver,
   ActiveSpeakerObserverDominantSpeaker,
   ActiveSpeakerObserverEvents,

@@ -1,5 +1,7 @@
 import { Device, type types } from 'mediasoup-client';
 import { BITS, BLOCK } from './picture';
+import { Tone } from './tone';
+import { Viewer } from './viewer';
 
 /** Width and height of the published picture: large enough for Chromium to send three encodings of it. */
 const WIDTH = 960;
@@ -10,13 +12,15 @@ const SCALE = WIDTH / (BITS * BLOCK);
 declare function connectTransport(id: string, dtlsParameters: types.DtlsParameters): Promise<void>;
 declare function produce(options: object): Promise<string>;
 
-/** One who publishes a picture in several encodings and watches pictures, by mediasoup-client. */
+/** One who publishes a picture in several encodings or a tone, and watches and listens, by mediasoup-client. */
 export class LayersPeer {
   readonly #canvas = Object.assign(document.createElement('canvas'), { width: WIDTH, height: HEIGHT });
   readonly #video = Object.assign(document.createElement('video'), { autoplay: true, muted: true });
   readonly #device = new Device();
   #receiving: types.Transport | undefined;
   #consumer: types.Consumer | undefined;
+  #tone: Tone | undefined;
+  #listener: Viewer | undefined;
   #frame = 0;
   #decodedAt = performance.now();
   #longestGapMs = 0;
@@ -33,13 +37,7 @@ export class LayersPeer {
     { colour, encodings, mimeType }: { colour: string; encodings: types.RtpEncodingParameters[]; mimeType: string },
   ): Promise<void> {
     setInterval(() => this.#draw(colour), 1000 / 30);
-    const transport = this.#device.createSendTransport(options);
-    transport.on('connect', ({ dtlsParameters }, callback, errback) => {
-      connectTransport(transport.id, dtlsParameters).then(callback, errback);
-    });
-    transport.on('produce', ({ kind, rtpParameters }, callback, errback) => {
-      produce({ kind, rtpParameters }).then((id) => callback({ id }), errback);
-    });
+    const transport = this.#sendTransport(options);
     const codec = this.#device.sendRtpCapabilities.codecs?.find((known) => known.mimeType === mimeType);
     await transport.produce({
       track: this.#canvas.captureStream(30).getVideoTracks()[0] as MediaStreamTrack,
@@ -47,6 +45,32 @@ export class LayersPeer {
       ...(codec ? { codec } : {}),
       codecOptions: { videoGoogleStartBitrate: 2500 },
     });
+  }
+
+  /** Publishes a tone, silent at first. */
+  async publishTone(options: types.TransportOptions, pitchHz: number): Promise<void> {
+    this.#tone = new Tone(pitchHz);
+    this.#tone.loudness = 0;
+    await this.#sendTransport(options).produce({ track: this.#tone.newTrack() });
+  }
+
+  /** How loud its tone is, from 0 to 1. */
+  speak(loudness: number): void {
+    if (this.#tone) {
+      this.#tone.loudness = loudness;
+    }
+  }
+
+  /** Listens. */
+  async hear(options: types.ConsumerOptions): Promise<void> {
+    this.#consumer = await this.#receiving?.consume(options);
+    this.#listener = new Viewer();
+    this.#listener.watch(undefined, this.#consumer?.track);
+  }
+
+  /** What it hears at this moment: a pitch in Hz, or nothing. */
+  pitchHz(): number | undefined {
+    return this.#listener?.look().pitchHz;
   }
 
   /** Makes the transport to watch by. */
@@ -98,6 +122,17 @@ export class LayersPeer {
     const longest = Math.max(this.#longestGapMs, performance.now() - this.#decodedAt);
     this.#longestGapMs = 0;
     return longest;
+  }
+
+  #sendTransport(options: types.TransportOptions): types.Transport {
+    const transport = this.#device.createSendTransport(options);
+    transport.on('connect', ({ dtlsParameters }, callback, errback) => {
+      connectTransport(transport.id, dtlsParameters).then(callback, errback);
+    });
+    transport.on('produce', ({ kind, rtpParameters }, callback, errback) => {
+      produce({ kind, rtpParameters }).then((id) => callback({ id }), errback);
+    });
+    return transport;
   }
 
   #awaitFrame(): void {

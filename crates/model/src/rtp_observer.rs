@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
 use crate::error::ModelError;
+use crate::id::ProducerId;
 
 /// Shortest interval of an AudioLevelObserver in ms. A shorter one is lengthened to it, as in mediasoup.
 pub const LEVEL_INTERVAL_MS_MIN: u32 = 250;
@@ -86,6 +87,20 @@ impl ActiveSpeakerObserverOptions {
     pub fn checked_interval(&self) -> Duration {
         interval(self.interval.unwrap_or(SPEAKER_INTERVAL_MS_DEFAULT), SPEAKER_INTERVAL_MS_MIN)
     }
+}
+
+/// Producers of one selector at most. More are refused: nobody follows more than a few voices.
+pub const SELECTED_MAX: usize = 16;
+
+/// The ids of a selector's producers, if there are 1 to [`SELECTED_MAX`].
+///
+/// # Errors
+/// [`ModelError::Invalid`] when there are none or more.
+pub fn checked_places(ids: Vec<ProducerId>) -> Result<Vec<ProducerId>, ModelError> {
+    if (1..=SELECTED_MAX).contains(&ids.len()) {
+        return Ok(ids);
+    }
+    Err(ModelError::invalid("k", format!("is {}; give 1 to {SELECTED_MAX}", ids.len())))
 }
 
 fn interval(wanted_ms: u32, shortest_ms: u32) -> Duration {

@@ -52,6 +52,13 @@ pub enum RouterEvent {
         /// Who.
         producer: ProducerIndex,
     },
+    /// The places of a selector have other owners.
+    Owners {
+        /// Whose.
+        observer: ObserverIndex,
+        /// The owner of each place, in the order of its producers.
+        owners: Vec<Option<ProducerIndex>>,
+    },
     /// A traced thing happened to a producer.
     ProducerTrace {
         /// Whose.

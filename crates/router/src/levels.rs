@@ -15,6 +15,9 @@ const HOLD_SLOTS_MAX: u64 = 4;
 /// level that never falls, as over silence from a sender that lies (case R11), counts as silence from then on.
 const FLOOR_SLOTS: u64 = 750;
 
+/// A packet this loud counts as voiced although its sender does not say so: 50 dB below full scale.
+const VOICED_MIN: u8 = 77;
+
 /// How much louder than the floor a sound is at least, in dB.
 const ABOVE_FLOOR_MIN: u8 = 10;
 
@@ -50,6 +53,7 @@ pub(crate) struct Levels {
     floor: u8,
     quietest: u8,
     floor_due: u64,
+    voiced_ms: Option<u64>,
 }
 
 impl Levels {
@@ -64,6 +68,7 @@ impl Levels {
             floor: 0,
             quietest: LOUDNESS_MAX,
             floor_due: slot + FLOOR_SLOTS,
+            voiced_ms: None,
         }
     }
 
@@ -82,7 +87,15 @@ impl Levels {
         self.newest_slot = self.newest_slot.max(slot);
         self.newest = loudness.max(so_far);
         self.recent[place(self.newest_slot)] = self.newest;
+        if loudness >= VOICED_MIN || (level.voice && loudness > 0) {
+            self.voiced_ms = Some(now_ms);
+        }
         self.note_floor(loudness);
+    }
+
+    /// Tells whether a packet of the last `ms` was voiced.
+    pub(crate) fn was_voiced_within(&self, ms: u64, now_ms: u64) -> bool {
+        self.voiced_ms.is_some_and(|voiced_ms| now_ms.saturating_sub(voiced_ms) <= ms)
     }
 
     /// Sums of all packets so far.

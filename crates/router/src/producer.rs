@@ -5,7 +5,7 @@ use std::time::Duration;
 use millrace_model::MediaKind;
 use millrace_packet::meta::VideoOrientation;
 use millrace_packet::rtx::{self, OriginalStream};
-use millrace_packet::{ExtensionIds, PacketMut, RtpMeta, is_key_frame, picture_info};
+use millrace_packet::{ExtensionIds, PacketMut, PacketRef, RtpMeta, is_key_frame, picture_info};
 
 use crate::cache::{self, PacketCache};
 use crate::consumer::{Consumer, Flow};
@@ -13,6 +13,7 @@ use crate::context::Context;
 use crate::events::{ConsumerScore, Direction, RouterEvent, StreamScore, Trace, TraceKinds, TracedPacket};
 use crate::levels::Levels;
 use crate::reception::Arrival as PacketArrival;
+use crate::relay::Relay;
 use crate::replace::{Arrival, Opening};
 use crate::session::{Role, Route};
 use crate::setup::{CodecSetup, ProducerSetup, STREAMS_PER_PRODUCER_MAX};
@@ -44,6 +45,8 @@ pub(crate) struct Producer {
     pub(crate) consumers: Vec<Consumer>,
     /// Viewers of other producers that wait for a key frame of this one.
     pub(crate) arrivals: Vec<Arrival>,
+    /// Places of selectors that it owns.
+    pub(crate) relays: Vec<Relay>,
     pub(crate) trace: TraceKinds,
     /// While somebody observes it.
     pub(crate) levels: Option<Box<Levels>>,
@@ -82,6 +85,7 @@ impl Producer {
                 .collect(),
             consumers: Vec::new(),
             arrivals: Vec::new(),
+            relays: Vec::new(),
             trace: TraceKinds::NONE,
             levels: None,
             orientation: None,
@@ -89,7 +93,7 @@ impl Producer {
     }
 
     /// Takes a packet of one of its streams: counts it, unwraps a retransmission, keeps it and sends it to the viewers.
-    /// Returns it where viewers of other producers wait for it.
+    /// Returns it where others than its viewers take it.
     pub(crate) fn handle_rtp<O: Output>(
         &mut self,
         route: Route,
@@ -105,9 +109,27 @@ impl Producer {
             return None;
         }
         self.note_level(packet.bytes(), &received.meta, cx);
-        let starts = self.forward(route.source.stream, packet, &received, cx);
-        let opening = Opening { stream: route.source.stream, index: received.accepted.index };
-        (starts && !self.arrivals.is_empty()).then_some(opening)
+        let starts = self.forward(route.source.stream, packet.freeze(received.meta), &received, cx);
+        let opening = Opening { stream: route.source.stream, index: received.accepted.index, starts };
+        ((starts && !self.arrivals.is_empty()) || self.has_relays()).then_some(opening)
+    }
+
+    /// Takes a packet that another producer of the router received, with numbers of its only stream.
+    pub(crate) fn handle_relayed<O: Output>(&mut self, packet: PacketRef, meta: &RtpMeta, cx: &mut Context<'_, O>) {
+        let Some(codec) = self.codecs.iter().position(|codec| codec.payload_type == meta.payload_type) else { return };
+        let Some(stream) = self.streams.first_mut() else { return };
+        let (is_first, clock_rate) = (stream.reception.is_none(), self.codecs[codec].clock_rate);
+        let arrival = PacketArrival { bytes: packet.bytes().len(), codec: codec as u8, clock_rate };
+        let Ok(accepted) = stream.receive(meta, arrival, false, cx.now) else { return };
+        let meta = RtpMeta { ssrc: stream.ssrc.unwrap_or_default(), ..*meta };
+        let received = Received { meta, codec, is_first, accepted };
+        let route = Route { source: self.source(0), role: Role::Media };
+        self.trace_received(route, packet.bytes().len(), &meta, cx);
+        self.note_arrival(0, &received, cx);
+        if !self.paused {
+            self.note_level(packet.bytes(), &meta, cx);
+            self.forward(0, packet, &received, cx);
+        }
     }
 
     /// Tells whether a stream has this RID.
@@ -328,7 +350,7 @@ impl Producer {
     fn forward<O: Output>(
         &mut self,
         place: u8,
-        packet: PacketMut,
+        packet: PacketRef,
         received: &Received,
         cx: &mut Context<'_, O>,
     ) -> bool {
@@ -336,7 +358,6 @@ impl Producer {
         let Some(setup) = self.codecs.get(received.codec) else { return false };
         let lines = self.other_lines(place, received, setup.clock_rate);
         let Some(stream) = self.streams.get_mut(usize::from(place)) else { return false };
-        let packet = packet.freeze(received.meta);
         let Accepted { index, timestamp, .. } = received.accepted;
         let can_wait = setup.video_codec.is_some();
         let starts = received.meta.payload_len > 0 && (received.meta.key_frame || !can_wait);

@@ -48,11 +48,13 @@ pub(crate) struct Arrival {
     pub(crate) wish: Wish,
 }
 
-/// A packet with which those who wait may start; it is in the cache.
+/// A packet that its producer just kept in its cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Opening {
     pub(crate) stream: u8,
     pub(crate) index: u64,
+    /// A viewer may start with it.
+    pub(crate) starts: bool,
 }
 
 impl Router {

@@ -72,7 +72,10 @@ impl Router {
         let opening =
             self.with_producer(producer, now, out, |producer, cx| producer.handle_rtp(route, packet, &meta, cx));
         if let Some(opening) = opening.flatten() {
-            self.admit(producer, opening, now, out);
+            if opening.starts {
+                self.admit(producer, opening, now, out);
+            }
+            self.relay(producer, opening, now, out);
         }
     }
 

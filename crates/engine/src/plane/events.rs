@@ -50,9 +50,9 @@ impl Plane {
         for said in router_events.drain(..) {
             let Some(entry) = self.routers.get(index) else { break };
             let target = match &said {
-                RouterEvent::Volumes { observer, .. } | RouterEvent::DominantSpeaker { observer, .. } => {
-                    entry.observer(*observer).map(RtpObserverId::uuid)
-                }
+                RouterEvent::Volumes { observer, .. }
+                | RouterEvent::DominantSpeaker { observer, .. }
+                | RouterEvent::Owners { observer, .. } => entry.observer(*observer).map(RtpObserverId::uuid),
                 RouterEvent::ProducerScore { producer, .. }
                 | RouterEvent::VideoOrientation { producer, .. }
                 | RouterEvent::ProducerTrace { producer, .. } => {
@@ -72,6 +72,10 @@ impl Plane {
                 RouterEvent::Volumes { volumes, .. } => {
                     let volumes = super::observers::volumes(entry, &volumes);
                     self.tell(target, "volumes", volumes);
+                }
+                RouterEvent::Owners { owners, .. } => {
+                    let owners = super::observers::owners(entry, &owners);
+                    self.tell(target, "owners", owners);
                 }
                 RouterEvent::DominantSpeaker { producer, .. } => {
                     let speaker = entry.producer(producer).map(|producer| producer.id);
@@ -140,7 +144,8 @@ impl Told {
                 RouterEvent::ProducerTrace { .. }
                 | RouterEvent::ConsumerTrace { .. }
                 | RouterEvent::Volumes { .. }
-                | RouterEvent::DominantSpeaker { .. },
+                | RouterEvent::DominantSpeaker { .. }
+                | RouterEvent::Owners { .. },
             ) => Value::Null,
         }
     }

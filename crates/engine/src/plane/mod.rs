@@ -15,6 +15,7 @@ mod reports;
 mod requests;
 mod rings;
 mod routers;
+mod selectors;
 mod sockets;
 mod streams;
 #[cfg(test)]

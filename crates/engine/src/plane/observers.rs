@@ -42,6 +42,9 @@ impl Plane {
         if let Some(entry) = entry.observers.get_mut(index.0 as usize) {
             *entry = None;
         }
+        if let Some(selector) = entry.selectors.remove(&index) {
+            self.close_session(router, selector.session);
+        }
     }
 
     pub(super) fn pause_observer(&mut self, (router, index): ObserverAt, now: Instant) -> Result<Value, RequestError> {
@@ -61,14 +64,23 @@ impl Plane {
         now: Instant,
     ) -> Result<Value, RequestError> {
         let producer = self.producer_of_router(router, id)?;
-        let done = self.with_router(router, now, |core, _| core.observe(index, producer, now));
+        let payload_types = match self.routers[router].selectors.get(&index) {
+            Some(selector) => self.carried_payload_types(router, selector, producer)?,
+            None => Vec::new(),
+        };
+        let done = self.with_router(router, now, |core, _| core.observe(index, producer, payload_types, now));
         done.unwrap_or(Err(ObserveError::Unknown)).map_err(observe_error)?;
         Ok(Value::Null)
     }
 
-    pub(super) fn unobserve(&mut self, (router, index): ObserverAt, id: ProducerId) -> Result<Value, RequestError> {
+    pub(super) fn unobserve(
+        &mut self,
+        (router, index): ObserverAt,
+        id: ProducerId,
+        now: Instant,
+    ) -> Result<Value, RequestError> {
         let producer = self.producer_of_router(router, id)?;
-        self.routers[router].core.unobserve(index, producer);
+        self.with_router(router, now, |core, _| core.unobserve(index, producer, now));
         Ok(Value::Null)
     }
 
@@ -90,6 +102,12 @@ pub(super) fn volumes(router: &RouterEntry, volumes: &[(ProducerIndex, i8)]) -> 
     volumes.iter().filter_map(entry).collect()
 }
 
+/// The owners of a selector's places as applications read them: ids, `null` where nobody is.
+pub(super) fn owners(router: &RouterEntry, owners: &[Option<ProducerIndex>]) -> Value {
+    let id = |owner: &Option<ProducerIndex>| owner.and_then(|owner| Some(router.producer(owner)?.id));
+    owners.iter().map(|owner| json!(id(owner))).collect()
+}
+
 /// The id of a router's observer and of the producers that it looks at.
 pub(super) fn observed(router: &RouterEntry) -> impl Iterator<Item = (RtpObserverId, Vec<ProducerId>)> {
     let observers = router.observers.iter().zip(0..).filter_map(|(id, index)| Some(((*id)?, ObserverIndex(index))));
@@ -99,7 +117,7 @@ pub(super) fn observed(router: &RouterEntry) -> impl Iterator<Item = (RtpObserve
     })
 }
 
-fn observe_error(error: ObserveError) -> RequestError {
+pub(super) fn observe_error(error: ObserveError) -> RequestError {
     match error {
         ObserveError::TooManyObservers => RequestError::Limit(error.to_string()),
         ObserveError::Unknown => RequestError::InvalidState(error.to_string()),

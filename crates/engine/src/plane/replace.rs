@@ -42,6 +42,10 @@ impl Plane {
             let reason = "a consumer of all streams keeps its producer; consume the other one anew";
             return Err(ModelError::unsupported("producerId", reason).into());
         }
+        if consumer.all_streams {
+            let reason = "a consumer of all streams cannot take another producer's; consume that one";
+            return Err(ModelError::unsupported("consumerId", reason).into());
+        }
         if source.kind != consumer.kind {
             return Err(ModelError::unsupported("producerId", ReplaceError::OtherKind.to_string()).into());
         }

@@ -7,7 +7,7 @@ use millrace_model::{
     ActiveSpeakerObserverOptions, AudioLevelObserverOptions, AudioLevelObserverSettings, ConsumerId, ConsumerOptions,
     DirectTransportOptions, ModelError, PipeConsumerOptions, PipeTransportOptions, PlainTransportOptions, ProducerId,
     ProducerOptions, RouterId, RouterOptions, RtpObserverId, TransportId, WebRtcServerId, WebRtcServerOptions,
-    WebRtcTransportOptions, WorkerUpdateableSettings, parse,
+    WebRtcTransportOptions, WorkerUpdateableSettings, checked_places, parse,
 };
 use millrace_router::{ObserverKind, ObserverSetup};
 use serde::de::DeserializeOwned;
@@ -58,6 +58,13 @@ struct OfConsumer {
 #[serde(rename_all = "camelCase")]
 struct OfObserver {
     rtp_observer_id: RtpObserverId,
+}
+
+/// Ids for the producers of a selector.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Places {
+    producer_ids: Vec<ProducerId>,
 }
 
 #[derive(Deserialize)]
@@ -204,6 +211,10 @@ impl Plane {
                 let id = parse::<OfTransport>(text)?.transport_id;
                 self.create_ring_transport(index, id, parse::<OfRing>(text)?.ring_id, now)
             }
+            "createActiveAudioSelector" => {
+                let id = parse::<OfObserver>(text)?.rtp_observer_id;
+                self.create_selector(index, id, &checked_places(parse::<Places>(text)?.producer_ids)?)
+            }
             _ => unknown("router", verb),
         }
     }
@@ -308,7 +319,7 @@ impl Plane {
             "pause" => self.pause_observer(at, now),
             "resume" => self.resume_observer(at, now),
             "addProducer" => self.observe(at, parse::<OfProducer>(text)?.producer_id, now),
-            "removeProducer" => self.unobserve(at, parse::<OfProducer>(text)?.producer_id),
+            "removeProducer" => self.unobserve(at, parse::<OfProducer>(text)?.producer_id, now),
             _ => unknown("rtpObserver", verb),
         }
     }

@@ -1,5 +1,6 @@
 //! Routers: the rooms within which producers are consumed.
 
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 use millrace_model::{
@@ -17,6 +18,9 @@ use crate::error::RequestError;
 /// Routers of one worker at most. One more is refused.
 const ROUTERS_MAX: usize = 65_536;
 
+/// The transport of what no peer sends: of a selector's places.
+pub(super) const NO_TRANSPORT: usize = usize::MAX;
+
 /// A router with its place in the worker.
 pub(super) struct RouterEntry {
     pub(super) id: RouterId,
@@ -32,6 +36,16 @@ pub(super) struct RouterEntry {
     pub(super) observers: Vec<Option<RtpObserverId>>,
     /// To whom the further streams of consumers of all streams belong.
     pub(super) consumers_of_streams: FxHashMap<ConsumerIndex, ConsumerIndex>,
+    /// What selectors are besides, by their index as observers.
+    pub(super) selectors: BTreeMap<ObserverIndex, SelectorEntry>,
+}
+
+/// The places of a selector.
+pub(super) struct SelectorEntry {
+    /// Where their producers are.
+    pub(super) session: SessionId,
+    /// What each of them sends.
+    pub(super) parameters: RtpParameters,
 }
 
 /// What was negotiated for a producer.
@@ -155,6 +169,7 @@ impl Plane {
             consumers: Vec::new(),
             observers: Vec::new(),
             consumers_of_streams: FxHashMap::default(),
+            selectors: BTreeMap::new(),
         });
         self.router_ids.insert(id, index);
         Ok(reply)
@@ -173,10 +188,9 @@ impl Plane {
         for transport in transports {
             self.close_transport(transport, now);
         }
+        let observers = self.routers.get(index).map(|entry| entry.observers.clone()).unwrap_or_default();
+        observers.into_iter().flatten().for_each(|observer| self.close_observer(observer));
         if let Some(entry) = self.routers.try_remove(index) {
-            entry.observers.iter().flatten().for_each(|observer| {
-                self.observer_ids.remove(observer);
-            });
             self.router_ids.remove(&entry.id);
             self.set_timer(TimerOwner::Router(index), None);
         }

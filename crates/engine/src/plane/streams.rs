@@ -1,6 +1,6 @@
 //! Producers and consumers: negotiated, made, paused, closed.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use millrace_model::ortc::{self, CodecMapping, ConsumerNegotiation};
 use millrace_model::{
@@ -9,7 +9,7 @@ use millrace_model::{
 };
 use millrace_packet::OutgoingStreamId;
 use millrace_router::setup::{ConsumeError, ConsumerSetup, ProduceError};
-use millrace_router::{ConsumerIndex, ProducerIndex, TraceKinds, Wish};
+use millrace_router::{ConsumerIndex, ProducerIndex, SessionId, TraceKinds, Wish};
 use millrace_transport::outgoing::{OutgoingStreamError, OutgoingStreamSpec, Repair};
 use serde_json::{Value, json};
 
@@ -47,16 +47,26 @@ impl Plane {
         settings: ProducerSettings,
         now: Instant,
     ) -> Result<Value, RequestError> {
+        let ProducerSettings { kind, rtp_parameters: mut parameters, paused, key_frame_request_delay } = settings;
+        let cname = self.cname(transport, &parameters);
+        parameters.rtcp.cname = Some(cname.clone());
+        let (router, session) = (self.transports[transport].router, self.transports[transport].session);
+        let publishing = Publishing { id, transport, session, kind, parameters, paused, key_frame_request_delay };
+        let reply = self.publish(router, publishing)?;
+        self.transports[transport].cname = Some(cname);
+        self.after_router(router, now);
+        Ok(reply)
+    }
+
+    /// Makes a producer of a router.
+    pub(super) fn publish(&mut self, router: usize, publishing: Publishing) -> Result<Value, RequestError> {
+        let Publishing { id, transport, session, kind, mut parameters, paused, key_frame_request_delay } = publishing;
         if self.producer_ids.contains_key(&id) {
             return Err(RequestError::duplicate("Producer", id));
         }
         if self.producer_ids.len() >= self.limits.producers {
             return Err(RequestError::Limit(format!("a worker has at most {} producers", self.limits.producers)));
         }
-        let ProducerSettings { kind, rtp_parameters: mut parameters, paused, key_frame_request_delay } = settings;
-        let cname = self.cname(transport, &parameters);
-        parameters.rtcp.cname = Some(cname.clone());
-        let (router, session) = (self.transports[transport].router, self.transports[transport].session);
         let first_ssrc = ortc::ssrc_from_random(self.random.u32());
         let entry = &mut self.routers[router];
         let mapping = ortc::get_producer_rtp_parameters_mapping(&mut parameters, &entry.capabilities, first_ssrc)?;
@@ -81,8 +91,6 @@ impl Plane {
         let producer = ProducerEntry { id, transport, kind, parameters, mapping, consumable, traces, inlet };
         place(&mut self.routers[router].producers, index.0, producer);
         self.producer_ids.insert(id, (router, index));
-        self.transports[transport].cname = Some(cname);
-        self.after_router(router, now);
         Ok(reply)
     }
 
@@ -468,6 +476,18 @@ impl Plane {
         self.change_consumer(at, |consumer| consumer.traces = types);
         Ok(Value::Null)
     }
+}
+
+/// A producer to be made.
+pub(super) struct Publishing {
+    pub(super) id: ProducerId,
+    /// [`NO_TRANSPORT`] where no peer sends it.
+    pub(super) transport: usize,
+    pub(super) session: SessionId,
+    pub(super) kind: MediaKind,
+    pub(super) parameters: RtpParameters,
+    pub(super) paused: bool,
+    pub(super) key_frame_request_delay: Duration,
 }
 
 /// What the viewer of a new consumer gets.

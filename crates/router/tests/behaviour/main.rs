@@ -12,6 +12,7 @@ mod loss;
 mod observers;
 mod replace;
 mod reports;
+mod selector;
 mod traces;
 mod transport_cc;
 mod weather;

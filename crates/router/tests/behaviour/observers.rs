@@ -7,18 +7,18 @@ use millrace_router::{ObserverIndex, ObserverKind, ObserverSetup, ProducerIndex,
 use crate::call::{AUDIO_SSRC, Call, Rtp, audio_setup, ms};
 
 const LEVEL_ID: u8 = 6;
-const LOUD: u8 = 20;
-const SILENT: u8 = 127;
+pub(crate) const LOUD: u8 = 20;
+pub(crate) const SILENT: u8 = 127;
 
 /// Some people with a microphone each.
-struct Room {
-    call: Call,
-    people: Vec<ProducerIndex>,
+pub(crate) struct Room {
+    pub(crate) call: Call,
+    pub(crate) people: Vec<ProducerIndex>,
     packets: u16,
 }
 
 impl Room {
-    fn of(people: u32) -> Self {
+    pub(crate) fn of(people: u32) -> Self {
         let mut call = Call::new();
         let people = (0..people).map(|person| {
             let setup = ProducerSetup {
@@ -36,7 +36,7 @@ impl Room {
     fn observe(&mut self, kind: ObserverKind, interval_ms: u64) -> ObserverIndex {
         let observer = self.call.router.add_observer(ObserverSetup { kind, interval: ms(interval_ms) }).unwrap();
         for person in &self.people {
-            self.call.router.observe(observer, *person, self.call.now).unwrap();
+            self.call.router.observe(observer, *person, Vec::new(), self.call.now).unwrap();
         }
         observer
     }
@@ -46,11 +46,12 @@ impl Room {
     }
 
     /// Everybody sends a packet each 20 ms, with the attenuation given for each.
-    fn talk(&mut self, duration_ms: u64, attenuations: &[u8]) {
+    pub(crate) fn talk(&mut self, duration_ms: u64, attenuations: &[u8]) {
         for _ in 0..duration_ms / 20 {
             self.call.run_for(ms(20));
             for (person, attenuation) in (0..).zip(attenuations) {
-                let packet = Rtp { ssrc: AUDIO_SSRC + person, ..Rtp::audio(self.packets) };
+                let payload = vec![person as u8; 20];
+                let packet = Rtp { ssrc: AUDIO_SSRC + person, payload, ..Rtp::audio(self.packets) };
                 self.call.publish(&packet.with_extension(LEVEL_ID, &[0x80 | attenuation]));
             }
             self.packets = self.packets.wrapping_add(1);
@@ -75,7 +76,7 @@ impl Room {
         told.collect()
     }
 
-    fn person(&self, producer: ProducerIndex) -> usize {
+    pub(crate) fn person(&self, producer: ProducerIndex) -> usize {
         self.people.iter().position(|person| *person == producer).unwrap()
     }
 }
@@ -97,7 +98,7 @@ fn the_loudest_are_told_once_an_interval_and_silence_once() {
 fn an_observer_without_anything_to_look_at_sleeps() {
     let mut room = Room::of(1);
     let observer = room.levels(1, -80);
-    room.call.router.unobserve(observer, room.people[0]);
+    room.call.router.unobserve(observer, room.people[0], room.call.now);
     room.call.run_for(ms(5000));
     assert_eq!(room.call.router.deadline(), None);
     assert!(room.volumes().is_empty());
@@ -144,8 +145,8 @@ fn who_takes_the_place_of_a_dominant_speaker_that_left_is_told() {
     let mut room = Room::of(2);
     let observer = room.observe(ObserverKind::ActiveSpeaker, 300);
     room.talk(2000, &[LOUD, SILENT]);
-    room.call.router.unobserve(observer, room.people[0]);
-    room.call.router.observe(observer, room.people[0], room.call.now).unwrap();
+    room.call.router.unobserve(observer, room.people[0], room.call.now);
+    room.call.router.observe(observer, room.people[0], Vec::new(), room.call.now).unwrap();
     room.talk(1000, &[SILENT, LOUD]);
     assert_eq!(room.speakers(), [0, 1]);
 }
@@ -166,6 +167,6 @@ fn r11_full_scale_over_silence_is_told_by_its_level_and_keeps_nobody_from_being_
 fn a_router_has_so_many_observers_and_no_more() {
     let mut room = Room::of(1);
     let setup = ObserverSetup { kind: ObserverKind::ActiveSpeaker, interval: ms(300) };
-    let made = (0..1000).filter(|_| room.call.router.add_observer(setup).is_ok()).count();
+    let made = (0..1000).filter(|_| room.call.router.add_observer(setup.clone()).is_ok()).count();
     assert_eq!(made, millrace_router::OBSERVERS_PER_ROUTER_MAX);
 }
