@@ -33,23 +33,34 @@ test.after.always(async (t) => {
 
 for (const mimeType of ['video/VP8', 'video/VP9', 'video/H264', 'video/AV1']) {
   test.serial(`a viewer changes between three encodings of ${mimeType} and sees no seam`, async (t) => {
-    const call = await Call.open(t, mimeType, SIMULCAST);
-    t.is(call.producer.type, 'simulcast');
-    t.is(call.consumer.type, 'simulcast');
-    t.deepEqual(call.consumer.preferredLayers, { spatialLayer: 2, temporalLayer: 2 });
-    await call.untilWidth(960);
-    for (const spatialLayer of [0, 2, 1]) {
-      await call.viewer.evaluate(() => window.layersPeer.longestGapMs());
-      await call.consumer.setPreferredLayers({ spatialLayer });
-      const look = await call.untilWidth(WIDTHS[spatialLayer] as number);
-      t.true(isNear(look.colour, GREEN_RGB), `the colour is ${look.colour}`);
-      t.is(call.consumer.currentLayers?.spatialLayer, spatialLayer);
-      t.log(
-        `to layer ${spatialLayer}: longest gap ${await call.viewer.evaluate(() => window.layersPeer.longestGapMs())} ms`,
-      );
-      await call.untilRunning();
-    }
+    await changeLayers(t, await Call.open(t, mimeType, SIMULCAST));
   });
+}
+
+test.serial('a viewer in a router of another worker changes between three encodings and sees no seam', async (t) => {
+  const call = await Call.open(t, 'video/VP8', SIMULCAST, true);
+  await changeLayers(t, call);
+  const { packetsLost } = (await call.producer.getStats())[0] as types.ProducerStat;
+  t.is(packetsLost, 0, 'the pipe lost nothing');
+});
+
+/** Takes the viewer through the layers and looks at what it sees. */
+async function changeLayers(t: ExecutionContext<Stage>, call: Call): Promise<void> {
+  t.is(call.producer.type, 'simulcast');
+  t.is(call.consumer.type, 'simulcast');
+  t.deepEqual(call.consumer.preferredLayers, { spatialLayer: 2, temporalLayer: 2 });
+  await call.untilWidth(960);
+  for (const spatialLayer of [0, 2, 1]) {
+    await call.viewer.evaluate(() => window.layersPeer.longestGapMs());
+    await call.consumer.setPreferredLayers({ spatialLayer });
+    const look = await call.untilWidth(WIDTHS[spatialLayer] as number);
+    t.true(isNear(look.colour, GREEN_RGB), `the colour is ${look.colour}`);
+    t.is(call.consumer.currentLayers?.spatialLayer, spatialLayer);
+    t.log(
+      `to layer ${spatialLayer}: longest gap ${await call.viewer.evaluate(() => window.layersPeer.longestGapMs())} ms`,
+    );
+    await call.untilRunning();
+  }
 }
 
 test.serial(
@@ -88,12 +99,16 @@ class Call {
     t: ExecutionContext<Stage>,
     mimeType: string,
     encodings: client.RtpEncodingParameters[],
+    isPiped = false,
   ): Promise<Call> {
-    const worker = await createWorker();
-    t.teardown(() => worker.close());
-    const router = await worker.createRouter({ mediaCodecs: [videoCodec(mimeType)] });
-    const [sender, viewer] = [await openPeer(t, router), await openPeer(t, router)];
-    const producer = await publish(sender, { colour: GREEN, encodings, mimeType });
+    const router = await openRouter(t, mimeType);
+    const far = isPiped ? await openRouter(t, mimeType) : router;
+    const [sender, viewer] = [await openPeer(t, router), await openPeer(t, far)];
+    let producer = await publish(sender, { colour: GREEN, encodings, mimeType });
+    if (isPiped) {
+      const { pipeProducer } = await router.pipeToRouter({ producerId: producer.id, router: far });
+      producer = pipeProducer as types.Producer;
+    }
     const consumer = await watch(viewer, producer);
     return new Call(producer, consumer, viewer.page);
   }
@@ -118,4 +133,11 @@ class Call {
     await new Promise((resolve) => setTimeout(resolve, ms));
     return (await this.viewer.evaluate(async () => await window.layersPeer.decoded())) - before;
   }
+}
+
+/** A router in a worker of its own. */
+async function openRouter(t: ExecutionContext<Stage>, mimeType: string): Promise<types.Router> {
+  const worker = await createWorker();
+  t.teardown(() => worker.close());
+  return await worker.createRouter({ mediaCodecs: [videoCodec(mimeType)] });
 }
