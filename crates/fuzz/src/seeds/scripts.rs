@@ -13,6 +13,20 @@ const CHANGE: u8 = 7;
 /// The first viewer's steps.
 const VIEWER: u8 = 1 << 6;
 
+/// An endpoint that is learned, told and apart, in the clear and sealed, each with a stranger after it.
+pub(crate) fn plain() -> Seeds {
+    let rtp = &protocols::srtp()[0].1;
+    let report = [&[0x80, 200, 0, 6, 0, 0, 0, 7][..], &[9; 20]].concat();
+    let life = |setup: u8| {
+        (0..4_u8).fold(ScriptWriter::default().bytes(&[setup]), |writer, step| {
+            let writer = writer.bytes(&[step & 1]).chunk(rtp).bytes(&[4 | (step & 1)]).chunk(&report);
+            writer.bytes(&[8 | (step & 1)]).chunk(&report).bytes(&[12]).chunk(&report)
+        })
+    };
+    let lives: Vec<_> = (0..8).map(|setup| life(setup).finish()).collect();
+    super::numbered(lives.iter().map(Vec::as_slice))
+}
+
 /// A stream with a gap and what viewers say of it; every kind of feedback; raw packets; a life of changes.
 pub(crate) fn router() -> Seeds {
     let stream = |writer: ScriptWriter| {

@@ -1,5 +1,6 @@
 //! The targets. Each panics when something is broken that must hold whatever the bytes are.
 
+mod plain;
 mod router;
 mod transport;
 
@@ -15,6 +16,7 @@ pub use millrace_transport::fuzz::{
     fuzz_stun as stun,
 };
 
+pub use plain::plain;
 pub use router::router;
 pub use transport::transport;
 
@@ -77,6 +79,7 @@ pub const TARGETS: &[Target] = &[
     Target { len_max: SCRIPT_LEN_MAX, executions: 40_000, ..parser("tcp_framing", tcp_framing, seeds::tcp_framing) },
     parser("process_frames", process_frames, seeds::process_frames),
     Target { executions: 1_000, ..machine("transport", transport, seeds::transport) },
+    Target { executions: 10_000, ..machine("plain", plain, seeds::plain) },
     Target { executions: 3_000, ..machine("router", router, seeds::router) },
 ];
 
