@@ -70,6 +70,23 @@ test.serial('a peer by aiortc answers: it publishes, then views one and another 
   t.is(red.transport.dtlsState, 'connected');
 });
 
+test.serial('a peer by aiortc is the DTLS server, and stays it when we offer', async (t) => {
+  const router = await openRouter(t);
+  const [red, blue] = await Promise.all([
+    AiortcPeer.offering(t, router, RED, 8, true, 'client'),
+    AiortcPeer.offering(t, router, BLUE, 9, true, 'client'),
+  ]);
+  await blue.watch(red);
+  await red.watch(blue);
+  await blue.until(RED, 15);
+  await red.view(blue);
+  await red.until(BLUE, 15);
+  for (const { transport } of [red, blue]) {
+    t.is(transport.dtlsParameters.role, 'client');
+    t.is(transport.dtlsState, 'connected');
+  }
+});
+
 test.serial('a peer by aiortc that goes without goodbye is noticed by its consent', async (t) => {
   const router = await openRouter(t);
   const [red, blue] = await Promise.all([
@@ -137,6 +154,7 @@ class AiortcPeer {
     character: Character,
     seed: number,
     offers = true,
+    dtlsRole: 'client' | 'server' = 'server',
   ): Promise<AiortcPeer> {
     const script = fileURLToPath(new URL('peers/aiortc_peer.py', import.meta.url));
     const settings = JSON.stringify({ ...character, loss: LOSS, seed, offers });
@@ -146,7 +164,7 @@ class AiortcPeer {
       listenInfos: [{ protocol: 'udp', ip: '127.0.0.1' }],
       iceConsentTimeout: CONSENT_S,
     });
-    const session = new SdpSession({ transport, rtpCapabilities: router.rtpCapabilities });
+    const session = new SdpSession({ transport, rtpCapabilities: router.rtpCapabilities, dtlsRole });
     return new AiortcPeer(transport, session, child);
   }
 

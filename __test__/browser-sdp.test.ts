@@ -114,6 +114,33 @@ for (const browser of ['Chromium', 'Firefox'] as const) {
     t.is(red.transport.dtlsState, 'connected');
   });
 
+  for (const dtlsVersion of ['1.2', '1.3', 'auto'] as const) {
+    test.serial(`${browser} is the DTLS server (${dtlsVersion}), as offerer and as answerer`, async (t) => {
+      const router = await openRouter(t);
+      const [red, green] = await Promise.all(
+        [RED, GREEN].map((who) => PlainTab.open(t, browser, router, who, { dtlsRole: 'client' }, { dtlsVersion })),
+      );
+      await showEachOther(red as PlainTab, green as PlainTab);
+      for (const { transport } of [red, green] as PlainTab[]) {
+        t.is(transport.dtlsParameters.role, 'client');
+        t.is(transport.dtlsState, 'connected');
+      }
+      t.like(await red?.dtls(), { role: 'server', version: WIRE_VERSIONS[dtlsVersion] });
+    });
+  }
+
+  for (const dtlsVersion of ['1.3', 'auto'] as const) {
+    test.serial(`${browser} is the DTLS client (${dtlsVersion}), as offerer and as answerer`, async (t) => {
+      const router = await openRouter(t);
+      const [red, green] = await Promise.all(
+        [RED, GREEN].map((who) => PlainTab.open(t, browser, router, who, {}, { dtlsVersion })),
+      );
+      await showEachOther(red as PlainTab, green as PlainTab);
+      t.is(red?.transport.dtlsParameters.role, 'server');
+      t.like(await red?.dtls(), { role: 'client', version: WIRE_VERSIONS[dtlsVersion] });
+    });
+  }
+
   test.serial(`m-lines with ${browser} come and go, by both sides, while pictures move on`, async (t) => {
     const router = await openRouter(t);
     const [red, green, blue] = (await Promise.all(
@@ -262,6 +289,20 @@ for (const browser of ['Chromium', 'Firefox'] as const) {
   });
 }
 
+/** The DTLS version that browsers end up with, as they tell it; they have DTLS 1.3 without being asked. */
+const WIRE_VERSIONS = { '1.2': 'FEFD', '1.3': 'FEFC', auto: 'FEFC' } as const;
+
+/** One offers and one is offered to, and each sees and hears the other. */
+async function showEachOther(offering: PlainTab, answering: PlainTab): Promise<void> {
+  answering.session.addReceiver('audio');
+  answering.session.addReceiver('video');
+  await answering.answers();
+  await offering.publish('sendrecv');
+  await offering.offers([answering]);
+  await answering.offerView(offering);
+  await Promise.all([offering, answering].map((peer) => peer.until(peer === offering ? GREEN : RED)));
+}
+
 /** How much larger a picture is that browsers make layers of, and its width in pixels. */
 const LARGE = 3;
 const WIDTH = 320 * LARGE;
@@ -330,8 +371,10 @@ class PlainTab {
     router: types.Router,
     character: Character,
     options: Partial<SdpSessionOptions> = {},
+    transportOptions: Partial<types.WebRtcTransportOptions> = {},
   ): Promise<PlainTab> {
-    const transport = await router.createWebRtcTransport({ listenInfos: [{ protocol: 'udp', ip: '127.0.0.1' }] });
+    const listenInfos = [{ protocol: 'udp', ip: '127.0.0.1' }] as const;
+    const transport = await router.createWebRtcTransport({ listenInfos: [...listenInfos], ...transportOptions });
     const session = new SdpSession({ transport, rtpCapabilities: router.rtpCapabilities, ...options });
     const page = await t.context.browsers[browser].newPage();
     t.teardown(() => page.close());
@@ -406,6 +449,11 @@ class PlainTab {
       }
     }
     throw new Error(`it never saw ${JSON.stringify(other)}; the last was ${JSON.stringify(all)}`);
+  }
+
+  /** The peer's role and what was agreed upon in the DTLS handshake. */
+  dtls(): Promise<{ role?: string; version?: string; cipher?: string; srtpCipher?: string }> {
+    return this.page.evaluate(() => window.peer.dtls());
   }
 
   /** Longest time in ms between two pictures of a stream since the last question. */

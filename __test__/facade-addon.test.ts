@@ -1,10 +1,14 @@
 import { execFile } from 'node:child_process';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { Worker as Thread } from 'node:worker_threads';
 import test from 'ava';
+import { generate } from 'selfsigned';
 import {
   createWorker,
   errors,
@@ -102,6 +106,40 @@ test('a transport has what an endpoint needs to connect', async (t) => {
   t.is(transport.dtlsParameters.role, 'server');
   const again = await t.throwsAsync(transport.connect({ dtlsParameters }));
   t.true(again instanceof MillraceError);
+});
+
+test('beside a DTLS server a transport is the client, which needs an ECDSA key', async (t) => {
+  const { router, transport } = await openRoom(t);
+  const { fingerprints } = transport.dtlsParameters;
+  await transport.connect({ dtlsParameters: { role: 'server', fingerprints } });
+  t.is(transport.dtlsParameters.role, 'client');
+  const listenInfos: types.TransportListenInfo[] = [{ protocol: 'udp', ip: '127.0.0.1' }];
+  const wrong = { listenInfos, dtlsVersion: '1.1' as '1.2' };
+  const error = await t.throwsAsync(router.createWebRtcTransport(wrong), { instanceOf: TypeError });
+  t.regex(error?.message ?? '', /dtlsVersion/);
+
+  const { cert, private: key } = await generate([{ name: 'commonName', value: 'rsa' }], { keySize: 2048 });
+  const folder = mkdtempSync(join(tmpdir(), 'millrace-'));
+  t.teardown(() => rmSync(folder, { recursive: true }));
+  const [dtlsCertificateFile, dtlsPrivateKeyFile] = [join(folder, 'cert.pem'), join(folder, 'key.pem')];
+  writeFileSync(dtlsCertificateFile, cert);
+  writeFileSync(dtlsPrivateKeyFile, key);
+  const worker = await createWorker({ dtlsCertificateFile, dtlsPrivateKeyFile });
+  t.teardown(() => worker.close());
+  const withRsa = await worker.createRouter({ mediaCodecs: MEDIA_CODECS });
+  for (const [dtlsVersion, role, isTaken] of [
+    ['1.2', 'client', true],
+    ['1.2', 'server', false],
+    ['auto', 'client', false],
+    ['1.3', 'auto', false],
+  ] as const) {
+    const connecting = (await withRsa.createWebRtcTransport({ listenInfos, dtlsVersion })).connect({
+      dtlsParameters: { role, fingerprints },
+    });
+    await (isTaken
+      ? t.notThrowsAsync(connecting)
+      : t.throwsAsync(connecting, { instanceOf: UnsupportedError, message: /ECDSA/ }));
+  }
 });
 
 test('a producer is consumed over another transport', async (t) => {

@@ -449,6 +449,17 @@ test('a=setup decides who begins the handshake', (t) => {
     t.is(made.description.connect?.dtlsParameters.role, role);
     t.is(made.answer.media[0]?.setup, answer);
   }
+  for (const [setup, role, answer] of [
+    ['actpass', 'server', 'active'],
+    ['active', 'client', 'passive'],
+    ['passive', 'server', 'active'],
+  ] as const) {
+    const eager = session({ dtlsRole: 'client' });
+    const { connect } = eager.receiveOffer(SAFARI.replaceAll('setup:actpass', `setup:${setup}`));
+    t.is(connect?.dtlsParameters.role, role);
+    t.is(parseDescription(eager.createAnswer()).media[0]?.setup, answer);
+  }
+  t.throws(() => session({ dtlsRole: 'both' as 'client' }), { message: /dtlsRole/ });
   t.throws(() => session().receiveOffer(SAFARI.replaceAll('setup:actpass', 'setup:holdconn')), { message: /a=setup/ });
   t.throws(() => session().receiveOffer(SAFARI.replace(/a=setup:.*\r\n/g, '')), { message: /a=setup/ });
 });

@@ -93,6 +93,14 @@ export class PlainPeer {
     return [...report.values()].filter(({ type }) => type === 'inbound-rtp').map(({ frameWidth }) => frameWidth);
   }
 
+  /** The own role and what was agreed upon in the DTLS handshake, as far as the browser tells. */
+  async dtls(): Promise<{ role?: string; version?: string; cipher?: string; srtpCipher?: string }> {
+    const report = await this.connection.getStats();
+    const { dtlsRole, tlsVersion, dtlsCipher, srtpCipher } =
+      [...report.values()].find(({ type }) => type === 'transport') ?? {};
+    return { role: dtlsRole, version: tlsVersion, cipher: dtlsCipher, srtpCipher };
+  }
+
   /** Codecs that are received, under their payload types. */
   async received(): Promise<{ codec: string; payloadType: number }[]> {
     const report = await this.connection.getStats();

@@ -367,6 +367,9 @@ export type DtlsRole = "auto" | "client" | "server";
 /** State of DTLS. */
 export type DtlsState = "new" | "connecting" | "connected" | "failed" | "closed";
 
+/** The versions of DTLS that a transport speaks. */
+export type DtlsVersion = "1.2" | "1.3" | "auto";
+
 /** One stream of a producer. */
 export type EncodingMapping = {
   /** SSRC that the endpoint announced. */
@@ -1449,6 +1452,8 @@ export type WebRtcTransportOptions = {
   iceConsentTimeout?: number;
   /** First estimate of the available outgoing bitrate in bit/s. Default: 600000. */
   initialAvailableOutgoingBitrate?: number;
+  /** The versions of DTLS. Not in mediasoup. Default: `1.2`. */
+  dtlsVersion?: DtlsVersion;
   /** Whether to open an SCTP association (RFC 8831). Only false is supported. Default: false. */
   enableSctp?: boolean;
 };

@@ -16,13 +16,17 @@ export type DescriptionType = 'offer' | 'answer';
 
 /**
  * Checks what WebRTC demands of a description (RFC 8829 §5.8) and reads its transport; undefined where every m-line is
- * closed or of a kind that nobody here speaks.
+ * closed or of a kind that nobody here speaks. An offer may leave the DTLS roles to us: then ours becomes `dtlsRole`.
  *
  * @throws {@link UnsupportedError} for what is SDP but not WebRTC over one transport: m-lines outside of one BUNDLE group,
  * RTCP on a port of its own, media without DTLS, ICE-lite on both sides; {@link SdpError} for what is missing or
  * contradicts itself.
  */
-export function peerTransportOf(description: SessionDescription, type: DescriptionType): PeerTransport | undefined {
+export function peerTransportOf(
+  description: SessionDescription,
+  type: DescriptionType,
+  dtlsRole: 'client' | 'server' = 'server',
+): PeerTransport | undefined {
   const sections = description.media.filter((section) => isActive(section) && isSpoken(section));
   for (const section of sections) {
     checkProtocol(section);
@@ -47,7 +51,7 @@ export function peerTransportOf(description: SessionDescription, type: Descripti
   if (fingerprints.length === 0) {
     throw new SdpError(`m-line ${shown(tagged)}: has no a=fingerprint of a known hash function (RFC 8122 §5)`);
   }
-  const role = roleOf(tagged, type);
+  const role = roleOf(tagged, type, dtlsRole);
   return {
     iceParameters: { ...ice, iceLite: false },
     dtlsParameters: { role, fingerprints: fingerprints.map((fingerprint) => ({ ...fingerprint })) },
@@ -113,8 +117,8 @@ function checkBundle({ bundles }: SessionDescription, sections: readonly MediaSe
   }
 }
 
-/** The peer's role: an offer leaves it to us with `actpass`, and then the peer begins, as every client can. */
-function roleOf(section: MediaSection, type: DescriptionType): 'client' | 'server' {
+/** The peer's role: an offer leaves it to us with `actpass`, and then it is the one that we do not take. */
+function roleOf(section: MediaSection, type: DescriptionType, ours: 'client' | 'server'): 'client' | 'server' {
   switch (section.setup) {
     case 'active':
       return 'client';
@@ -122,7 +126,7 @@ function roleOf(section: MediaSection, type: DescriptionType): 'client' | 'serve
       return 'server';
     case 'actpass':
       if (type === 'offer') {
-        return 'client';
+        return ours === 'server' ? 'client' : 'server';
       }
       break;
   }

@@ -39,6 +39,12 @@ export type SdpSessionOptions = {
   polite?: boolean;
   /** Whether simulcast is taken. Default: true. With false, peers send the first of their streams. */
   enableSimulcast?: boolean;
+  /**
+   * Our role in the DTLS handshake where the peer leaves it to us. Default: `server`, so that the peer begins. A peer that
+   * names a role of its own gets it. With `client` our first offer says `a=setup:active`, which browsers take; JSEP asks for
+   * `actpass`, and a peer that is strict refuses it.
+   */
+  dtlsRole?: 'client' | 'server';
   /** Session id of our descriptions, digits below 2^63. Default: random. */
   sessionId?: string;
 };
@@ -109,6 +115,7 @@ export class SdpSession {
   readonly #transport: LocalTransport;
   readonly #terms: Omit<Terms, 'hasSctp'>;
   readonly #isPolite: boolean;
+  readonly #dtlsRole: 'client' | 'server';
   readonly #id: string;
   #version = 0;
   #state: SignallingState = 'stable';
@@ -126,12 +133,15 @@ export class SdpSession {
   #nextMid = 0;
 
   /** @throws `TypeError` when an option is missing or malformed. */
-  constructor({ transport, rtpCapabilities, polite, enableSimulcast, sessionId }: SdpSessionOptions) {
+  constructor({ transport, rtpCapabilities, polite, enableSimulcast, dtlsRole, sessionId }: SdpSessionOptions) {
     if (!transport?.iceParameters || !transport.dtlsParameters || !Array.isArray(transport.iceCandidates)) {
       throw typeError('transport: expected a WebRtcTransport, or what has its ICE and DTLS parameters');
     }
     if (!Array.isArray(rtpCapabilities?.codecs)) {
       throw typeError('rtpCapabilities: expected those of a Router');
+    }
+    if (dtlsRole !== undefined && dtlsRole !== 'client' && dtlsRole !== 'server') {
+      throw typeError("dtlsRole: expected 'client' or 'server'");
     }
     if (sessionId !== undefined && !/^\d{1,19}$/.test(sessionId)) {
       throw typeError('sessionId: expected up to 19 digits');
@@ -139,6 +149,7 @@ export class SdpSession {
     this.#transport = transport;
     this.#terms = { capabilities: structuredClone(rtpCapabilities), hasSimulcast: enableSimulcast ?? true };
     this.#isPolite = polite ?? true;
+    this.#dtlsRole = dtlsRole ?? 'server';
     this.#id = sessionId ?? randomId();
   }
 
@@ -218,8 +229,10 @@ export class SdpSession {
         'createOffer: the peer gives its m-line no MID, so no other one can be bundled with it',
       );
     }
+    // RFC 8829 §5.2.1 leaves the roles to the answerer, who begins then. Naming one is the only way to begin ourselves.
+    const setup = this.#dtlsRole === 'client' && !this.#isConnected ? 'active' : 'actpass';
     const sections = lines.map((line) =>
-      offerSection({ line, transport: this.#transport, setup: 'actpass' }, this.#fresh(line.kind as MediaKind)),
+      offerSection({ line, transport: this.#transport, setup }, this.#fresh(line.kind as MediaKind)),
     );
     const text = this.#write(sections, true);
     this.#before = { lines: this.#lines, peer: this.#peer };
@@ -363,7 +376,7 @@ export class SdpSession {
 
   /** Checks a description against WebRTC's rules and against the transport that is there already. */
   #checked(description: SessionDescription, type: DescriptionType): PeerTransport | undefined {
-    const peer = peerTransportOf(description, type);
+    const peer = peerTransportOf(description, type, this.#dtlsRole);
     const known = this.#peer?.dtlsParameters;
     if (!peer || !known) {
       return peer;

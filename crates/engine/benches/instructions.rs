@@ -158,6 +158,7 @@ impl Arrived {
             ice: ice.clone(),
             consent_timeout: None,
             certificate: certificate.clone(),
+            dtls_version: millrace_model::DtlsVersion::Dtls12,
             srtp_sha1_32: false,
             // At work, and wider than what is sent here.
             intake: IntakeLimits { packets_per_second: 1_000_000, bits_per_second: 12_000_000_000 },

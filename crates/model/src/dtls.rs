@@ -34,6 +34,21 @@ pub enum DtlsRole {
     Server,
 }
 
+/// The versions of DTLS that a transport speaks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]
+pub enum DtlsVersion {
+    /// DTLS 1.2 (RFC 6347) only.
+    #[default]
+    #[serde(rename = "1.2")]
+    Dtls12,
+    /// DTLS 1.3 (RFC 9147) only.
+    #[serde(rename = "1.3")]
+    Dtls13,
+    /// DTLS 1.3 with peers that have it, otherwise DTLS 1.2.
+    #[serde(rename = "auto")]
+    Auto,
+}
+
 /// A hash of a certificate (RFC 8122 §5).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
 pub struct DtlsFingerprint {
@@ -145,11 +160,8 @@ fn byte(pair: &str) -> Option<u8> {
 impl DtlsParameters {
     /// Checks the parameters of a peer and returns the fingerprints that its certificate must match.
     ///
-    /// The peer becomes the DTLS client, whatever it says: see the error.
-    ///
     /// # Errors
-    /// [`ModelError::Invalid`] where there is no fingerprint, too many, or a malformed one;
-    /// [`ModelError::Unsupported`] where the peer insists on the server role.
+    /// [`ModelError::Invalid`] where there is no fingerprint, too many, or a malformed one.
     pub fn to_checked(&self) -> Result<Vec<Fingerprint>, ModelError> {
         if self.fingerprints.is_empty() {
             return Err(ModelError::invalid("dtlsParameters.fingerprints", "is empty; the peer could not be verified"));
@@ -161,13 +173,7 @@ impl DtlsParameters {
         let checked = |(index, fingerprint): (usize, &DtlsFingerprint)| {
             fingerprint.to_checked().map_err(|error| error.within(&format!("dtlsParameters.fingerprints[{index}]")))
         };
-        let fingerprints = self.fingerprints.iter().enumerate().map(checked).collect::<Result<_, _>>()?;
-        if self.role == DtlsRole::Server {
-            let reason =
-                "\"server\" would make this side the DTLS client, which is not supported; let the peer be the client";
-            return Err(ModelError::unsupported("dtlsParameters.role", reason));
-        }
-        Ok(fingerprints)
+        self.fingerprints.iter().enumerate().map(checked).collect()
     }
 }
 
@@ -224,13 +230,12 @@ mod tests {
     }
 
     #[test]
-    fn a_peer_that_insists_on_being_the_server_is_unsupported() {
+    fn a_peer_may_have_either_role_or_leave_it_open() {
         let value = DtlsFingerprint::new(FingerprintAlgorithm::Sha1, &[7; 20]).value;
         let of_role = |role: &str| {
             parameters(&format!(r#"{{"role":"{role}","fingerprints":[{{"algorithm":"sha-1","value":"{value}"}}]}}"#))
         };
-        assert!(matches!(of_role("server"), Err(ModelError::Unsupported { .. })));
-        assert!(of_role("client").is_ok() && of_role("auto").is_ok());
+        assert!(["client", "server", "auto"].into_iter().all(|role| of_role(role).is_ok()));
         assert!(matches!(of_role("chicken"), Err(ModelError::Invalid { .. })));
     }
 }

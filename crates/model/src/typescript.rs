@@ -109,7 +109,7 @@ declared_types! {
     },
     direct_transport::{DirectTransportDump, DirectTransportOptions, DirectTransportStat},
     dtls::{
-        DtlsFingerprint, DtlsParameters, DtlsRole, DtlsState, FingerprintAlgorithm, WebRtcTransportConnectOptions,
+        DtlsFingerprint, DtlsParameters, DtlsRole, DtlsState, DtlsVersion, FingerprintAlgorithm, WebRtcTransportConnectOptions,
     },
     error::{ErrorClass},
     ice::{IceCandidate, IceCandidateTcpType, IceCandidateType, IceParameters, IceRole, IceState},

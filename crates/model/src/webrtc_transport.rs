@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
-use crate::dtls::{DtlsParameters, DtlsState};
+use crate::dtls::{DtlsParameters, DtlsState, DtlsVersion};
 use crate::error::ModelError;
 use crate::ice::{IceCandidate, IceParameters, IceRole, IceState};
 use crate::id::WebRtcServerId;
@@ -62,6 +62,9 @@ pub struct WebRtcTransportOptions {
     /// First estimate of the available outgoing bitrate in bit/s. Default: 600000.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub initial_available_outgoing_bitrate: Option<u64>,
+    /// The versions of DTLS. Not in mediasoup. Default: `1.2`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dtls_version: Option<DtlsVersion>,
     /// Whether to open an SCTP association (RFC 8831). Only false is supported. Default: false.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub enable_sctp: Option<bool>,
@@ -80,6 +83,8 @@ pub struct WebRtcTransportSettings {
     pub ice_consent_timeout: Option<Duration>,
     /// First estimate of the available outgoing bitrate in bit/s.
     pub initial_available_outgoing_bitrate: u64,
+    /// The versions of DTLS.
+    pub dtls_version: DtlsVersion,
 }
 
 /// Where a WebRtcTransport listens.
@@ -117,6 +122,7 @@ impl WebRtcTransportOptions {
             prefer_tcp: self.prefer_tcp.unwrap_or_default(),
             ice_consent_timeout: (timeout_secs != 0).then(|| Duration::from_secs(timeout_secs.into())),
             initial_available_outgoing_bitrate: bitrate,
+            dtls_version: self.dtls_version.unwrap_or_default(),
             listen: self.into_listen()?,
         };
         if enable_sctp {

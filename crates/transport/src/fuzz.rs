@@ -49,4 +49,5 @@ pub fn fuzz_dtls_client_hello(data: &[u8]) {
 /// Reads `data` as DTLS datagrams from a stranger.
 pub fn fuzz_dtls_records(data: &[u8]) {
     dtls::record_filter::fuzz(data);
+    dtls::gate::fuzz(data);
 }

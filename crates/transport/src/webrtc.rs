@@ -9,7 +9,7 @@ mod association;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use millrace_model::{Counters, WallClock};
+use millrace_model::{Counters, DtlsVersion, WallClock};
 use millrace_packet::{DATAGRAM_BYTES_MAX, OutgoingStreamId, PacketMut, PacketRef, Rewrite};
 
 use self::association::{Association, Outcome, Srtp};
@@ -33,6 +33,8 @@ pub struct WebRtcConfig {
     pub consent_timeout: Option<Duration>,
     /// The worker's DTLS certificate.
     pub certificate: LocalCertificate,
+    /// The DTLS versions that are accepted and offered.
+    pub dtls_version: DtlsVersion,
     /// Accepts `SRTP_AES128_CM_HMAC_SHA1_32` where the peer offers nothing better. Off unless the application asks.
     pub srtp_sha1_32: bool,
     /// How much the peer may send.
@@ -56,9 +58,9 @@ pub enum ConnectError {
     /// Misuse: the transport was connected before, or closed.
     #[error("the transport was connected or closed before")]
     NotNew,
-    /// Limit: the peer wants to be the DTLS server, and the client role is not supported.
-    #[error("a peer with the DTLS server role is not supported")]
-    RemoteServer,
+    /// Limit: the DTLS client role and DTLS 1.3 need a certificate with an ECDSA key on P-256.
+    #[error("the DTLS client role and DTLS 1.3 need a certificate with an ECDSA P-256 key")]
+    Certificate,
 }
 
 /// One peer's transport. After each call drain [`poll_transmit`](Self::poll_transmit) and
@@ -72,6 +74,7 @@ pub struct WebRtcTransport {
     intake: Intake,
     queue: OutgoingQueue,
     certificate: LocalCertificate,
+    dtls_version: DtlsVersion,
     srtp_sha1_32: bool,
     transmits: VecDeque<Transmit>,
     events: VecDeque<TransportEvent>,
@@ -89,6 +92,7 @@ impl WebRtcTransport {
             intake: Intake::new(config.intake, now),
             queue: OutgoingQueue::new(config.wall_clock),
             certificate: config.certificate,
+            dtls_version: config.dtls_version,
             srtp_sha1_32: config.srtp_sha1_32,
             transmits: VecDeque::new(),
             events: VecDeque::new(),
@@ -124,7 +128,8 @@ impl WebRtcTransport {
         self.settle(now);
     }
 
-    /// Takes what signalling told of the peer and returns our DTLS role. `remote_role` is `None` for "auto".
+    /// Takes what signalling told of the peer and returns our DTLS role. `remote_role` is `None` for "auto", which
+    /// makes us the server.
     ///
     /// # Errors
     /// [`ConnectError`]; nothing has changed then.
@@ -134,20 +139,22 @@ impl WebRtcTransport {
         remote_role: Option<Role>,
         now: Instant,
     ) -> Result<Role, ConnectError> {
-        if remote_role == Some(Role::Server) {
-            return Err(ConnectError::RemoteServer);
-        }
+        let role = remote_role.map_or(Role::Server, Role::other);
         let settings = DtlsSettings {
-            role: Role::Server,
+            role,
+            version: self.dtls_version,
             certificate: self.certificate.clone(),
             peer_fingerprints: fingerprints,
             srtp_sha1_32: self.srtp_sha1_32,
         };
+        if !settings.has_usable_certificate() {
+            return Err(ConnectError::Certificate);
+        }
         if !self.association.set_up(settings) {
             return Err(ConnectError::NotNew);
         }
         self.settle(now);
-        Ok(Role::Server)
+        Ok(role)
     }
 
     /// Handles a datagram or TCP frame that came over `tuple`, and returns the media packet that was in it.
@@ -324,7 +331,14 @@ impl WebRtcTransport {
     /// Brings the parts in line after any of them moved.
     fn settle(&mut self, now: Instant) {
         self.events.extend(std::iter::from_fn(|| self.ice.poll_event()).map(TransportEvent::Ice));
-        if self.ice.selected_tuple().is_some() {
+        let has_path = match self.association.waiting_role() {
+            Some(Role::Server) => self.ice.selected_tuple().is_some(),
+            // RFC 8445 §7.3.2: for a lite agent a pair is valid once it is nominated. Before that an address that merely
+            // sent a check gets answers from us, but nothing on our own account.
+            Some(Role::Client) => self.ice.state() == IceState::Completed,
+            None => false,
+        };
+        if has_path {
             self.association.start(now, &mut self.counters);
         }
         while let Some(bytes) = self.association.poll_transmit() {

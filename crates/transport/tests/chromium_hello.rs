@@ -61,6 +61,7 @@ fn engine() -> RtcDtls {
         role: Role::Server,
         certificate: LocalCertificate::generate().unwrap(),
         peer_fingerprints: PeerFingerprints::new(vec![anybody]).unwrap(),
+        version: millrace_model::DtlsVersion::Dtls12,
         srtp_sha1_32: false,
     };
     RtcDtls::new(settings).unwrap()

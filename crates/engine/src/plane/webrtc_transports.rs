@@ -10,7 +10,7 @@ use millrace_model::{
 use millrace_transport::WebRtcTransport;
 use millrace_transport::dtls::{PeerFingerprints, Role};
 use millrace_transport::ice::{IceCredentials, IceEvent};
-use millrace_transport::webrtc::{TransportEvent, WebRtcConfig};
+use millrace_transport::webrtc::{ConnectError, TransportEvent, WebRtcConfig};
 use serde_json::{Value, json};
 
 use super::events::Told;
@@ -39,6 +39,7 @@ impl Plane {
             ice: credentials,
             consent_timeout: settings.ice_consent_timeout,
             certificate: self.certificate.clone(),
+            dtls_version: settings.dtls_version,
             srtp_sha1_32: false,
             intake: self.intake,
             wall_clock: self.clock,
@@ -117,7 +118,10 @@ impl Plane {
             DtlsRole::Server => Some(Role::Server),
         };
         let local = self.webrtc_parts(index, "connect")?.core.connect(fingerprints, remote_role, now);
-        let local = local.map_err(|error| RequestError::InvalidState(format!("transport.connect(): {error}")))?;
+        let local = local.map_err(|error| match error {
+            ConnectError::NotNew => RequestError::InvalidState(format!("transport.connect(): {error}")),
+            ConnectError::Certificate => ModelError::unsupported("dtlsParameters.role", error.to_string()).into(),
+        })?;
         self.after_transport(index, now);
         let role = if local == Role::Server { DtlsRole::Server } else { DtlsRole::Client };
         Ok(json!({ "dtlsLocalRole": role }))

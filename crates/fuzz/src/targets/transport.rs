@@ -67,6 +67,7 @@ impl Life {
             ice: credentials(0),
             consent_timeout: Some(Duration::from_secs(30)),
             certificate: certificate().clone(),
+            dtls_version: millrace_model::DtlsVersion::Dtls12,
             srtp_sha1_32: false,
             // So little that scripts reach it.
             intake: IntakeLimits { packets_per_second: 1_000, bits_per_second: 1_000_000 },

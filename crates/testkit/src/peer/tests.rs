@@ -191,6 +191,7 @@ impl Server {
             role: Role::Server,
             certificate: certificate.clone(),
             peer_fingerprints: PeerFingerprints::new(vec![peer]).unwrap(),
+            version: millrace_model::DtlsVersion::Dtls12,
             srtp_sha1_32: false,
         };
         assert_eq!(certificate.fingerprints()[2].algorithm, FingerprintAlgorithm::Sha256);

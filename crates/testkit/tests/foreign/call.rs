@@ -8,7 +8,7 @@ use millrace_router::SessionId;
 use millrace_testkit::{Net, Quality};
 use str0m::config::DtlsVersion;
 
-use crate::server::{Server, Track};
+use crate::server::{Server, ServerDtls, Track};
 use crate::str0m_peer::{Frame, Settings, Str0mPeer};
 
 pub(crate) const CAMERA: Track = Track {
@@ -70,12 +70,14 @@ pub(crate) struct CallSettings {
     pub(crate) seed: u64,
     pub(crate) quality: Quality,
     pub(crate) dtls_version: DtlsVersion,
+    pub(crate) server: ServerDtls,
     pub(crate) estimate_from: Option<u64>,
 }
 
 impl CallSettings {
     pub(crate) fn seeded(seed: u64) -> Self {
-        Self { seed, quality: Quality::default(), dtls_version: DtlsVersion::Dtls12, estimate_from: None }
+        let (dtls_version, server) = (DtlsVersion::Dtls12, ServerDtls::default());
+        Self { seed, quality: Quality::default(), dtls_version, server, estimate_from: None }
     }
 
     pub(crate) fn quality(self, quality: Quality) -> Self {
@@ -96,7 +98,7 @@ impl Call {
         fastrand::seed(settings.seed);
         let net = Net::seeded(settings.seed).with_quality(settings.quality);
         let now = net.now();
-        let mut server = Server::new(now);
+        let mut server = Server::new(settings.server, now);
         let peer = |local: &str, estimate_from| {
             let local: SocketAddr = local.parse().unwrap();
             Str0mPeer::new(Settings { local, dtls_version: settings.dtls_version, estimate_from }, now)
@@ -236,7 +238,7 @@ impl Source {
 /// Signalling: makes a transport for a peer and tells each of the other.
 fn introduce(server: &mut Server, peer: &mut Str0mPeer, now: Instant) -> SessionId {
     let (session, address, ice) = server.add_peer(peer.fingerprint(), now);
-    peer.connect(address, &ice, server.fingerprints(), now);
+    peer.connect(address, &ice, server.fingerprints(), server.dtls.is_client, now);
     session
 }
 

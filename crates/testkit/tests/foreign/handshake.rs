@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use millrace_model::DtlsVersion as ServerVersion;
 use millrace_testkit::Quality;
 use millrace_transport::webrtc::DtlsState;
 use str0m::config::DtlsVersion;
 
-use crate::call::{Call, CallSettings, bad_network};
+use crate::call::{Call, CallSettings, PICTURE, bad_network};
+use crate::server::ServerDtls;
 
 #[test]
 fn a_client_that_offers_dtls_1_2_and_one_that_offers_1_3_too_both_connect() {
@@ -16,6 +18,30 @@ fn a_client_that_offers_dtls_1_2_and_one_that_offers_1_3_too_both_connect() {
             let states = call.server.dtls_states(session);
             assert!(matches!(states, [DtlsState::Connecting, DtlsState::Connected { .. }]), "{states:?}");
         }
+    }
+}
+
+#[test]
+fn media_flows_in_every_role_and_version() {
+    use ServerVersion::{Auto, Dtls12, Dtls13};
+    let kinds = [
+        (Dtls12, true, DtlsVersion::Dtls12),
+        (Dtls12, true, DtlsVersion::Auto),
+        (Dtls13, true, DtlsVersion::Dtls13),
+        (Auto, true, DtlsVersion::Dtls12),
+        (Auto, true, DtlsVersion::Dtls13),
+        (Dtls13, false, DtlsVersion::Dtls13),
+        (Auto, false, DtlsVersion::Dtls12),
+        (Auto, false, DtlsVersion::Auto),
+    ];
+    for (version, is_client, dtls_version) in kinds {
+        let server = ServerDtls { version, is_client };
+        let settings = CallSettings { dtls_version, server, ..CallSettings::seeded(3).quality(bad_network(0.02)) };
+        let mut call = Call::connected(settings);
+        call.publish_for(Duration::from_secs(1));
+        call.finish();
+        let received = call.viewer.received[&PICTURE.ssrc].len();
+        assert_eq!(received, call.pictures_published().len(), "{server:?} {dtls_version:?}");
     }
 }
 
@@ -43,5 +69,5 @@ fn a_silent_call_keeps_its_consent_for_minutes() {
     call.set_quality(Quality::default());
     call.publish_for(Duration::from_secs(1));
     call.run_for(Duration::from_secs(1));
-    assert_eq!(call.viewer.received[&crate::call::PICTURE.ssrc].len(), call.pictures_published().len());
+    assert_eq!(call.viewer.received[&PICTURE.ssrc].len(), call.pictures_published().len());
 }

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use millrace_model::{Counters, Fingerprint, MediaKind, WallClock};
+use millrace_model::{Counters, DtlsVersion, Fingerprint, MediaKind, WallClock};
 use millrace_packet::header::ExtensionPlan;
 use millrace_packet::{ExtensionIds, ExtensionKind, OutgoingStreamId, PacketPool, PacketRef, Rewrite, VideoCodec};
 use millrace_router::setup::{
@@ -45,9 +45,18 @@ pub(crate) struct Track {
     pub(crate) rtx_ssrc: Option<u32>,
 }
 
+/// How the server takes part in handshakes.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct ServerDtls {
+    pub(crate) version: DtlsVersion,
+    /// Whether it begins them.
+    pub(crate) is_client: bool,
+}
+
 /// The server. Transport `n` has the address `10.0.0.1:4000 + n`.
 pub(crate) struct Server {
     pub(crate) router: Router,
+    pub(crate) dtls: ServerDtls,
     certificate: LocalCertificate,
     clock: WallClock,
     links: Vec<Link>,
@@ -64,10 +73,11 @@ struct Link {
 }
 
 impl Server {
-    pub(crate) fn new(now: Instant) -> Self {
+    pub(crate) fn new(dtls: ServerDtls, now: Instant) -> Self {
         let clock = WallClock::new(now, Duration::from_secs(1_700_000_000));
         Self {
             router: Router::new(clock, now),
+            dtls,
             certificate: LocalCertificate::generate().unwrap(),
             clock,
             links: Vec::new(),
@@ -90,12 +100,14 @@ impl Server {
             ice: ice.clone(),
             consent_timeout: Some(Duration::from_secs(30)),
             certificate: self.certificate.clone(),
+            dtls_version: self.dtls.version,
             srtp_sha1_32: false,
             intake: IntakeLimits { packets_per_second: 0, bits_per_second: 0 },
             wall_clock: self.clock,
         };
         let mut transport = WebRtcTransport::new(config, now);
-        transport.connect(PeerFingerprints::new(vec![fingerprint]).unwrap(), Some(Role::Client), now).unwrap();
+        let remote_role = if self.dtls.is_client { Role::Server } else { Role::Client };
+        transport.connect(PeerFingerprints::new(vec![fingerprint]).unwrap(), Some(remote_role), now).unwrap();
         let session = self.router.add_session(SessionSetup { ssrc: 7_000 + number as u32, cname: name });
         let local = SocketAddr::from(([10, 0, 0, 1], 4_000 + number as u16));
         self.links.push(Link { transport, session, local, dtls: Vec::new() });

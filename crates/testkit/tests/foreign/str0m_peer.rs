@@ -91,6 +91,7 @@ impl Str0mPeer {
         server: SocketAddr,
         ice: &IceCredentials,
         fingerprints: &[Fingerprint],
+        server_begins: bool,
         now: Instant,
     ) {
         let sha256 = fingerprints.iter().find(|one| one.algorithm == FingerprintAlgorithm::Sha256).unwrap();
@@ -103,7 +104,7 @@ impl Str0mPeer {
             bytes: sha256.digest.clone(),
         });
         direct.enable_twcc_feedback();
-        direct.start_dtls(true).unwrap();
+        direct.start_dtls(!server_begins).unwrap();
         self.handle_timeout(now);
     }
 

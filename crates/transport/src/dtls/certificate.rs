@@ -1,7 +1,7 @@
 //! A worker's certificate: made at start, or given as PEM.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use aws_lc_rs::encoding::AsDer;
 use aws_lc_rs::{rsa, signature};
@@ -9,6 +9,7 @@ use millrace_model::{Fingerprint, FingerprintAlgorithm};
 use rtc_crypto::{RTCCryptoProvider, SignatureScheme, SigningKey};
 use rtc_dtls::crypto::Certificate;
 
+use super::dimpl::Identity;
 use super::fingerprint_of;
 
 /// Certificates accepted in one PEM chain. WebRTC peers look at the first only.
@@ -26,6 +27,8 @@ struct Shared {
     certificate: Certificate,
     crypto: Arc<dyn RTCCryptoProvider>,
     fingerprints: Vec<Fingerprint>,
+    /// Made when it is first asked for, since the library tests itself then; `None` in it when the key does not suit.
+    identity: OnceLock<Option<Identity>>,
 }
 
 impl LocalCertificate {
@@ -64,7 +67,7 @@ impl LocalCertificate {
     fn from_parts(certificate: Certificate, crypto: Arc<dyn RTCCryptoProvider>) -> Result<Self, CertificateError> {
         let der = certificate.certificate.first().ok_or(CertificateError::MalformedCertificate)?;
         let fingerprints = FingerprintAlgorithm::ALL.map(|algorithm| fingerprint_of(algorithm, der)).to_vec();
-        Ok(Self { shared: Arc::new(Shared { certificate, crypto, fingerprints }) })
+        Ok(Self { shared: Arc::new(Shared { certificate, crypto, fingerprints, identity: OnceLock::new() }) })
     }
 
     /// The fingerprints to signal, one for each [`FingerprintAlgorithm`], weakest first.
@@ -74,6 +77,16 @@ impl LocalCertificate {
 
     pub(super) fn certificate(&self) -> &Certificate {
         &self.shared.certificate
+    }
+
+    /// The certificate as the engine over dimpl takes it; `None` when its key is not ECDSA on P-256.
+    pub(super) fn identity(&self) -> Option<&Identity> {
+        let Shared { certificate, identity, .. } = &*self.shared;
+        let make = || {
+            let key = certificate.private_key.signing_key.to_pkcs8_der().ok()??;
+            Identity::new(certificate.certificate.first()?.to_vec(), key.as_ref().to_vec())
+        };
+        identity.get_or_init(make).as_ref()
     }
 
     pub(super) fn crypto(&self) -> &Arc<dyn RTCCryptoProvider> {

@@ -1,13 +1,16 @@
-//! DTLS 1.2 (RFC 6347) for SRTP keys (RFC 5764), behind a trait so that the engine underneath can be exchanged.
+//! DTLS (RFC 6347, RFC 9147) for SRTP keys (RFC 5764), behind a trait so that the engine underneath can be exchanged.
 //!
-//! [`RtcDtls`] is the server-role engine. It wraps a library and keeps hostile input away from it: `record_filter` and
-//! `reassembly` hand it whole handshake messages in order and once, `client_hello` is read before it starts, `flight`
-//! repeats what it sent.
+//! [`engine`] chooses: [`RtcDtls`] is a server of DTLS 1.2, [`DimplDtls`] has the client role and DTLS 1.3. Each wraps a
+//! library and keeps hostile input away from it. For the first, `record_filter` and `reassembly` hand it whole handshake
+//! messages in order and once, `client_hello` is read before it starts, and `flight` repeats what it sent; for the
+//! second, `gate` drops what it need not see.
 
 mod certificate;
 pub(crate) mod client_hello;
+mod dimpl;
 mod fingerprint;
 mod flight;
+pub(crate) mod gate;
 mod reassembly;
 pub(crate) mod record_filter;
 mod rtc;
@@ -15,13 +18,53 @@ mod rtc;
 use std::fmt;
 use std::time::Instant;
 
-use millrace_model::Counters;
+use millrace_model::{Counters, DtlsVersion};
 
 pub use certificate::{CertificateError, LocalCertificate, certificate_pem};
+pub use dimpl::DimplDtls;
 pub use fingerprint::{FingerprintError, PeerFingerprints, fingerprint_of};
-pub use rtc::{DtlsSettings, RtcDtls};
+pub use rtc::RtcDtls;
 
 use crate::srtp::SrtpProfile;
+
+/// What an association is made of.
+#[derive(Clone, Debug)]
+pub struct DtlsSettings {
+    /// Our role.
+    pub role: Role,
+    /// The versions that we accept and offer.
+    pub version: DtlsVersion,
+    /// The worker's certificate.
+    pub certificate: LocalCertificate,
+    /// The fingerprints that the peer signalled.
+    pub peer_fingerprints: PeerFingerprints,
+    /// Accepts `SRTP_AES128_CM_HMAC_SHA1_32` where the peer offers nothing better. Off unless the application asks; only
+    /// [`RtcDtls`] knows the profile.
+    pub srtp_sha1_32: bool,
+}
+
+impl DtlsSettings {
+    /// Whether the engine for these settings can use the certificate: [`DimplDtls`] needs an ECDSA key on P-256.
+    pub fn has_usable_certificate(&self) -> bool {
+        self.is_for_rtc() || self.certificate.identity().is_some()
+    }
+
+    fn is_for_rtc(&self) -> bool {
+        self.role == Role::Server && self.version == DtlsVersion::Dtls12
+    }
+}
+
+/// Makes the engine for `settings` and starts it.
+///
+/// # Errors
+///
+/// [`DtlsError::Setup`]: the certificate does not suit the engine.
+pub fn engine(settings: DtlsSettings, now: Instant) -> Result<Box<dyn DtlsEngine>, DtlsError> {
+    if settings.is_for_rtc() {
+        return Ok(Box::new(RtcDtls::new(settings)?));
+    }
+    Ok(Box::new(DimplDtls::new(&settings, now)?))
+}
 
 /// One DTLS association as a state machine: datagrams and time in, datagrams and events out.
 ///
@@ -99,12 +142,22 @@ pub enum Role {
     Server,
 }
 
+impl Role {
+    /// The peer's role.
+    pub fn other(self) -> Self {
+        match self {
+            Self::Client => Self::Server,
+            Self::Server => Self::Client,
+        }
+    }
+}
+
 /// Why an association cannot start or has ended.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DtlsError {
-    /// Misuse: this engine has the server role only.
-    #[error("the DTLS client role is not supported")]
-    ClientRoleUnsupported,
+    /// Misuse: this engine has the server role and DTLS 1.2 only.
+    #[error("this DTLS engine is a server of DTLS 1.2 only")]
+    NotThisEngine,
     /// Outside: the library refused our own configuration.
     #[error("DTLS could not be set up: {0}")]
     Setup(String),

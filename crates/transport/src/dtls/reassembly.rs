@@ -212,9 +212,15 @@ struct FragmentHeader {
 
 impl FragmentHeader {
     fn check(self) -> Result<(), Dropped> {
+        if !is_expected(self.kind, self.sequence) {
+            return Err(Dropped::Malformed);
+        }
+        self.check_lengths()
+    }
+
+    fn check_lengths(self) -> Result<(), Dropped> {
         let end = self.offset + self.len;
-        if !is_expected(self.kind, self.sequence) || end > self.message_len || (self.len == 0 && self.message_len != 0)
-        {
+        if end > self.message_len || (self.len == 0 && self.message_len != 0) {
             return Err(Dropped::Malformed);
         }
         let too_short = self.len < FRAGMENT_BYTES_MIN && end < self.message_len;
@@ -223,6 +229,23 @@ impl FragmentHeader {
         }
         Ok(())
     }
+}
+
+/// Checks the fragments in the body of one plaintext handshake record, whose kinds must be `wanted`.
+///
+/// # Errors
+///
+/// What is wrong with the first fragment that cannot pass.
+pub(super) fn check_record(mut body: &[u8], wanted: impl Fn(u8) -> bool) -> Result<(), Dropped> {
+    while !body.is_empty() {
+        let (header, _, rest) = split_fragment(body).ok_or(Dropped::Malformed)?;
+        if !wanted(header.kind) {
+            return Err(Dropped::Malformed);
+        }
+        header.check_lengths()?;
+        body = rest;
+    }
+    Ok(())
 }
 
 /// Messages 0 and 1 are the ClientHello without and with cookie; then comes the client's flight with its certificate.

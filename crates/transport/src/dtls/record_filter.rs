@@ -7,6 +7,8 @@
 use std::collections::VecDeque;
 use std::ops::AddAssign;
 
+use millrace_model::Counters;
+
 use super::reassembly::{Dropped, Message, Reassembly};
 
 /// Length of a record header (RFC 6347 §4.1), in bytes.
@@ -15,19 +17,19 @@ pub(super) const RECORD_HEADER_LEN: usize = 13;
 /// Datagrams read during one handshake; further ones are dropped and the handshake times out.
 ///
 /// A client that repeats its longest flight twenty times needs 60.
-const DATAGRAMS_MAX: u32 = 256;
+pub(super) const DATAGRAMS_MAX: u32 = 256;
 /// Bytes read during one handshake; further datagrams are dropped and the handshake times out.
-const BYTES_MAX: usize = 256 * 1024;
+pub(super) const BYTES_MAX: usize = 256 * 1024;
 /// Records read during one handshake; further ones are dropped and the handshake times out.
 const RECORDS_MAX: u32 = 1024;
 /// Records read of one datagram, before and after the handshake; those behind are dropped. Browsers send up to five.
-const RECORDS_PER_DATAGRAM_MAX: usize = 16;
+pub(super) const RECORDS_PER_DATAGRAM_MAX: usize = 16;
 /// Sealed records kept until the keys to open them are there; when full, the oldest is dropped.
 ///
 /// Without keys the client's Finished cannot be told from forgeries.
 const EARLY_SEALED_RECORDS_MAX: usize = 4;
 /// Length of a sealed handshake record, header included, in bytes; longer ones are dropped. A Finished has 61.
-const SEALED_HANDSHAKE_BYTES_MAX: usize = 128;
+pub(super) const SEALED_HANDSHAKE_BYTES_MAX: usize = 128;
 /// Sealed handshake records passed on once connected; further ones are dropped.
 ///
 /// A client repeats its Finished when ours got lost; the library answers seven of them.
@@ -44,6 +46,15 @@ pub(crate) struct Drops {
     pub(super) limit: u64,
     /// Well-formed, but not acceptable in this phase: alerts in the clear, early data, other epochs.
     pub(super) unexpected: u64,
+}
+
+impl Drops {
+    /// Adds these to `counters`.
+    pub(super) fn count(self, counters: &mut Counters) {
+        counters.dtls_records_dropped_malformed += self.malformed;
+        counters.dtls_records_dropped_limit += self.limit;
+        counters.dtls_records_dropped_unexpected += self.unexpected;
+    }
 }
 
 impl AddAssign<Dropped> for Drops {
@@ -211,7 +222,7 @@ impl ConnectedFilter {
 /// The content types of RFC 5246 §6.2.1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
-enum ContentType {
+pub(super) enum ContentType {
     ChangeCipherSpec = 20,
     Alert = 21,
     Handshake = 22,
@@ -225,12 +236,27 @@ impl ContentType {
     }
 }
 
+/// A record with the header of RFC 6347 §4.1.
 #[derive(Debug)]
-struct Record<'a> {
-    content_type: Option<ContentType>,
-    epoch: u16,
-    bytes: &'a [u8],
-    body: &'a [u8],
+pub(super) struct Record<'a> {
+    pub(super) content_type: Option<ContentType>,
+    pub(super) epoch: u16,
+    pub(super) bytes: &'a [u8],
+    pub(super) body: &'a [u8],
+}
+
+impl<'a> Record<'a> {
+    /// The record at the front and what comes behind it; `None` when it is cut off.
+    pub(super) fn split(datagram: &'a [u8]) -> Option<(Self, &'a [u8])> {
+        let header = datagram.first_chunk::<RECORD_HEADER_LEN>()?;
+        let [kind, major, _minor, e0, e1, .., l0, l1] = *header;
+        let len = RECORD_HEADER_LEN + usize::from(u16::from_be_bytes([l0, l1]));
+        let (bytes, rest) = datagram.split_at_checked(len)?;
+        // RFC 6347 §4.2.1: the first hello may bear the version number of DTLS 1.0.
+        let content_type = ContentType::from_wire(kind).filter(|_| major == VERSION_DTLS_1_2[0]);
+        let body = bytes.get(RECORD_HEADER_LEN..)?;
+        Some((Self { content_type, epoch: u16::from_be_bytes([e0, e1]), bytes, body }, rest))
+    }
 }
 
 /// The records of one datagram; ends at the first malformed one.
@@ -245,15 +271,9 @@ impl<'a> Records<'a> {
     }
 
     fn split(&mut self) -> Option<Record<'a>> {
-        let header = self.rest.first_chunk::<RECORD_HEADER_LEN>()?;
-        let [kind, major, _minor, e0, e1, .., l0, l1] = *header;
-        let len = RECORD_HEADER_LEN + usize::from(u16::from_be_bytes([l0, l1]));
-        let (bytes, rest) = self.rest.split_at_checked(len)?;
+        let (record, rest) = Record::split(self.rest)?;
         self.rest = rest;
-        // RFC 6347 §4.2.1: the first hello may bear the version number of DTLS 1.0.
-        let content_type = ContentType::from_wire(kind).filter(|_| major == VERSION_DTLS_1_2[0]);
-        let body = bytes.get(RECORD_HEADER_LEN..)?;
-        Some(Record { content_type, epoch: u16::from_be_bytes([e0, e1]), bytes, body })
+        Some(record)
     }
 }
 

@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
-use millrace_model::Counters;
+use millrace_model::{Counters, DtlsVersion};
 use rtc_dtls::cipher_suite::CipherSuiteId;
 use rtc_dtls::config::{ClientAuthType, ConfigBuilder, ExtendedMasterSecretType, HandshakeConfig};
 use rtc_dtls::endpoint::{Endpoint, EndpointEvent};
@@ -17,7 +17,7 @@ use rtc_shared::error::Error as LibraryError;
 use super::client_hello::{ClientHello, hello_verify_request_cookie};
 use super::flight::Flight;
 use super::record_filter::{ConnectedFilter, Drops, HandshakeFilter};
-use super::{DtlsEngine, DtlsError, DtlsEvent, DtlsKeys, LocalCertificate, PeerFingerprints, Role};
+use super::{DtlsEngine, DtlsError, DtlsEvent, DtlsKeys, DtlsSettings, Role};
 use crate::srtp::SrtpProfile;
 
 /// The peer's address as the library knows it.
@@ -36,19 +36,6 @@ const CIPHER_SUITES: [CipherSuiteId; 4] = [
     CipherSuiteId::Tls_Ecdhe_Ecdsa_With_ChaCha20_Poly1305_Sha256,
     CipherSuiteId::Tls_Ecdhe_Rsa_With_ChaCha20_Poly1305_Sha256,
 ];
-
-/// What an association is made of.
-#[derive(Clone, Debug)]
-pub struct DtlsSettings {
-    /// Our role. This engine takes [`Role::Server`] only.
-    pub role: Role,
-    /// The worker's certificate.
-    pub certificate: LocalCertificate,
-    /// The fingerprints that the peer signalled.
-    pub peer_fingerprints: PeerFingerprints,
-    /// Accepts `SRTP_AES128_CM_HMAC_SHA1_32` where the peer offers nothing better. Off unless the application asks.
-    pub srtp_sha1_32: bool,
-}
 
 /// A [`DtlsEngine`] over rtc-dtls in the server role: DTLS 1.2, client certificate and extended master secret required.
 ///
@@ -93,11 +80,11 @@ impl RtcDtls {
     ///
     /// # Errors
     ///
-    /// [`DtlsError::ClientRoleUnsupported`]: in the client role the library drops a repeated flight as a replay, so
-    /// that one lost datagram ends the handshake; another engine has to take that role.
+    /// [`DtlsError::NotThisEngine`]: in the client role the library drops a repeated flight as a replay, so that one
+    /// lost datagram ends the handshake, and it has no DTLS 1.3; [`DimplDtls`](super::DimplDtls) takes both.
     pub fn new(settings: DtlsSettings) -> Result<Self, DtlsError> {
-        if settings.role == Role::Client {
-            return Err(DtlsError::ClientRoleUnsupported);
+        if settings.role == Role::Client || settings.version != DtlsVersion::Dtls12 {
+            return Err(DtlsError::NotThisEngine);
         }
         Ok(Self {
             settings,
@@ -262,10 +249,7 @@ impl DtlsEngine for RtcDtls {
     }
 
     fn drain_counters(&mut self, counters: &mut Counters) {
-        let drops = std::mem::take(&mut self.drops);
-        counters.dtls_records_dropped_malformed += drops.malformed;
-        counters.dtls_records_dropped_limit += drops.limit;
-        counters.dtls_records_dropped_unexpected += drops.unexpected;
+        std::mem::take(&mut self.drops).count(counters);
         counters.dtls_flights_repeated += std::mem::take(&mut self.flights_repeated);
     }
 }

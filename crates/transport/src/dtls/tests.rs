@@ -1,5 +1,7 @@
-//! Handshakes of [`RtcDtls`](super::RtcDtls) with an independent client over a virtual, lossy, hostile link.
+//! Handshakes of both engines with independent peers over a virtual, lossy, hostile link.
 
 mod handshake;
 mod hostile;
 pub(crate) mod link;
+mod pair;
+mod second_engine;

@@ -6,7 +6,7 @@ use std::time::Instant;
 use arrayvec::ArrayVec;
 use millrace_model::Counters;
 
-use crate::dtls::{DtlsEngine, DtlsError, DtlsEvent, DtlsKeys, DtlsSettings, RtcDtls, certificate_pem};
+use crate::dtls::{self, DtlsEngine, DtlsError, DtlsEvent, DtlsKeys, DtlsSettings, Role, certificate_pem};
 use crate::srtp::{SrtpError, SrtpInbound, SrtpKeys, SrtpOutbound};
 
 /// Datagrams kept while a peer is ahead of signalling: its ClientHello can come before `connect`.
@@ -58,7 +58,7 @@ enum Stage {
     Unknown,
     /// All is known but a path: nothing is set up for an address that ICE did not validate.
     Pathless(Box<DtlsSettings>),
-    Running(Box<dyn DtlsEngine>),
+    Running(Box<dyn DtlsEngine>, Role),
     Over,
 }
 
@@ -86,16 +86,28 @@ impl Association {
         is_unknown
     }
 
-    /// ICE has a path: starts the engine, unless it runs or signalling did not tell enough yet.
+    /// Our role, if nothing but a path is missing to [`start`](Self::start).
+    pub(super) fn waiting_role(&self) -> Option<Role> {
+        if let Stage::Pathless(settings) = &self.stage { Some(settings.role) } else { None }
+    }
+
+    /// There is a path: starts the engine, unless it runs or signalling did not tell enough yet.
     pub(super) fn start(&mut self, now: Instant, counters: &mut Counters) {
         let Stage::Pathless(settings) = &self.stage else { return };
-        match RtcDtls::new(settings.as_ref().clone()) {
-            Ok(engine) => self.stage = Stage::Running(Box::new(engine)),
+        let role = settings.role;
+        match dtls::engine(settings.as_ref().clone(), now) {
+            Ok(engine) => self.stage = Stage::Running(engine, role),
             Err(error) => return self.end(DtlsState::Failed(error)),
         }
         self.set_state(DtlsState::Connecting);
+        // A client's first flight.
+        self.step(counters, |engine| engine.handle_timeout(now));
         for datagram in std::mem::take(&mut self.early) {
-            self.handle_datagram(&datagram, now, counters);
+            match role {
+                Role::Server => self.handle_datagram(&datagram, now, counters),
+                // No answer to a hello that had not been sent.
+                Role::Client => counters.dtls_datagrams_dropped += 1,
+            }
         }
     }
 
@@ -103,7 +115,7 @@ impl Association {
     pub(super) fn handle_datagram(&mut self, bytes: &[u8], now: Instant, counters: &mut Counters) {
         match &mut self.stage {
             Stage::Unknown if !self.early.is_full() => self.early.push(bytes.to_vec()),
-            Stage::Running(_) => self.step(counters, |engine| engine.handle_datagram(bytes, now)),
+            Stage::Running(..) => self.step(counters, |engine| engine.handle_datagram(bytes, now)),
             Stage::Unknown | Stage::Pathless(_) | Stage::Over => counters.dtls_datagrams_dropped += 1,
         }
     }
@@ -115,7 +127,7 @@ impl Association {
     }
 
     pub(super) fn deadline(&self) -> Option<Instant> {
-        if let Stage::Running(engine) = &self.stage { engine.deadline() } else { None }
+        if let Stage::Running(engine, _) = &self.stage { engine.deadline() } else { None }
     }
 
     pub(super) fn poll_transmit(&mut self) -> Option<Vec<u8>> {
@@ -139,22 +151,23 @@ impl Association {
 
     /// Runs the engine and takes over whatever it made of it: an alert must go out even after a failure.
     fn step(&mut self, counters: &mut Counters, call: impl FnOnce(&mut dyn DtlsEngine) -> Result<(), DtlsError>) {
-        let Stage::Running(engine) = &mut self.stage else { return };
+        let Stage::Running(engine, role) = &mut self.stage else { return };
+        let role = *role;
         let result = call(engine.as_mut());
         engine.drain_counters(counters);
         self.transmits.extend(std::iter::from_fn(|| engine.poll_transmit()));
         let events: Vec<DtlsEvent> = std::iter::from_fn(|| engine.poll_event()).collect();
         for event in events {
-            self.take(event, counters);
+            self.take(event, role, counters);
         }
         if let Err(error) = result {
             self.end(DtlsState::Failed(error));
         }
     }
 
-    fn take(&mut self, event: DtlsEvent, counters: &mut Counters) {
+    fn take(&mut self, event: DtlsEvent, role: Role, counters: &mut Counters) {
         match event {
-            DtlsEvent::Connected { keys, remote_certificate } => match Srtp::of_server(&keys) {
+            DtlsEvent::Connected { keys, remote_certificate } => match Srtp::new(&keys, role) {
                 Ok(srtp) => {
                     self.outcomes.push_back(Outcome::Secured(srtp));
                     self.set_state(DtlsState::Connected { remote_certificate: certificate_pem(&remote_certificate) });
@@ -185,8 +198,13 @@ pub(super) struct Srtp {
 }
 
 impl Srtp {
-    fn of_server(keys: &DtlsKeys) -> Result<Self, SrtpError> {
+    /// `role` is ours.
+    fn new(keys: &DtlsKeys, role: Role) -> Result<Self, SrtpError> {
         let keys = SrtpKeys::from_keying_material(keys.profile, &keys.keying_material)?;
-        Ok(Self { inbound: SrtpInbound::new(&keys.client), outbound: SrtpOutbound::new(&keys.server) })
+        let (remote, local) = match role {
+            Role::Server => (&keys.client, &keys.server),
+            Role::Client => (&keys.server, &keys.client),
+        };
+        Ok(Self { inbound: SrtpInbound::new(remote), outbound: SrtpOutbound::new(local) })
     }
 }

@@ -77,11 +77,10 @@ fn early_datagrams_beyond_the_limit_are_dropped_and_counted() {
 }
 
 #[test]
-fn connect_is_refused_the_second_time_and_for_a_dtls_server() {
+fn connect_is_refused_the_second_time() {
     let mut world = World::new();
     let fingerprints = world.peer.dtls.fingerprints();
     let mut connect = |role| world.transport.connect(fingerprints.clone(), role, world.now);
-    assert_eq!(connect(Some(Role::Server)), Err(ConnectError::RemoteServer));
     assert_eq!(connect(Some(Role::Client)), Ok(Role::Server));
     assert_eq!(connect(None), Err(ConnectError::NotNew));
 }
@@ -97,6 +96,83 @@ fn d02_a_certificate_that_was_not_signalled_fails_before_keys_exist() {
     assert_eq!(*world.transport.dtls_state(), DtlsState::Failed(DtlsError::FingerprintMismatch));
     assert!(world.transport.srtp.is_none());
     assert!(!world.peer.dtls.is_connected);
+    world.deliver(&tuple(1), &testing::rtp(1, 1, 40));
+    assert_eq!((world.received.len(), world.transport.counters().srtp_packets_dropped_without_keys), (0, 1));
+}
+
+#[test]
+fn a_peer_that_is_the_dtls_server_connects_and_packets_pass_both_ways() {
+    let mut world = World::with_server_peer();
+    world.connect();
+    world.peer.add_pair(1, world.now);
+    world.run_for(Duration::from_secs(5));
+    assert_eq!(world.dtls_states(), ["connecting", "connected"]);
+    let rtp = world.peer.seal_rtp(5, 1);
+    world.deliver(&tuple(1), &rtp);
+    let [Received::Rtp(rtp)] = &world.received[..] else { panic!("{:?}", world.received) };
+    assert_eq!(rtp.bytes(), &testing::rtp(5, 1, 50)[..]);
+    let (packet, rewrite) = world.outgoing(77);
+    world.send(&packet, &rewrite);
+    let (_, sealed) = world.socket.committed.pop().unwrap();
+    assert_eq!(world.peer.open_rtp(&sealed).unwrap()[8..12], [0, 0, 0, 77]);
+}
+
+#[test]
+fn i11_no_client_hello_before_a_nominated_pair() {
+    let mut world = World::with_server_peer();
+    world.connect();
+    world.run_for(Duration::from_secs(60));
+    assert_eq!((world.sent.len(), world.transport.deadline()), (0, None), "without any check");
+    // The peer waits for its better pair, which leads nowhere, before it nominates the other.
+    world.cut_off.push(2);
+    world.peer.add_pair(2, world.now);
+    world.peer.add_pair(1, world.now);
+    world.run_for(Duration::from_millis(150));
+    assert_eq!(world.transport.ice_state(), IceState::Connected);
+    assert_eq!((world.dtls_sent(), world.dtls_states().len()), (0, 0), "with a check that nominates nothing");
+    world.run_for(Duration::from_secs(5));
+    assert_eq!(
+        (world.transport.ice_state(), world.dtls_states()),
+        (IceState::Completed, vec!["connecting", "connected"])
+    );
+}
+
+#[test]
+fn i11_a_client_hello_that_was_lost_is_repeated_a_bounded_number_of_times() {
+    let mut world = World::with_server_peer();
+    world.connect();
+    world.peer.add_pair(1, world.now);
+    world.reads_dtls = 0;
+    world.run_for(Duration::from_secs(60));
+    let hellos = world.dtls_sent();
+    assert!((5..=15).contains(&hellos), "{hellos}");
+    assert_eq!(*world.transport.dtls_state(), DtlsState::Failed(DtlsError::Timeout));
+    assert_eq!(world.transport.counters().dtls_flights_repeated, hellos as u64 - 1);
+}
+
+#[test]
+fn what_a_server_sent_before_our_hello_is_dropped() {
+    let mut world = World::with_server_peer();
+    world.peer.add_pair(1, world.now);
+    world.run_for(Duration::from_secs(1));
+    world.deliver(&tuple(1), &[22; 100]);
+    world.connect();
+    world.run_for(Duration::from_secs(5));
+    assert_eq!(world.dtls_states(), ["connecting", "connected"]);
+    assert_eq!(world.transport.counters().dtls_datagrams_dropped, 1);
+}
+
+#[test]
+fn d02_a_servers_certificate_that_was_not_signalled_fails_before_keys_exist() {
+    let mut world = World::with_server_peer();
+    let other = fingerprint_of(FingerprintAlgorithm::Sha256, b"another certificate");
+    let fingerprints = PeerFingerprints::new(vec![other]).unwrap();
+    world.transport.connect(fingerprints, Some(Role::Server), world.now).unwrap();
+    world.peer.add_pair(1, world.now);
+    world.run_for(Duration::from_secs(5));
+    assert_eq!(world.dtls_states(), ["connecting", "failed"]);
+    assert_eq!(*world.transport.dtls_state(), DtlsState::Failed(DtlsError::FingerprintMismatch));
+    assert!(world.transport.srtp.is_none() && !world.peer.dtls.is_connected);
     world.deliver(&tuple(1), &testing::rtp(1, 1, 40));
     assert_eq!((world.received.len(), world.transport.counters().srtp_packets_dropped_without_keys), (0, 1));
 }

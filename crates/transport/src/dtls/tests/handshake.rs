@@ -7,7 +7,7 @@ use rtc_dtls::extension::extension_use_srtp::SrtpProtectionProfile;
 use rtc_shared::TransportProtocol;
 
 use super::link::{Client, Link, settings};
-use millrace_model::FingerprintAlgorithm;
+use millrace_model::{DtlsVersion, FingerprintAlgorithm};
 
 use crate::dtls::{
     DtlsEngine, DtlsError, DtlsEvent, DtlsSettings, LocalCertificate, PeerFingerprints, Role, RtcDtls, fingerprint_of,
@@ -186,9 +186,12 @@ fn application_data_arrives() {
 }
 
 #[test]
-fn the_client_role_is_refused_by_type() {
-    let settings = DtlsSettings { role: Role::Client, ..settings(any_fingerprints()) };
-    assert_eq!(RtcDtls::new(settings).err(), Some(DtlsError::ClientRoleUnsupported));
+fn the_client_role_and_dtls_1_3_are_refused_by_type() {
+    let client = DtlsSettings { role: Role::Client, ..settings(any_fingerprints()) };
+    let version = DtlsSettings { version: DtlsVersion::Dtls13, ..settings(any_fingerprints()) };
+    for settings in [client, version] {
+        assert_eq!(RtcDtls::new(settings).err(), Some(DtlsError::NotThisEngine));
+    }
 }
 
 fn assert_completes(loss_percent: u8, seeds: std::ops::Range<u64>) {

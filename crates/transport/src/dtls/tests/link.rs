@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use dimpl::{Dtls, DtlsCertificate, Output};
-use millrace_model::{Counters, FingerprintAlgorithm};
+use millrace_model::{Counters, DtlsVersion, FingerprintAlgorithm};
 
 use crate::dtls::{
     DtlsEngine, DtlsError, DtlsEvent, DtlsKeys, DtlsSettings, LocalCertificate, PeerFingerprints, Role, RtcDtls,
@@ -17,7 +17,7 @@ const DELAY: Duration = Duration::from_millis(10);
 /// A run that is not over by then never will be.
 const RUN_MAX: Duration = Duration::from_secs(60);
 
-/// A dimpl client of DTLS 1.2 with a certificate of its own.
+/// A dimpl client of DTLS 1.2 with a certificate of its own; it can be a server too.
 pub(crate) struct Client {
     dtls: Dtls,
     pub(crate) certificate: DtlsCertificate,
@@ -35,6 +35,15 @@ impl Client {
     }
 
     pub(crate) fn with_mtu(now: Instant, seed: u64, mtu: usize) -> Self {
+        Self::with_role(now, seed, mtu, Role::Client)
+    }
+
+    /// The same as a server.
+    pub(crate) fn server(now: Instant, seed: u64) -> Self {
+        Self::with_role(now, seed, 1150, Role::Server)
+    }
+
+    fn with_role(now: Instant, seed: u64, mtu: usize, role: Role) -> Self {
         let certificate = dimpl::certificate::generate_self_signed_certificate().unwrap();
         // Browsers repeat as fast and as often.
         let config = dimpl::Config::builder()
@@ -47,7 +56,7 @@ impl Client {
             .build()
             .unwrap();
         let mut dtls = Dtls::new_12(Arc::new(config), certificate.clone(), now);
-        dtls.set_active(true);
+        dtls.set_active(role == Role::Client);
         let mut client = Self {
             dtls,
             certificate,
@@ -247,5 +256,6 @@ impl Link {
 /// Settings of a server that expects `peer_fingerprints`.
 pub(super) fn settings(peer_fingerprints: PeerFingerprints) -> DtlsSettings {
     let certificate = LocalCertificate::generate().unwrap();
-    DtlsSettings { role: Role::Server, certificate, peer_fingerprints, srtp_sha1_32: false }
+    let version = DtlsVersion::Dtls12;
+    DtlsSettings { role: Role::Server, version, certificate, peer_fingerprints, srtp_sha1_32: false }
 }

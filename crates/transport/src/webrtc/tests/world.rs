@@ -38,6 +38,7 @@ impl World {
             ice: credentials("server"),
             consent_timeout: Some(Duration::from_secs(30)),
             certificate: LocalCertificate::generate().unwrap(),
+            dtls_version: DtlsVersion::Dtls12,
             srtp_sha1_32: false,
             intake: INTAKE,
             wall_clock: WallClock::new(now, Duration::ZERO),
@@ -56,6 +57,14 @@ impl World {
         }
     }
 
+    /// As [`new`](Self::new), with a peer that is the DTLS server.
+    pub(super) fn with_server_peer() -> Self {
+        let mut world = Self::new();
+        world.peer.dtls = Client::server(world.now, 1);
+        world.peer.role = Role::Server;
+        world
+    }
+
     /// As [`new`](Self::new), after ICE and DTLS completed over port 1.
     pub(super) fn connected() -> Self {
         let mut world = Self::new();
@@ -68,7 +77,8 @@ impl World {
 
     pub(super) fn connect(&mut self) {
         let fingerprints = self.peer.dtls.fingerprints();
-        self.transport.connect(fingerprints, None, self.now).unwrap();
+        let remote_role = (self.peer.role == Role::Server).then_some(Role::Server);
+        assert_eq!(self.transport.connect(fingerprints, remote_role, self.now), Ok(self.peer.role.other()));
     }
 
     /// Gives the transport a datagram and drains it.
@@ -149,6 +159,11 @@ impl World {
         self.drain();
     }
 
+    /// DTLS datagrams that the transport sent.
+    pub(super) fn dtls_sent(&self) -> usize {
+        self.sent.iter().filter(|transmit| DatagramKind::of(&transmit.bytes) == DatagramKind::Dtls).count()
+    }
+
     /// The DTLS states that were reported, by name.
     pub(super) fn dtls_states(&self) -> Vec<&'static str> {
         let dtls = self.events.iter().filter_map(|event| match event {
@@ -189,6 +204,7 @@ impl SendSlots for Socket {
 pub(super) struct Peer {
     pub(super) ice: IceControlling,
     pub(super) dtls: Client,
+    role: Role,
     /// DTLS datagrams wait for a path, as a browser's do.
     hello_at_once: Option<Tuple>,
     indexes: HashMap<u32, OutgoingIndex>,
@@ -205,6 +221,7 @@ impl Peer {
         Self {
             ice: IceControlling::new(&config, random),
             dtls: Client::new(now, 1),
+            role: Role::Client,
             hello_at_once: None,
             indexes: HashMap::new(),
         }
@@ -246,17 +263,24 @@ impl Peer {
     /// Seals an RTP packet as this peer would.
     pub(super) fn seal_rtp(&mut self, ssrc: u32, sequence: u16) -> Vec<u8> {
         let index = self.indexes.entry(ssrc).or_default().claim(sequence).unwrap();
-        testing::seal(&SrtpOutbound::new(&self.keys().client), index, &testing::rtp(ssrc, sequence, 50))
+        testing::seal(&self.outbound(), index, &testing::rtp(ssrc, sequence, 50))
     }
 
     pub(super) fn seal_rtcp(&mut self, ssrc: u32) -> Vec<u8> {
-        testing::seal_rtcp(&mut SrtpOutbound::new(&self.keys().client), &testing::rtcp(ssrc, 28))
+        testing::seal_rtcp(&mut self.outbound(), &testing::rtcp(ssrc, 28))
     }
 
     pub(super) fn open_rtp(&mut self, bytes: &[u8]) -> Result<Vec<u8>, SrtpError> {
         let mut packet = testing::packet(bytes);
-        SrtpInbound::new(&self.keys().server).open_rtp(&mut packet)?;
+        let keys = self.keys();
+        let master = if self.role == Role::Client { &keys.server } else { &keys.client };
+        SrtpInbound::new(master).open_rtp(&mut packet)?;
         Ok(packet.bytes().to_vec())
+    }
+
+    fn outbound(&self) -> SrtpOutbound {
+        let keys = self.keys();
+        SrtpOutbound::new(if self.role == Role::Client { &keys.client } else { &keys.server })
     }
 
     pub(super) fn keys(&self) -> SrtpKeys<'_> {
