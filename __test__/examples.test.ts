@@ -71,6 +71,19 @@ test('in the broadcast example viewers on three workers hear every packet', asyn
   );
 });
 
+test('in the example of sources a viewer goes from one speaker to another without a gap', async (t) => {
+  const lines = (await run('sources.mjs')).trim().split('\n');
+  t.deepEqual(lines.sort(), [
+    'Ada is silent',
+    'Ada is the dominant speaker',
+    'Ada speaks at -20 dBov',
+    'one of the three that are heard is Ada',
+    'one of the three that are heard is Grace',
+    'the viewer of Ada hears Ada',
+    'the viewer of Grace hears Grace',
+  ]);
+});
+
 test('every example is listed', (t) => {
   const page = readFileSync(`${root}/examples/README.md`, 'utf8');
   t.deepEqual(

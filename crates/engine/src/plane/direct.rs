@@ -197,7 +197,8 @@ impl Plane {
 
     /// The number under which the application sends a new producer's packets; `None` where they come by a wire.
     pub(super) fn open_inlet(&mut self, transport: usize) -> Option<u32> {
-        self.transports[transport].core.direct()?;
+        // What a selector publishes is of no transport.
+        self.transports.get(transport)?.core.direct()?;
         let number = self.taps.borrow_mut().new_number();
         self.inlets.insert(number, Inlet { transport, is_rtcp: false });
         Some(number)
