@@ -26,7 +26,9 @@ const said = new Set();
 const producerId = ada.id;
 const levels = await router.createAudioLevelObserver({ maxEntries: 3, threshold: -70, interval: 500 });
 await levels.addProducer({ producerId });
-levels.on('volumes', (volumes) => volumes.forEach(({ producer, volume }) => show(producer, volume)));
+levels.on('volumes', (volumes) => {
+  for (const { producer, volume } of volumes) show(producer, volume);
+});
 levels.on('silence', () => showNobody());
 
 const speaker = await router.createActiveSpeakerObserver();
