@@ -52,6 +52,7 @@ export const TEST_NEEDS = [
       'gstreamer1.0-plugins-bad',
     ],
   },
+  { name: 'tshark', test: 'command -v tshark', debian: ['tshark'] },
   {
     name: 'aiortc for /usr/bin/python3',
     test: "/usr/bin/python3 -c \"from importlib.util import find_spec as f; exit(not (f('aiortc') and f('numpy')))\"",

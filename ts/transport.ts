@@ -3,7 +3,7 @@ import type { Channel } from './channel.js';
 import { Consumer, type ConsumerOptions, type ConsumerReply } from './consumer.js';
 import type { EnhancedEventEmitter } from './enhanced-event-emitter.js';
 import { NotFoundError } from './errors.js';
-import type { TransportTraceEventData, TransportTraceEventType } from './generated/model.js';
+import type { CaptureSummary, TransportTraceEventData, TransportTraceEventType } from './generated/model.js';
 import { typeError } from './native-events.js';
 import { Producer, type ProducerOptions, type ProducerReply } from './producer.js';
 import { type AppData, checkOptions, checkTraceEventTypes, RemoteObject } from './remote-object.js';
@@ -222,6 +222,30 @@ export abstract class Transport<
   async enableTraceEvent(types: TransportTraceEventType[] = []): Promise<void> {
     checkTraceEventTypes(types);
     await this.ask('transport.enableTraceEvent', { types });
+  }
+
+  /**
+   * Writes what this Transport receives and sends from now on, RTP and RTCP in the clear, into a file that Wireshark and others
+   * read (pcapng). Resolves once the file is open. A thread of its own writes; media does not wait for the disk.
+   *
+   * @param file - Made or written over.
+   * @param options - `maxBytes`: longest that the file becomes; what comes then is counted and left out. Default: 100 MB.
+   * @throws `TypeError` when an argument makes no sense; {@link MillraceError} with `ERR_SYSTEM` when the file cannot be
+   * opened; {@link InvalidStateError} when a capture is going on already.
+   */
+  async startCapture(file: string, options: { maxBytes?: number } = {}): Promise<void> {
+    checkOptions(options);
+    await this.ask('transport.startCapture', { file, maxBytes: options.maxBytes });
+  }
+
+  /**
+   * Ends the capture. Resolves once the file is complete. Closing the Transport ends it as well.
+   *
+   * @throws {@link InvalidStateError} when there is none; {@link MillraceError} with `ERR_SYSTEM` when the file could not
+   * be written.
+   */
+  async stopCapture(): Promise<CaptureSummary> {
+    return await this.ask('transport.stopCapture');
   }
 
   /**

@@ -132,6 +132,24 @@ export type BaseTransportStats = {
   rtpPacketLossSent?: number;
 };
 
+/** Options of `transport.startCapture()`. */
+export type CaptureOptions = {
+  /** The file, which is made or written over. */
+  file: string;
+  /** Longest that the file becomes, in bytes, 1–2^40; what comes then is counted and left out. Default: 100000000. */
+  maxBytes?: number;
+};
+
+/** What a capture came to. */
+export type CaptureSummary = {
+  /** Packets in the file. */
+  packets: number;
+  /** Packets that were left out, because the file was as long as it may be or the disk too slow. */
+  dropped: number;
+  /** Bytes of the file. */
+  bytes: number;
+};
+
 /** The objects of a worker by what they can be sent. */
 export type ChannelMessageHandlersDump = {
   /** Ids of the objects that answer requests: all of them. */

@@ -4,11 +4,12 @@
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread;
 
+use millrace_model::NtpTime;
 use serde_json::json;
 
 use crate::error::RequestError;
@@ -57,7 +58,11 @@ pub(crate) struct Capture {
 enum Order {
     Write(Vec<u8>),
     /// Finish the file and answer this request with these figures.
-    End { request: Option<u32>, packets: u64, dropped: u64 },
+    End {
+        request: Option<u32>,
+        packets: u64,
+        dropped: u64,
+    },
 }
 
 impl Capture {
@@ -83,21 +88,24 @@ impl Capture {
         Ok(capture)
     }
 
-    /// Adds a packet that came or went at `at_ns`, in nanoseconds since 1970, given in pieces that follow each other. When the file is
-    /// as long as it may be, packets are only counted.
-    pub(crate) fn add(&mut self, direction: Direction, ends: Ends, at_ns: u64, packet: &[&[u8]]) {
-        let len = packet.iter().map(|piece| piece.len()).sum::<usize>();
-        let block_len = block_len(ends, len);
+    /// Adds a packet that came or went at `at`. When the file is as long as it may be, packets are only counted.
+    pub(crate) fn add(&mut self, direction: Direction, ends: Ends, at: NtpTime, packet: &[u8]) {
+        let block_len = block_len(ends, packet.len());
         if block_len as u64 > self.bytes_left {
             self.dropped += 1;
             return;
         }
         self.bytes_left -= block_len as u64;
-        write_packet_block(&mut self.batch, direction, ends, at_ns, packet);
+        write_packet_block(&mut self.batch, direction, ends, unix_ns(at), packet);
         self.batch_packets += 1;
         if self.batch.len() >= BATCH_BYTES_MAX {
             self.flush();
         }
+    }
+
+    /// Tells whether the file can take no more, because it could not be opened.
+    pub(crate) fn is_over(&self) -> bool {
+        matches!(self.writer.try_send(Order::Write(Vec::new())), Err(TrySendError::Disconnected(_)))
     }
 
     /// Hands over what was collected.
@@ -140,7 +148,7 @@ fn answer(request: Option<u32>, result: Result<serde_json::Value, RequestError>,
 }
 
 /// What the writing thread does.
-fn write_file(file: &PathBuf, orders: &Receiver<Order>, request: Option<u32>, outbox: &Outbox) {
+fn write_file(file: &Path, orders: &Receiver<Order>, request: Option<u32>, outbox: &Outbox) {
     let failed = |error| RequestError::System { doing: "capturing packets", error };
     let mut out = match File::create(file) {
         Ok(file) => BufWriter::new(file),
@@ -206,9 +214,17 @@ const fn block_len(ends: Ends, len: usize) -> usize {
 
 const UDP_HEADER_BYTES: usize = 8;
 
-fn write_packet_block(out: &mut Vec<u8>, direction: Direction, ends: Ends, at_ns: u64, packet: &[&[u8]]) {
-    let len = packet.iter().map(|piece| piece.len()).sum::<usize>();
-    let captured = ip_header_len(ends) + UDP_HEADER_BYTES + len;
+/// A time in nanoseconds since 1970.
+fn unix_ns(at: NtpTime) -> u64 {
+    let seconds = (at.0 >> 32).wrapping_sub(SECONDS_FROM_1900_TO_1970) & 0xffff_ffff;
+    seconds * 1_000_000_000 + (((at.0 & 0xffff_ffff) * 1_000_000_000) >> 32)
+}
+
+/// NTP counts from 1900 (RFC 5905 §6).
+const SECONDS_FROM_1900_TO_1970: u64 = 2_208_988_800;
+
+fn write_packet_block(out: &mut Vec<u8>, direction: Direction, ends: Ends, at_ns: u64, packet: &[u8]) {
+    let captured = ip_header_len(ends) + UDP_HEADER_BYTES + packet.len();
     write_block(out, 6, |out| {
         out.extend_from_slice(&[0; 4]);
         out.extend_from_slice(&((at_ns >> 32) as u32).to_le_bytes());
@@ -220,7 +236,7 @@ fn write_packet_block(out: &mut Vec<u8>, direction: Direction, ends: Ends, at_ns
             Direction::In => (ends.remote, ends.local),
             Direction::Out => (ends.local, ends.remote),
         };
-        write_datagram(out, source, destination, len, packet);
+        write_datagram(out, source, destination, packet);
         out.resize(start + captured.next_multiple_of(4), 0);
         // Option 2, flags: which way it went. Then the end of options.
         let way = if direction == Direction::In { 1 } else { 2 };
@@ -229,8 +245,8 @@ fn write_packet_block(out: &mut Vec<u8>, direction: Direction, ends: Ends, at_ns
 }
 
 /// Writes a packet as the datagram that it would have been on the network without encryption.
-fn write_datagram(out: &mut Vec<u8>, source: SocketAddr, destination: SocketAddr, len: usize, packet: &[&[u8]]) {
-    let udp_len = (UDP_HEADER_BYTES + len) as u16;
+fn write_datagram(out: &mut Vec<u8>, source: SocketAddr, destination: SocketAddr, packet: &[u8]) {
+    let udp_len = (UDP_HEADER_BYTES + packet.len()) as u16;
     let start = out.len();
     let pseudo_header_sum = match (source.ip(), destination.ip()) {
         (IpAddr::V4(from), IpAddr::V4(to)) => {
@@ -262,7 +278,7 @@ fn write_datagram(out: &mut Vec<u8>, source: SocketAddr, destination: SocketAddr
     out.extend_from_slice(&destination.port().to_be_bytes());
     out.extend_from_slice(&udp_len.to_be_bytes());
     out.extend_from_slice(&[0, 0]);
-    packet.iter().for_each(|piece| out.extend_from_slice(piece));
+    out.extend_from_slice(packet);
     // RFC 768: the checksum spans addresses, protocol, length and data; a sum of zero is written as all ones.
     let checksum = !fold(pseudo_header_sum + 17 + u64::from(udp_len) + sum(&out[udp..]));
     let checksum = if checksum == 0 { 0xffff } else { checksum };
@@ -297,11 +313,12 @@ mod tests {
 
     #[test]
     fn a_datagram_has_the_checksums_that_its_receiver_would_compute() {
-        let v6: Ends = Ends { local: "[2001:db8::1]:40000".parse().unwrap(), remote: "[2001:db8::2]:5004".parse().unwrap() };
+        let v6: Ends =
+            Ends { local: "[2001:db8::1]:40000".parse().unwrap(), remote: "[2001:db8::2]:5004".parse().unwrap() };
         for (ends, header, addresses) in [(V4, 20, 12), (v6, 40, 8)] {
             for packet in [&b"an odd number"[..], b"an even number"] {
                 let mut out = Vec::new();
-                write_datagram(&mut out, ends.local, ends.remote, packet.len(), &[&packet[..3], &packet[3..]]);
+                write_datagram(&mut out, ends.local, ends.remote, packet);
                 assert_eq!(out.len(), header + 8 + packet.len());
                 if header == 20 {
                     assert_eq!(fold(sum(&out[..20])), 0xffff);
@@ -314,11 +331,20 @@ mod tests {
     }
 
     #[test]
+    fn times_are_those_of_unix() {
+        assert_eq!(unix_ns(NtpTime(SECONDS_FROM_1900_TO_1970 << 32)), 0);
+        assert_eq!(
+            unix_ns(NtpTime((SECONDS_FROM_1900_TO_1970 + 1_700_000_000) << 32 | 1 << 31)),
+            1_700_000_000_500_000_000
+        );
+    }
+
+    #[test]
     fn blocks_are_as_long_as_they_say_on_both_sides() {
         let mut out = file_header();
         for len in 0..9 {
             let before = out.len();
-            write_packet_block(&mut out, Direction::Out, V4, 1 << 40, &[&vec![7; len]]);
+            write_packet_block(&mut out, Direction::Out, V4, 1 << 40, &vec![7; len]);
             assert_eq!(out.len() - before, block_len(V4, len));
         }
         let mut rest = &out[..];

@@ -3,6 +3,7 @@
 //! A [`Worker`] is one thread. It is asked by requests (JSON text with a number) and answers through its [`Outbox`],
 //! in order. [`process`] carries the same text over a byte stream, so that a worker can live in a child process.
 
+mod capture;
 mod certificate;
 mod error;
 mod event_loop;

@@ -2,7 +2,8 @@
 //!
 //! A packet travels with a number, which says whose it is: of a consumer's stream, of a producer, or of the RTCP of a
 //! direct transport. The worker gives the numbers out and never uses one again, so that what is under way when an object
-//! closes reaches nobody. See [`Tap`](crate::Tap) and [`Source`](crate::Source), which stand at the other end.
+//! closes reaches nobody. Who consumes media of a worker takes it by [`Outbox::take_packets`](crate::Outbox::take_packets), who
+//! makes media sends it by [`Worker::send_packets`](crate::Worker::send_packets).
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};

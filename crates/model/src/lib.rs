@@ -6,6 +6,7 @@
 //! leaves optional; its `into_checked()` (or `to_checked()`) returns a type that holds only what makes sense. Inside
 //! the house only checked types travel.
 
+pub mod capture;
 pub mod consumer;
 pub mod counters;
 pub mod direct_transport;
@@ -31,6 +32,7 @@ pub mod webrtc_server;
 pub mod webrtc_transport;
 pub mod worker;
 
+pub use capture::*;
 pub use consumer::*;
 pub use counters::Counters;
 pub use direct_transport::*;

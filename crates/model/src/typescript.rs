@@ -103,6 +103,7 @@ macro_rules! declared_types {
 }
 
 declared_types! {
+    capture::{CaptureOptions, CaptureSummary},
     consumer::{
         ConsumerDump, ConsumerLayers, ConsumerOptions, ConsumerScore, ConsumerTraceEventData, ConsumerTraceEventType,
         ConsumerType, RtpNumbering,

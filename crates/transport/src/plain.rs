@@ -248,6 +248,17 @@ impl PlainTransport {
         self.queue.remove_stream(stream);
     }
 
+    /// Writes a packet as it would leave now, but in the clear, and returns its length; for captures.
+    pub fn write_clear(
+        &mut self,
+        packet: &PacketRef,
+        rewrite: &Rewrite,
+        now: Instant,
+        out: &mut [u8],
+    ) -> Option<usize> {
+        self.queue.write_clear(packet, rewrite, now, out)
+    }
+
     /// Sends an RTP packet, or queues it while its socket is full. Without an endpoint or its key it is dropped and
     /// counted.
     pub fn send_rtp<S: SendSlots>(&mut self, packet: &PacketRef, rewrite: &Rewrite, now: Instant, slots: &mut S) {

@@ -230,6 +230,17 @@ impl WebRtcTransport {
         self.queue.remove_stream(stream);
     }
 
+    /// Writes a packet as it would leave now, but in the clear, and returns its length; for captures.
+    pub fn write_clear(
+        &mut self,
+        packet: &PacketRef,
+        rewrite: &Rewrite,
+        now: Instant,
+        out: &mut [u8],
+    ) -> Option<usize> {
+        self.queue.write_clear(packet, rewrite, now, out)
+    }
+
     /// Sends an RTP packet, sealed from the shared plaintext straight into a slot, or queues it while its socket is
     /// full. Without keys or a path it is dropped and counted.
     pub fn send_rtp<S: SendSlots>(&mut self, packet: &PacketRef, rewrite: &Rewrite, now: Instant, slots: &mut S) {

@@ -114,6 +114,10 @@ impl DirectTransport {
         self.numbers.get(stream.0 as usize).copied()
     }
 
+    pub(super) fn peek(&self, packet: &PacketRef, rewrite: &Rewrite, now: Instant, out: &mut [u8]) -> Option<usize> {
+        self.streams.peek(packet, rewrite, now, out)
+    }
+
     pub(super) fn send_rtp(&mut self, packet: &PacketRef, rewrite: &Rewrite, now: Instant) {
         let number = self.number_of(rewrite.stream).unwrap_or_default();
         let streams = &mut self.streams;

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use millrace_model::Counters;
+use millrace_model::{Counters, WallClock};
 use millrace_packet::{PacketRef, Rewrite};
 use millrace_router::{Output, Router, RouterEvent, SessionId};
 use slab::Slab;
@@ -10,6 +10,7 @@ use slab::Slab;
 use super::sockets::{Slots, Sockets};
 use super::transports::TransportEntry;
 use super::{Plane, TimerOwner};
+use crate::capture::Direction;
 
 /// What a router speaks to during one call.
 pub(super) struct Fanout<'a> {
@@ -19,6 +20,7 @@ pub(super) struct Fanout<'a> {
     pub(super) sockets: &'a mut Sockets,
     pub(super) counters: &'a mut Counters,
     pub(super) events: &'a mut Vec<RouterEvent>,
+    pub(super) clock: WallClock,
     pub(super) now: Instant,
 }
 
@@ -34,14 +36,22 @@ impl Fanout<'_> {
 impl Output for Fanout<'_> {
     fn send_rtp(&mut self, session: SessionId, packet: &PacketRef, rewrite: &Rewrite) {
         let now = self.now;
+        let clock = self.clock;
         if let Some((entry, mut slots)) = self.way_out(session) {
+            if entry.capture.is_some() {
+                entry.capture_rtp(packet, rewrite, &clock, now);
+            }
             entry.core.send_rtp(packet, rewrite, now, &mut slots);
         }
     }
 
     fn send_rtcp(&mut self, session: SessionId, compound: &[u8]) {
         let now = self.now;
+        let clock = self.clock;
         if let Some((entry, mut slots)) = self.way_out(session) {
+            if entry.capture.is_some() {
+                entry.capture(Direction::Out, clock.ntp(now), compound);
+            }
             entry.core.send_rtcp(compound, now, &mut slots);
         }
     }
@@ -66,6 +76,7 @@ impl Plane {
             sockets: &mut self.sockets,
             counters: &mut self.counters,
             events: &mut self.router_events,
+            clock: self.clock,
             now,
         };
         let result = call(&mut entry.core, &mut fanout);

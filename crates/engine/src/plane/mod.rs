@@ -1,6 +1,7 @@
 //! A worker's whole state and what may be done to it: the media plane on one thread.
 
 mod candidates;
+mod captures;
 mod crowds;
 mod direct;
 mod events;
@@ -128,6 +129,10 @@ pub(crate) struct Plane {
     /// Whose packets the application sends with which number.
     inlets: FxHashMap<u32, Inlet>,
     taps: Rc<RefCell<Taps>>,
+    /// The transports that are captured, by index.
+    captures: Vec<usize>,
+    /// The reply of the request at hand comes later, from the thread that carries it out.
+    reply_follows: bool,
     /// The ring transports, by index.
     rings: Vec<usize>,
     /// Rings when another worker wrote into a ring of ours.
@@ -218,6 +223,8 @@ impl Plane {
             ufrags: FxHashMap::default(),
             inlets: FxHashMap::default(),
             taps: Taps::new(Arc::clone(&outbox)),
+            captures: Vec::new(),
+            reply_follows: false,
             rings: Vec::new(),
             bell: Arc::default(),
             timers: TimerWheel::new(now),
@@ -277,6 +284,7 @@ impl Plane {
         self.sockets.flush(&mut self.counters);
         self.taps.borrow_mut().flush();
         self.flush_rings();
+        self.flush_captures();
     }
 
     /// Ends a turn: sends what was collected and says what happened.

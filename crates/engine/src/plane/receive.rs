@@ -158,12 +158,14 @@ impl Plane {
     }
 
     pub(super) fn route_rtp(&mut self, index: usize, packet: PacketMut, now: Instant) {
+        self.capture_received(index, packet.bytes(), now);
         let Some(transport) = self.transports.get(index) else { return };
         let session = transport.session;
         self.with_router(transport.router, now, |core, fanout| core.handle_rtp(session, packet, now, fanout));
     }
 
     pub(super) fn route_rtcp(&mut self, index: usize, compound: &[u8], now: Instant) {
+        self.capture_received(index, compound, now);
         let Some(transport) = self.transports.get(index) else { return };
         let session = transport.session;
         self.with_router(transport.router, now, |core, fanout| core.handle_rtcp(session, compound, now, fanout));

@@ -101,6 +101,9 @@ impl Plane {
         let id = head.as_ref().map_or_else(|_| id_of(text), |head| Some(head.id))?;
         let answer = self.answer(head, text, now);
         self.flush();
+        if std::mem::take(&mut self.reply_follows) {
+            return None;
+        }
         Some(match answer {
             Ok(value) => Message::Reply { id, outcome: Outcome::Ok(value) },
             Err(error) => refusal(id, error),
@@ -237,6 +240,8 @@ impl Plane {
             "setMaxOutgoingBitrate" => self.limit_bitrate(index, |limits| limits.set_max_outgoing(bitrate(text)?)),
             "setMinOutgoingBitrate" => self.limit_bitrate(index, |limits| limits.set_min_outgoing(bitrate(text)?)),
             "enableTraceEvent" => self.trace_transport(index, traces(text)?),
+            "startCapture" => self.start_capture(index, id_of(text), parse(text)?),
+            "stopCapture" => self.stop_capture(index, id_of(text)),
             "listen" => self.listen_to_transport(index, parse::<Listening>(text)?.listens),
             "produce" => {
                 let id = parse::<OfProducer>(text)?.producer_id;

@@ -51,6 +51,10 @@ impl RingTransport {
         self.streams.sends(ssrc)
     }
 
+    pub(super) fn peek(&self, packet: &PacketRef, rewrite: &Rewrite, now: Instant, out: &mut [u8]) -> Option<usize> {
+        self.streams.peek(packet, rewrite, now, out)
+    }
+
     pub(super) fn send_rtp(&mut self, packet: &PacketRef, rewrite: &Rewrite, now: Instant) {
         let Some(len) = self.streams.write(packet, rewrite, now, self.end.slot()) else {
             self.counters.outgoing_packets_refused += 1;

@@ -75,6 +75,31 @@ impl TransportCore {
         }
     }
 
+    /// The path that media takes, where it takes one.
+    pub(super) fn tuple(&self) -> Option<&Tuple> {
+        match self {
+            Self::WebRtc(parts) => parts.core.selected_tuple(),
+            Self::Plain(core) | Self::Pipe(PipeParts { core, .. }) => core.tuple(),
+            Self::Direct(_) | Self::Ring(_) => None,
+        }
+    }
+
+    /// Writes a packet as it would leave now, but in the clear.
+    pub(super) fn write_clear(
+        &mut self,
+        packet: &PacketRef,
+        rewrite: &Rewrite,
+        now: Instant,
+        out: &mut [u8],
+    ) -> Option<usize> {
+        match self {
+            Self::WebRtc(parts) => parts.core.write_clear(packet, rewrite, now, out),
+            Self::Plain(core) | Self::Pipe(PipeParts { core, .. }) => core.write_clear(packet, rewrite, now, out),
+            Self::Direct(direct) => direct.peek(packet, rewrite, now, out),
+            Self::Ring(ring) => ring.peek(packet, rewrite, now, out),
+        }
+    }
+
     /// Tells whether it leads to another router, with all streams of what it carries.
     pub(super) fn is_pipe(&self) -> bool {
         matches!(self, Self::Pipe(_) | Self::Ring(_))

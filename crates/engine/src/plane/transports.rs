@@ -14,6 +14,7 @@ use super::sockets::SocketOwner;
 use super::traffic::TrafficMeter;
 use super::transport_core::{CoreEvent, TransportCore};
 use super::{Plane, TimerOwner};
+use crate::capture::Capture;
 use crate::error::RequestError;
 
 /// A transport with its place in the worker.
@@ -25,6 +26,8 @@ pub(super) struct TransportEntry {
     /// Its own listeners; none with a server.
     pub(super) listeners: Vec<Listener>,
     pub(super) traffic: TrafficMeter,
+    /// Where its packets are written to, while they are.
+    pub(super) capture: Option<Box<Capture>>,
     pub(super) limits: BitrateLimits,
     pub(super) traces: Vec<TransportTraceEventType>,
     /// CNAME of its first producer, for those that name none.
@@ -68,6 +71,7 @@ impl Plane {
             session: self.open_session(router, index),
             listeners,
             traffic: TrafficMeter::new(now),
+            capture: None,
             limits: BitrateLimits::default(),
             traces: Vec::new(),
             cname: None,
@@ -135,6 +139,7 @@ impl Plane {
         let entry = self.transports.remove(index);
         self.counters.add(entry.core.counters());
         self.transport_ids.remove(&id);
+        self.captures.retain(|capturing| *capturing != index);
         match entry.core {
             TransportCore::WebRtc(parts) => self.forget_ways_to(index, parts, now),
             TransportCore::Plain(_) | TransportCore::Pipe(_) => {}

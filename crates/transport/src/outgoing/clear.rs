@@ -49,17 +49,33 @@ impl ClearStreams {
     /// Writes `packet` with the numbers of `rewrite` to the start of `out` and returns its length; `None` when its stream
     /// is unknown, repairs in another way, or the packet does not fit.
     pub fn write(&mut self, packet: &PacketRef, rewrite: &Rewrite, now: Instant, out: &mut [u8]) -> Option<usize> {
+        let len = self.peek(packet, rewrite, now, out)?;
+        let carries_number = self.streams[rewrite.stream.0 as usize].carries_transport_sequence();
+        self.transport_sequence = self.transport_sequence.wrapping_add(u16::from(carries_number));
+        Some(len)
+    }
+
+    /// What [`write`](Self::write) would write, which it can still write afterwards.
+    pub fn peek(&self, packet: &PacketRef, rewrite: &Rewrite, now: Instant, out: &mut [u8]) -> Option<usize> {
         let spec = self.streams.get(rewrite.stream.0 as usize)?;
-        let ssrc = spec.ssrc_of(rewrite)?;
-        let carries_transport_sequence = spec.carries_transport_sequence();
         let abs_send_time = if spec.carries_send_time() { self.wall_clock.ntp(now).abs_send_time() } else { 0 };
         let stamps = Stamps { abs_send_time, transport_sequence: self.transport_sequence };
-        let header = OutgoingHeader { ssrc, rewrite, plan: spec.extensions(), stamps };
-        let header_len = write_header(packet.bytes(), packet.meta(), &header, out)?;
-        let payload_len = write_payload(packet, rewrite, out.get_mut(header_len..)?).ok()?;
-        self.transport_sequence = self.transport_sequence.wrapping_add(u16::from(carries_transport_sequence));
-        Some(header_len + payload_len)
+        write_clear(spec, packet, rewrite, stamps, out)
     }
+}
+
+/// Writes a packet as its viewer sees it, without sealing it.
+pub(super) fn write_clear(
+    spec: &OutgoingStreamSpec,
+    packet: &PacketRef,
+    rewrite: &Rewrite,
+    stamps: Stamps,
+    out: &mut [u8],
+) -> Option<usize> {
+    let header = OutgoingHeader { ssrc: spec.ssrc_of(rewrite)?, rewrite, plan: spec.extensions(), stamps };
+    let header_len = write_header(packet.bytes(), packet.meta(), &header, out)?;
+    let payload_len = write_payload(packet, rewrite, out.get_mut(header_len..)?).ok()?;
+    Some(header_len + payload_len)
 }
 
 #[cfg(test)]

@@ -178,6 +178,19 @@ impl OutgoingQueue {
         self.ssrcs.contains(&ssrc)
     }
 
+    /// Writes a packet as it would leave now, but in the clear, and returns its length; for captures. It can still be sent.
+    pub fn write_clear(
+        &mut self,
+        packet: &PacketRef,
+        rewrite: &Rewrite,
+        now: Instant,
+        out: &mut [u8],
+    ) -> Option<usize> {
+        let stamps = Stamps { abs_send_time: self.abs_send_time(now), transport_sequence: self.transport_sequence };
+        let stream = self.streams.get(rewrite.stream.0 as usize)?;
+        clear::write_clear(stream.spec(), packet, rewrite, stamps, out)
+    }
+
     /// Tells whether nothing waits.
     pub fn is_empty(&self) -> bool {
         self.waiting.is_empty()

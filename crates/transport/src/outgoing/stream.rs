@@ -115,6 +115,10 @@ impl Stream {
         Self { spec, index: OutgoingIndex::default(), rtx_index: OutgoingIndex::default(), carries_transport_sequence }
     }
 
+    pub(super) const fn spec(&self) -> &OutgoingStreamSpec {
+        &self.spec
+    }
+
     pub(super) const fn extensions(&self) -> &ExtensionPlan {
         &self.spec.extensions
     }
