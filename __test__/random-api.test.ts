@@ -22,6 +22,9 @@ const HANG_MS = 60_000;
 /** How much larger the process may be at the end of a long run than after its first part, in bytes. */
 const GROWTH_MAX = 96 * 1024 * 1024;
 
+/** Calls after which each method must have succeeded once. */
+const CALLS_FOR_ALL = 20_000;
+
 /** Calls after which memory should have settled. */
 const SETTLED_CALLS = 30_000;
 
@@ -44,11 +47,10 @@ test.serial('p04 any JSON into any method in any order succeeds or is a typed er
     `${tally.calls} calls in ${seconds.toFixed(0)} s, grown by ${(grown / 2 ** 20).toFixed(1)} MB`,
     tally.toString(),
   );
-  t.deepEqual(
-    METHODS.filter((method) => !tally.succeeded.has(method)),
-    [],
-    'each method came to its turn',
-  );
+  if (tally.calls >= CALLS_FOR_ALL) {
+    const missing = METHODS.filter((method) => !tally.succeeded.has(method));
+    t.deepEqual(missing, [], 'each method came to its turn');
+  }
   t.true(grown < GROWTH_MAX, `grown by ${grown} bytes`);
   t.true(
     tally.of('success') > tally.calls / 5 && tally.of('ERR_INVALID_ARGUMENT') > tally.calls / 20,
@@ -86,10 +88,13 @@ async function live(t: ExecutionContext, tally: Tally, seed: number, closesAll: 
   const model = new Model(worker, chance);
   const end = Math.min(tally.calls + CALLS_PER_WORKER, CALLS);
   while (tally.calls < end) {
-    const batch = Array.from({ length: 1 + chance.below(BATCH_MAX) }, () => model.call());
+    const batch = model.batch(BATCH_MAX);
     const first = `seed ${seed}, call ${tally.calls}`;
     for (const { call, outcome } of batch) {
       judge(t, `${first}: ${shown(call)}`, model, call, await answered(outcome, `${first}: ${shown(call)}`), tally);
+    }
+    if (worker.died) {
+      t.fail(`${first}: the worker died after ${batch.map(({ call }) => shown(call)).join('; ')}`);
     }
     await settle(worker);
     const wrong = model.disagreements();
@@ -149,7 +154,8 @@ async function answered(outcome: Promise<Outcome>, name: string): Promise<Outcom
 }
 
 function shown({ entry, method, args, mustSucceed }: Call): string {
-  const text = JSON.stringify(args, (key, value) => (key === 'webRtcServer' ? value?.id : value)) ?? '';
+  const text =
+    JSON.stringify(args, (key, value) => (key === 'webRtcServer' || key === 'router' ? value?.id : value)) ?? '';
   return `${entry.kind}.${method}(${text.slice(0, 500)})${mustSucceed ? '' : '?'}`;
 }
 

@@ -32,6 +32,8 @@ type Method = {
   readonly isLenient?: boolean;
   /** What it makes the `paused` of the object. */
   readonly pauses?: boolean;
+  /** Whether other calls beside it would make its effect a matter of chance. */
+  readonly isAlone?: boolean;
 };
 
 /** Methods of the classes, by the names of their constructors. */
@@ -105,6 +107,7 @@ const KINDS: Readonly<Record<string, Readonly<Record<string, Method>>>> = {
         const options = { enableRtx: chance.oneIn(2), enableSrtp: chance.oneIn(3), keepId: chance.oneIn(8) };
         return [{ producerId: id('Producer'), router: object('Router'), ...options }];
       },
+      isAlone: true,
     },
     createWebRtcTransport: {
       args: ({ chance, object }) => {
@@ -113,6 +116,10 @@ const KINDS: Readonly<Record<string, Readonly<Record<string, Method>>>> = {
         return [chance.oneIn(4) && webRtcServer ? { webRtcServer, dtlsVersion } : { ...LISTEN, dtlsVersion }];
       },
     },
+    createDirectTransport: { args: () => [{}] },
+    createAudioLevelObserver: { args: ({ chance }) => [{ maxEntries: 1 + chance.below(5), threshold: -70 }] },
+    createActiveSpeakerObserver: { args: () => [{ interval: 300 }] },
+    createActiveAudioSelector: { args: ({ chance }) => [{ k: 1 + chance.below(4) }] },
   },
   WebRtcTransport: {
     ...closing(),
@@ -128,8 +135,18 @@ const KINDS: Readonly<Record<string, Readonly<Record<string, Method>>>> = {
   },
   PlainTransport: { ...closing(), ...ofEveryTransport(), connect: { args: ({ chance }) => [addressOf(chance)] } },
   PipeTransport: { ...closing(), ...ofEveryTransport(), connect: { args: ({ chance }) => [addressOf(chance)] } },
+  DirectTransport: {
+    ...closing(),
+    ...ofMedia(),
+    connect: { ...sure(), isLenient: true },
+    sendRtcp: { args: ({ chance }) => [chance.bytes(1 + chance.below(60))], isSure: true, isLenient: true },
+  },
+  AudioLevelObserver: ofEveryObserver(),
+  ActiveSpeakerObserver: ofEveryObserver(),
+  ActiveAudioSelector: ofEveryObserver(),
   Producer: {
     ...closing(),
+    send: { args: ({ chance }) => [chance.bytes(1 + chance.below(60))], isLenient: true },
     ...pausing(),
     dump: sure(),
     getStats: sure(),
@@ -141,6 +158,7 @@ const KINDS: Readonly<Record<string, Readonly<Record<string, Method>>>> = {
     dump: sure(),
     getStats: sure(),
     enableTraceEvent: { args: () => TRACES, isSure: true },
+    replaceProducer: { args: ({ id }) => [{ producerId: id('Producer') }], isAlone: true },
     setPreferredLayers: { args: ({ chance }) => [{ spatialLayer: chance.below(3), temporalLayer: chance.below(3) }] },
     setPriority: { args: ({ chance }) => [1 + chance.below(255)], isSure: true },
     unsetPriority: sure(),
@@ -179,12 +197,18 @@ function addressOf(chance: Chance): object {
 
 function ofEveryTransport(): Record<string, Method> {
   return {
-    dump: sure(),
-    getStats: sure(),
-    enableTraceEvent: { args: () => [['bwe', 'probation']], isSure: true },
+    ...ofMedia(),
     setMaxIncomingBitrate: { args: ({ chance }) => [chance.pick([0, 100_000, 5_000_000])] },
     setMaxOutgoingBitrate: { args: ({ chance }) => [chance.pick([0, 100_000, 5_000_000])] },
     setMinOutgoingBitrate: { args: ({ chance }) => [chance.pick([0, 50_000, 5_000_000])] },
+  };
+}
+
+function ofMedia(): Record<string, Method> {
+  return {
+    dump: sure(),
+    getStats: sure(),
+    enableTraceEvent: { args: () => [['bwe', 'probation']], isSure: true },
     produce: {
       args: ({ chance }) => {
         const kind = chance.pick(['audio', 'video']);
@@ -203,6 +227,15 @@ function ofEveryTransport(): Record<string, Method> {
   };
 }
 
+function ofEveryObserver(): Record<string, Method> {
+  return {
+    ...closing(),
+    ...pausing(),
+    addProducer: { args: ({ id }) => [{ producerId: id('Producer') }] },
+    removeProducer: { args: ({ id }) => [{ producerId: id('Producer') }] },
+  };
+}
+
 /** What arguments are made of. */
 type Draw = {
   readonly chance: Chance;
@@ -218,7 +251,7 @@ type Any = { readonly closed?: boolean; readonly paused?: boolean; readonly id?:
 type Entry = {
   readonly object: Any;
   readonly kind: string;
-  readonly parents: readonly Entry[];
+  parents: readonly Entry[];
   closed: boolean;
   paused: boolean | undefined;
 };
@@ -232,6 +265,8 @@ export type Call = {
   readonly mustFail: boolean;
   /** It makes sense and its object is open, so it succeeds, unless the object closes meanwhile. */
   readonly mustSucceed: boolean;
+  /** It goes alone. */
+  readonly isAlone: boolean;
 };
 
 /** What a call gave. */
@@ -253,31 +288,59 @@ export class Model {
     return this.#entries.filter(({ closed }) => !closed).length;
   }
 
-  /** Draws an object, a method of it and arguments, and calls it. */
-  call(): { readonly call: Call; readonly outcome: Promise<Outcome> } {
-    const call = this.#next();
-    const { entry, method, args } = call;
-    if (method === 'close') {
-      this.#close(entry);
+  /** Draws calls that are under way at once, at most `max`, and makes them. */
+  batch(max: number): { readonly call: Call; readonly outcome: Promise<Outcome> }[] {
+    const batch: { readonly call: Call; readonly outcome: Promise<Outcome> }[] = [];
+    for (let count = 1 + this.#chance.below(max); count > 0; count -= 1) {
+      const call = this.#next();
+      if (call.isAlone && batch.length > 0) continue;
+      const { entry, method, args } = call;
+      if (method === 'close') this.#close(entry);
+      batch.push({ call, outcome: run(entry.object, method, args) });
+      if (call.isAlone) break;
     }
-    return { call, outcome: run(entry.object, method, args) };
+    return batch;
   }
 
   /** Takes note of a call that succeeded; those of one object in the order in which they were made. */
   made({ entry, method, args }: Call, value: unknown): void {
     const { pauses } = KINDS[entry.kind]?.[method] ?? {};
-    if (pauses !== undefined) {
+    if (pauses !== undefined && entry.paused !== undefined) {
       entry.paused = pauses;
     }
-    if (!/^(create|produce|consume)/.test(method)) {
-      return;
+    const options = args[0] as { webRtcServer?: Any; router?: Any; producerId?: string } | undefined;
+    if (method === 'replaceProducer') {
+      const [producer] = this.#named(options?.producerId);
+      const transport = entry.parents.filter(({ kind }) => kind !== 'Producer');
+      entry.parents = producer ? [...transport, producer] : transport;
+    } else if (method === 'pipeToRouter') {
+      this.#madePipe(entry, options ?? {}, value as { pipeConsumer: Any; pipeProducer: Any });
+    } else if (/^(create|produce|consume)/.test(method)) {
+      const child = value as Any & { readonly producers?: Any[] };
+      const server = this.#entries.filter(({ object }) => object === options?.webRtcServer);
+      const made = this.#add(child, [entry, ...this.#named(child.producerId), ...server]);
+      for (const producer of method === 'createActiveAudioSelector' ? (child.producers ?? []) : []) {
+        this.#add(producer, [made]);
+      }
     }
-    const child = value as Any;
-    const options = args[0] as { webRtcServer?: unknown } | undefined;
-    const others = this.#entries.filter(
-      ({ object }) => object.id !== undefined && (object.id === child.producerId || object === options?.webRtcServer),
-    );
-    this.#add(child, [entry, ...others]);
+  }
+
+  /** A way between two routers: each end goes with the other, and with either router. */
+  #madePipe(
+    from: Entry,
+    options: { router?: Any; producerId?: string },
+    made: { pipeConsumer: Any; pipeProducer: Any },
+  ) {
+    const to = this.#entries.filter(({ object }) => object === options.router);
+    const consumer = this.#add(made.pipeConsumer, [from, ...to, ...this.#named(options.producerId)]);
+    const producer = this.#add(made.pipeProducer, [from, ...to, consumer]);
+    consumer.parents = [...consumer.parents, producer];
+    // The consumer's end pauses the producer's a moment later, whoever paused it.
+    producer.paused = undefined;
+  }
+
+  #named(id: string | undefined): Entry[] {
+    return this.#entries.filter(({ object }) => id !== undefined && object.id === id);
   }
 
   /** What is otherwise than the model has it. */
@@ -318,7 +381,9 @@ export class Model {
     const methods = Object.entries(KINDS[entry.kind] ?? {});
     const isCrowded = open.length > ENTRIES_MAX;
     const wanted = methods.filter(([name]) =>
-      name === 'close' ? isCrowded || this.#chance.oneIn(3) : !isCrowded || !/^(create|produce|consume)/.test(name),
+      name === 'close'
+        ? isCrowded || this.#chance.oneIn(3)
+        : !isCrowded || !/^(create|produce|consume|pipe)/.test(name),
     );
     const [method, description] = this.#chance.pick(wanted.length > 0 ? wanted : methods);
     const draw: Draw = {
@@ -330,7 +395,7 @@ export class Model {
     const args = this.#arguments(valid);
     const mustFail = entry.closed && description.isLenient !== true;
     const mustSucceed = !entry.closed && description.isSure === true && args === valid;
-    return { entry, method, args, mustFail, mustSucceed };
+    return { entry, method, args, mustFail, mustSucceed, isAlone: description.isAlone === true };
   }
 
   #object(kind: string): Any | undefined {
@@ -338,14 +403,16 @@ export class Model {
     return all.length > 0 ? this.#chance.pick(all).object : undefined;
   }
 
-  #add(object: Any, parents: Entry[]): void {
+  #add(object: Any, parents: Entry[]): Entry {
     const kind = object.constructor.name;
     if (!KINDS[kind]) {
       throw new Error(`${kind} is not in the model`);
     }
     const closed = parents.some((parent) => parent.closed);
-    const paused = kind === 'Producer' || kind === 'Consumer' ? object.paused : undefined;
-    this.#entries.push({ object, kind, parents, closed, paused });
+    const paused = KINDS[kind].pause ? object.paused : undefined;
+    const entry = { object, kind, parents, closed, paused };
+    this.#entries.push(entry);
+    return entry;
   }
 
   #close(entry: Entry): void {
@@ -370,7 +437,7 @@ export class Model {
 
   /** Replaces a part somewhere below a value. */
   #spoil(value: unknown): unknown {
-    if (typeof value !== 'object' || value === null || this.#chance.oneIn(5)) {
+    if (typeof value !== 'object' || value === null || !isOwn(value) || this.#chance.oneIn(5)) {
       return this.#json(0);
     }
     const keys = Object.keys(value);
@@ -432,9 +499,12 @@ const KEYS = [
 
 /** Whether a value has no object of a class in it, which could not be cloned. */
 function isPlain(value: unknown): boolean {
-  if (typeof value !== 'object' || value === null) return true;
-  const isOwn = Array.isArray(value) || Object.getPrototypeOf(value) === Object.prototype;
-  return isOwn && Object.values(value).every(isPlain);
+  return typeof value !== 'object' || value === null || (isOwn(value) && Object.values(value).every(isPlain));
+}
+
+/** Whether an object is of no class. */
+function isOwn(value: object): boolean {
+  return Array.isArray(value) || Object.getPrototypeOf(value) === Object.prototype;
 }
 
 /** Calls a method; what it throws at once is as good as what it rejects with. */

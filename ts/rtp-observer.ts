@@ -112,8 +112,11 @@ export abstract class RtpObserver<
   /** Looks again. What came meanwhile does not count. */
   async resume(): Promise<void> {
     const wasPaused = this.#paused;
+    // Events that follow the worker's answer may come before it is read here.
     this.#paused = false;
     await this.#ask('rtpObserver.resume');
+    // The answer to an earlier pause() may have come meanwhile.
+    this.#paused = false;
     if (wasPaused && !this.closed) {
       this.#told.safeEmit('resume');
     }
