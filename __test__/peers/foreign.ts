@@ -242,7 +242,8 @@ export async function gstreamerDecodes(
     : 'videoconvert ! video/x-raw,format=RGB';
   const pipeline = gstreamer(t, [
     `udpsrc address=${at.ip} port=${at.port} caps="${caps.join(',')}"`,
-    ...(srtp ? ['! srtpdec'] : []),
+    // Reports come to the same port. Who opens them wants to give them to somebody.
+    srtp ? '! srtpdec name=opened opened.rtcp_src ! fakesink sync=false async=false opened.rtp_src' : '',
     `! rtpjitterbuffer latency=100 ! ${decode} ! ${raw} ! fdsink fd=1 sync=false`,
   ]);
   return await output(pipeline, bytesOf(codec));
