@@ -303,6 +303,8 @@ fn who_waits_is_told_when_the_new_producer_is_paused_and_not_when_the_old_one_is
 #[test]
 fn lost_packets_of_the_old_producer_are_not_resent_from_the_new_one() {
     let mut stage = Stage::with_cameras(2);
+    // The same places in both caches.
+    stage.cameras[1].sequence = stage.cameras[0].sequence;
     stage.send(5);
     let (viewer, ssrc, consumer) = stage.call.view(stage.cameras[0].producer);
     stage.send(40);
