@@ -178,7 +178,8 @@ class TransportPair implements Way {
     let pipeProducer: Producer | undefined;
     try {
       const { kind, rtpParameters, producerPaused: paused } = pipeConsumer;
-      pipeProducer = await far.produce({ id, kind, rtpParameters, paused, appData: producer.appData });
+      const { appData, encrypted } = producer;
+      pipeProducer = await far.produce({ id, kind, rtpParameters, paused, encrypted, appData });
       if (pipeConsumer.closed) {
         throw new InvalidStateError('router.pipeToRouter failed: the Producer was closed meanwhile', 'ERR_CLOSED');
       }

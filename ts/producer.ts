@@ -75,6 +75,7 @@ export class Producer<ProducerAppData extends AppData = AppData> extends RemoteO
   readonly #id: string;
   readonly #kind: MediaKind;
   readonly #reply: ProducerReply;
+  readonly #encrypted: boolean;
   readonly #onClose: () => void;
   #paused: boolean;
   #score: ProducerScore[];
@@ -91,6 +92,7 @@ export class Producer<ProducerAppData extends AppData = AppData> extends RemoteO
     this.#id = id;
     this.#kind = options.kind;
     this.#reply = reply;
+    this.#encrypted = options.encrypted ?? false;
     this.#onClose = onClose;
     this.#paused = options.paused ?? false;
     this.#score = reply.score ?? [];
@@ -124,6 +126,11 @@ export class Producer<ProducerAppData extends AppData = AppData> extends RemoteO
    */
   get consumableRtpParameters(): RtpParameters {
     return structuredClone(this.#reply.consumableRtpParameters);
+  }
+
+  /** Whether its payloads are encrypted from end to end, as {@link ProducerOptions} said. */
+  get encrypted(): boolean {
+    return this.#encrypted;
   }
 
   /** Whether the Producer is paused. */

@@ -782,6 +782,11 @@ export type ProducerOptions = {
   keyFrameRequestDelay?: number;
   /** Whether to number the packets in a header extension. Only false is supported. Default: false. */
   enableMediasoupPacketIdHeaderExtension?: boolean;
+  /**
+   * Whether payloads are encrypted from end to end (SFrame and the like), so that nothing can be read in them: key
+   * frames and layers then come from the dependency descriptor alone, and without it there are none. Default: false.
+   */
+  encrypted?: boolean;
 };
 
 /** Quality of transmission of one of a producer's streams. */

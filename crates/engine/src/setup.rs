@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use millrace_model::{
-    ConsumerLayers, MediaKind, RtpCodecParameters, RtpEncodingParameters, RtpParameters, temporal_layers,
-};
+use millrace_model::{ConsumerLayers, MediaKind, RtpCodecParameters, RtpParameters, spatial_layers, temporal_layers};
 use millrace_packet::header::ExtensionPlan;
 use millrace_packet::{ExtensionIds, ExtensionKind, VideoCodec};
 
@@ -20,6 +18,8 @@ pub(crate) struct Publication<'a> {
     pub(crate) consumable: &'a RtpParameters,
     pub(crate) key_frame_request_delay: Duration,
     pub(crate) paused: bool,
+    /// Nothing can be read in payloads.
+    pub(crate) encrypted: bool,
 }
 
 /// The router's view of a producer.
@@ -40,6 +40,7 @@ pub(crate) fn producer(publication: &Publication<'_>) -> ProducerSetup {
         extensions: ExtensionIds::new(extension_pairs(parameters)),
         key_frame_request_delay: publication.key_frame_request_delay,
         paused: publication.paused,
+        layers_within_stream: layers_within_stream(parameters, publication.encrypted),
     }
 }
 
@@ -50,11 +51,14 @@ pub(crate) fn mime_type(consumable: &RtpParameters, codec: &RtpCodecParameters) 
 }
 
 fn codec_setup(publication: &Publication<'_>, codec: &RtpCodecParameters) -> CodecSetup {
+    let video_codec = VideoCodec::from_mime_type(&codec.mime_type);
     CodecSetup {
         payload_type: codec.payload_type,
         rtx_payload_type: publication.parameters.rtx_codec(codec.payload_type).map(|rtx| rtx.payload_type),
         mime_type: mime_type(publication.consumable, codec),
-        video_codec: VideoCodec::from_mime_type(&codec.mime_type),
+        video_codec: video_codec.filter(|_| !publication.encrypted),
+        reads_descriptor: reads_descriptor(video_codec, publication.encrypted),
+        dtx: codec.mime_type.eq_ignore_ascii_case("audio/opus"),
         clock_rate: codec.clock_rate,
         feedback: Feedback {
             nack: codec.has_feedback("nack", ""),
@@ -66,14 +70,53 @@ fn codec_setup(publication: &Publication<'_>, codec: &RtpCodecParameters) -> Cod
     }
 }
 
-/// The layers that a viewer of a source with these encodings gets at most. Default: all.
-pub(crate) fn wish(encodings: &[RtpEncodingParameters], preferred: Option<ConsumerLayers>) -> Wish {
-    let spatial_layers = encodings.len().max(1) as u8;
-    let everything = Wish::everything(spatial_layers, temporal_layers(encodings));
-    match preferred {
-        Some(ConsumerLayers { spatial_layer, temporal_layer }) => {
-            everything.at_most(spatial_layer.min(spatial_layers - 1), temporal_layer)
+/// Whether layers and key frames are read from dependency descriptors: where the payload does not say, or cannot be read.
+fn reads_descriptor(codec: Option<VideoCodec>, encrypted: bool) -> bool {
+    match codec {
+        Some(VideoCodec::Vp8 | VideoCodec::Vp9) => encrypted,
+        Some(VideoCodec::H264 | VideoCodec::H265 | VideoCodec::Av1) => true,
+        None => false,
+    }
+}
+
+/// Whether the only stream of `parameters` carries several layers, whose packets are told apart one by one.
+///
+/// Temporal layers alone need that only where viewers may get the descriptor, which has to say what they get.
+pub(crate) fn layers_within_stream(parameters: &RtpParameters, encrypted: bool) -> bool {
+    let codec = parameters.codecs.first().and_then(|codec| VideoCodec::from_mime_type(&codec.mime_type));
+    let by_descriptor = reads_descriptor(codec, encrypted) && has_descriptor(parameters);
+    let spatial_layers = spatial_layers(&parameters.encodings);
+    parameters.encodings.len() == 1
+        && match codec {
+            Some(VideoCodec::Vp9) if !encrypted => spatial_layers > 1,
+            // Only the descriptor tells the viewer of an encrypted stream where key frames are.
+            _ if encrypted => by_descriptor,
+            _ => by_descriptor && (spatial_layers > 1 || temporal_layers(&parameters.encodings) > 1),
         }
+}
+
+/// Whether viewers of a source with these parameters may get its dependency descriptors: where they are read, so that
+/// they can be made to say what the viewer is sent.
+pub(crate) fn describes_layers(parameters: &RtpParameters, encrypted: bool) -> bool {
+    let codec = parameters.codecs.first().and_then(|codec| VideoCodec::from_mime_type(&codec.mime_type));
+    reads_descriptor(codec, encrypted) && layers_within_stream(parameters, encrypted)
+}
+
+/// Whether packets may carry dependency descriptors.
+pub(crate) fn has_descriptor(parameters: &RtpParameters) -> bool {
+    extension_pairs(parameters).any(|(_, kind)| kind == ExtensionKind::DependencyDescriptor)
+}
+
+/// The layers that a viewer of a source with these parameters gets at most. Default: all.
+pub(crate) fn wish(parameters: &RtpParameters, encrypted: bool, preferred: Option<ConsumerLayers>) -> Wish {
+    let encodings = &parameters.encodings;
+    let everything = if layers_within_stream(parameters, encrypted) {
+        Wish::everything(spatial_layers(encodings), temporal_layers(encodings)).within_stream()
+    } else {
+        Wish::everything(encodings.len().max(1) as u8, temporal_layers(encodings))
+    };
+    match preferred {
+        Some(ConsumerLayers { spatial_layer, temporal_layer }) => everything.at_most(spatial_layer, temporal_layer),
         None => everything,
     }
 }

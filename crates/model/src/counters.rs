@@ -148,6 +148,8 @@ counters! {
     rtp_packets_repaired,
     /// Lost RTP packets that were given up.
     rtp_packets_given_up,
+    /// Dependency descriptors that were malformed, or of a frame before the first that says what they mean.
+    dependency_descriptors_unread,
     /// NACK messages sent to publishers (RFC 4585 §6.2.1).
     nacks_sent,
     /// Packets that NACK messages from viewers asked for.

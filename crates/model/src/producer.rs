@@ -32,6 +32,10 @@ pub struct ProducerOptions {
     /// Whether to number the packets in a header extension. Only false is supported. Default: false.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub enable_mediasoup_packet_id_header_extension: Option<bool>,
+    /// Whether payloads are encrypted from end to end (SFrame and the like), so that nothing can be read in them: key
+    /// frames and layers then come from the dependency descriptor alone, and without it there are none. Default: false.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encrypted: Option<bool>,
 }
 
 /// Options of a producer, checked and normalised.
@@ -45,14 +49,16 @@ pub struct ProducerSettings {
     pub paused: bool,
     /// Least time between two key frame requests.
     pub key_frame_request_delay: Duration,
+    /// Whether nothing can be read in payloads.
+    pub encrypted: bool,
 }
 
 impl ProducerOptions {
     /// Checks the options and normalises the RTP parameters.
     ///
     /// # Errors
-    /// [`ModelError::Invalid`] for malformed or contradictory ones, [`ModelError::Unsupported`] for several encodings,
-    /// layers within one, and packet numbers.
+    /// [`ModelError::Invalid`] for malformed or contradictory ones, [`ModelError::Unsupported`] for layers that
+    /// [`ortc::normalize_for_producer`] refuses, and packet numbers.
     pub fn into_checked(self) -> Result<ProducerSettings, ModelError> {
         let mut rtp_parameters = self.rtp_parameters;
         ortc::validate_and_normalize_rtp_parameters(&mut rtp_parameters).within("rtpParameters")?;
@@ -66,6 +72,7 @@ impl ProducerOptions {
             rtp_parameters,
             paused: self.paused.unwrap_or_default(),
             key_frame_request_delay: Duration::from_millis(self.key_frame_request_delay.unwrap_or_default().into()),
+            encrypted: self.encrypted.unwrap_or_default(),
         })
     }
 }
@@ -93,6 +100,14 @@ impl ProducerType {
             0 | 1 => Self::Simple,
             _ => Self::Simulcast,
         }
+    }
+}
+
+/// The spatial layers that viewers choose from: the encodings, or those within the only one.
+pub fn spatial_layers(encodings: &[RtpEncodingParameters]) -> u8 {
+    match encodings {
+        [only] => parse_scalability_mode(only.scalability_mode.as_deref().unwrap_or_default()).spatial_layers,
+        _ => encodings.len().max(1) as u8,
     }
 }
 

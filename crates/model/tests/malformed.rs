@@ -124,6 +124,16 @@ fn p03_spatial_layers_in_a_stream_mixed_simulcast_and_encrypted_extensions_are_u
         let error = produce(&with(video(), pointer, value)).unwrap_err();
         assert_eq!((path(&error), error.class()), (place, ErrorClass::UnsupportedError), "{error}");
     }
+    let vp9 = with(video(), "/rtpParameters/codecs/0/mimeType", json!("video/VP9"));
+    for (encodings, is_ok) in [
+        (encoding("L3T3_KEY"), true),
+        (encoding("L8T3"), true),
+        (encoding("L9T3"), false),
+        (json!([{ "rid": "a", "scalabilityMode": "L1T3" }, { "rid": "b", "scalabilityMode": "L2T1" }]), false),
+    ] {
+        let produced = produce(&with(vp9.clone(), "/rtpParameters/encodings", encodings.clone()));
+        assert_eq!(produced.is_ok(), is_ok, "{encodings}");
+    }
     let mut mixed =
         with(video(), "/rtpParameters/encodings", json!([{ "rid": "a" }, { "rid": "b", "codecPayloadType": 98 }]));
     let vp9 = json!({ "mimeType": "video/VP9", "payloadType": 98, "clockRate": 90_000 });

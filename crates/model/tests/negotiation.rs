@@ -160,10 +160,10 @@ fn extensions_that_are_only_received_are_not_consumable() {
     let audio = consumable(AUDIO, MediaKind::Audio);
     let video = consumable(VIDEO, MediaKind::Video);
     assert_eq!(ids(&audio.header_extensions), [1, 4, 6, 11, 12]);
-    assert_eq!(ids(&video.header_extensions), [1, 4, 5, 8, 9, 11, 12]);
+    assert_eq!(ids(&video.header_extensions), [1, 4, 5, 7, 8, 9, 11, 12]);
     assert_eq!(audio.header_extension_id(uri::TRANSPORT_WIDE_CC), None);
     assert_eq!(video.header_extension_id(uri::RTP_STREAM_ID), None);
-    assert_eq!(video.header_extension_id(uri::DEPENDENCY_DESCRIPTOR), None);
+    assert_eq!(video.header_extension_id(uri::DEPENDENCY_DESCRIPTOR), Some(7), "it goes both ways");
 }
 
 #[test]

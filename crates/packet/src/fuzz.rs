@@ -3,6 +3,9 @@
 //! They are plain functions: `crates/fuzz` runs them on a corpus and mutations of it, in the tests and under libFuzzer.
 
 use crate::codec::VideoCodec;
+use crate::dependency::{
+    DECODE_TARGETS_MAX, DecodeTargets, DependencyReader, DescriptorEdit, SPATIAL_LAYER_MAX, TEMPORAL_LAYER_MAX,
+};
 use crate::extension::{ExtensionIds, ExtensionKind};
 use crate::header::{ExtensionPlan, OutgoingHeader, Stamps, write_header};
 use crate::meta::RtpMeta;
@@ -167,6 +170,39 @@ pub fn fuzz_h265(data: &[u8]) {
 /// Looks for an AV1 key frame in `data`.
 pub fn fuzz_av1(data: &[u8]) {
     let _ = is_key_frame(VideoCodec::Av1, data);
+}
+
+/// Reads `data` as the dependency descriptors of a stream, each behind its length and the timestamp's step, and writes
+/// each with an edit: what is written says the same of the frame but for what was edited.
+pub fn fuzz_dependency(data: &[u8]) {
+    let (mut reader, mut rest, mut timestamp) = (None, data, 0u32);
+    while let Some((&[len, step], after)) = rest.split_first_chunk() {
+        let (bytes, after) = after.split_at(usize::from(len).min(after.len()));
+        (rest, timestamp) = (after, timestamp.wrapping_add(u32::from(step)));
+        let info = match &mut reader {
+            Some(reader) => DependencyReader::read(reader, bytes, timestamp),
+            None => DependencyReader::begin(bytes, timestamp).map(|(begun, info)| {
+                reader = Some(begun);
+                info
+            }),
+        };
+        let Some((info, reader)) = info.zip(reader.as_ref()) else { continue };
+        assert!(info.picture.spatial_layer <= SPATIAL_LAYER_MAX && info.picture.temporal_layer <= TEMPORAL_LAYER_MAX);
+        let targets = reader.targets_within(info.picture.spatial_layer, info.picture.temporal_layer);
+        assert!((1..=DECODE_TARGETS_MAX).contains(&usize::from(targets.count)));
+        check_descriptor_edit(bytes, timestamp, targets);
+    }
+}
+
+fn check_descriptor_edit(bytes: &[u8], timestamp: u32, targets: DecodeTargets) {
+    let mut out = [0; u8::MAX as usize];
+    let number = bytes.get(1..3).and_then(|bytes| bytes.first_chunk()).map_or(0, |bytes| u16::from_be_bytes(*bytes));
+    let Some(len) = DescriptorEdit::number(number).with_targets(targets).write(bytes, &mut out) else { return };
+    assert!(len <= bytes.len() + 5);
+    let (before, after) = (DependencyReader::begin(bytes, timestamp), DependencyReader::begin(&out[..len], timestamp));
+    if let Some(((_, before), (_, after))) = before.zip(after) {
+        assert_eq!(before, after);
+    }
 }
 
 /// Extension numbers 1 to 12, which one-byte and two-byte elements can both have.

@@ -3,8 +3,10 @@
 use arrayvec::ArrayVec;
 
 use crate::big_endian::Cursor;
+use crate::dependency::DescriptorEdit;
 use crate::extension::ExtensionKind;
 use crate::meta::{IDENTIFIER_BYTES_MAX, RtpMeta};
+use crate::payload::PictureEdit;
 use crate::rewrite::Rewrite;
 use crate::rtp::{FIXED_HEADER_BYTES, ONE_BYTE_PROFILE, TWO_BYTE_PROFILE};
 
@@ -37,8 +39,37 @@ pub struct Stamps {
 /// forwarded. Extensions stand in the order of [`ExtensionKind::ALL`], so packets of a stream that carry the same
 /// extensions have headers of one size. No allocation; `None` when the header does not fit into `out`.
 pub fn write_header(source: &[u8], meta: &RtpMeta, header: &OutgoingHeader, out: &mut [u8]) -> Option<usize> {
+    if let Some(PictureEdit::Descriptor(edit)) = header.rewrite.picture {
+        return write_header_with(edit, source, meta, header, out);
+    }
+    write_header_around(None, source, meta, header, out)
+}
+
+/// The header with an edited dependency descriptor; with the source's where that is malformed or would grow too long.
+#[cold]
+fn write_header_with(
+    edit: DescriptorEdit,
+    source: &[u8],
+    meta: &RtpMeta,
+    header: &OutgoingHeader,
+    out: &mut [u8],
+) -> Option<usize> {
+    let mut bytes = [0; u8::MAX as usize];
+    let descriptor = meta.value(source, ExtensionKind::DependencyDescriptor);
+    let len = descriptor.and_then(|descriptor| edit.write(descriptor, &mut bytes));
+    write_header_around(len.map(|len| &bytes[..len]), source, meta, header, out)
+}
+
+#[inline]
+fn write_header_around(
+    descriptor: Option<&[u8]>,
+    source: &[u8],
+    meta: &RtpMeta,
+    header: &OutgoingHeader,
+    out: &mut [u8],
+) -> Option<usize> {
     let stamped = StampedBytes::new(header.stamps);
-    let values = Values { source, meta, plan: header.plan, stamped: &stamped };
+    let values = Values { source, meta, plan: header.plan, stamped: &stamped, descriptor };
     let mut cursor = Cursor::new(out);
     let first_byte = 0x80 | meta.csrc_count & 0x0f;
     write_fixed(header, first_byte, &mut cursor)?;
@@ -116,6 +147,8 @@ struct Values<'a> {
     meta: &'a RtpMeta,
     plan: &'a ExtensionPlan,
     stamped: &'a StampedBytes,
+    /// The dependency descriptor, where it is not the source's.
+    descriptor: Option<&'a [u8]>,
 }
 
 impl Values<'_> {
@@ -124,6 +157,7 @@ impl Values<'_> {
             ExtensionKind::Mid => Some(&self.plan.mid[..]).filter(|mid| !mid.is_empty()),
             ExtensionKind::AbsSendTime => Some(&self.stamped.abs_send_time[1..]),
             ExtensionKind::TransportWideCc => Some(&self.stamped.transport_sequence),
+            ExtensionKind::DependencyDescriptor if self.descriptor.is_some() => self.descriptor,
             _ => self.meta.value(self.source, kind),
         }
     }

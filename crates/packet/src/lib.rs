@@ -5,6 +5,7 @@
 
 mod big_endian;
 pub mod codec;
+pub mod dependency;
 pub mod extension;
 pub mod fuzz;
 pub mod header;
@@ -18,10 +19,11 @@ pub mod rtx;
 pub mod sequence;
 
 pub use codec::VideoCodec;
+pub use dependency::{DecodeTargets, DependencyReader, DescriptorEdit};
 pub use extension::{ExtensionIds, ExtensionKind};
 pub use header::{ExtensionPlan, OutgoingHeader, Stamps, write_header};
 pub use meta::{ExtensionSpan, RtpMeta};
-pub use payload::{PictureEdit, PictureInfo, PictureNumbers, is_key_frame, picture_info};
+pub use payload::{NumbersEdit, PictureEdit, PictureFlags, PictureInfo, PictureNumbers, is_key_frame, picture_info};
 pub use pool::{PacketMut, PacketPool, PacketRef};
 pub use rewrite::{OutgoingStreamId, Priority, Rewrite};
 pub use rtp::{Muxed, RtpError, RtpPeek, is_rtp_or_rtcp};

@@ -33,7 +33,7 @@ pub struct Rewrite {
     pub timestamp: u32,
     /// `Some(n)`: send as RTX (RFC 4588) of the packet that was sent as number `n`.
     pub original_sequence: Option<u16>,
-    /// The picture's numbers in the outgoing stream, where they differ from the source's.
+    /// What the packet says of its picture in the outgoing stream, where that differs from the source's.
     pub picture: Option<PictureEdit>,
     /// What the queue does with it under pressure.
     pub priority: Priority,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use millrace_model::{MediaKind, NtpTime};
 use millrace_packet::rtcp::{ReportBlock, SenderInfo};
-use millrace_packet::{OutgoingStreamId, PacketRef, PictureEdit, Priority, Rewrite};
+use millrace_packet::{OutgoingStreamId, PacketRef, PictureEdit, PictureFlags, Priority, Rewrite};
 
 use crate::context::Context;
 use crate::events::{Direction, RouterEvent, Trace, TraceKinds, TracedPacket};
@@ -17,6 +17,7 @@ use crate::score::Score;
 use crate::sender_clock::round_trip;
 use crate::setup::{CodecSetup, ConsumerSetup, PayloadTable, PayloadTypes, payload_table};
 use crate::source::{SourceId, SourcePacket};
+use crate::spatial::{LayerFilter, Verdict};
 use crate::stream_in::IncomingStream;
 use crate::timers::Moment;
 use crate::{ConsumerIndex, Output, SessionId};
@@ -72,7 +73,8 @@ pub(crate) struct Consumer {
     /// A report of this stream is scheduled.
     pub(crate) unreported: bool,
     trace: TraceKinds,
-    /// The highest temporal layer that is sent. Packets of higher ones are left out.
+    /// The highest temporal layer that is sent. Packets of higher ones are left out. Of streams with layers in
+    /// themselves, whose packets all stand higher, the filter decides.
     temporal_layer: u8,
     /// Another stream of the producer that the viewer goes to with its next key frame.
     next_stream: Option<u8>,
@@ -81,6 +83,8 @@ pub(crate) struct Consumer {
     rewriter: Rewriter,
     /// From the first picture with an id on.
     pictures: Option<Box<Pictures>>,
+    /// Where layers lie within one stream, or the viewer gets dependency descriptors.
+    filter: Option<Box<LayerFilter>>,
     /// By index of the producer's codec; `None` for codecs that this viewer does not take.
     payload_types: PayloadTable,
     pub(crate) counts: OutgoingCounts,
@@ -118,17 +122,19 @@ impl Consumer {
             priority,
             unreported: false,
             trace: TraceKinds::NONE,
-            temporal_layer: setup.wish.temporal_layer,
+            temporal_layer: setup.wish.passes(),
             next_stream: None,
-            line: setup.wish.spatial_layer,
+            line: setup.wish.source_stream(),
             rewriter: Rewriter::new(setup.first_sequence),
             pictures: None,
+            filter: (setup.wish.within_stream || setup.descriptors)
+                .then(|| Box::new(LayerFilter::new(setup.descriptors))),
             payload_types,
             counts: OutgoingCounts::default(),
             history: SentHistory::new(if setup.nack { history_max } else { 0 }),
             rate: ByteRate::default(),
             index,
-            source: SourceId { producer: setup.producer, stream: setup.wish.spatial_layer },
+            source: SourceId { producer: setup.producer, stream: setup.wish.source_stream() },
             paused: setup.paused,
             ssrc: setup.ssrc,
             rtx_ssrc: setup.rtx_ssrc,
@@ -176,14 +182,20 @@ impl Consumer {
         self.source = packet.source;
         self.flow = Flow::Flowing { source: packet.source };
         self.next_stream = None;
-        self.temporal_layer = self.wish.temporal_layer;
+        self.temporal_layer = self.wish.passes();
         let (index, timestamp, clock_rate) = (packet.index, packet.timestamp, packet.clock_rate);
         self.rewriter.start(&Start { index, timestamp, on_line_before, clock_rate }, cx.now.at);
         if let Some(pictures) = &mut self.pictures {
             pictures.start(&packet.packet.meta().picture.numbers);
         }
+        if let Some(filter) = &mut self.filter {
+            filter.start(packet);
+        }
         self.send(packet, cx);
-        self.tell_layers(cx);
+        // Which layers of a stream the key picture has shows only as it goes on: they are told with the next one.
+        if !self.wish.within_stream {
+            self.tell_layers(cx);
+        }
     }
 
     /// Begins to follow another producer with its `packet`. False where the viewer waits for nothing or does not take it.
@@ -211,8 +223,11 @@ impl Consumer {
         self.line = NO_LINE;
         self.payload_types = payload_types;
         self.wish = wish;
-        self.temporal_layer = wish.temporal_layer;
+        self.temporal_layer = wish.passes();
         self.history.clear();
+        if wish.within_stream && self.filter.is_none() {
+            self.filter = Some(Box::new(LayerFilter::new(false)));
+        }
     }
 
     /// The stream that its timestamps are taken from.
@@ -245,7 +260,10 @@ impl Consumer {
         if !matches!(flow, Flow::Flowing { .. }) {
             self.source.stream = stream;
         }
-        let awaits_more = flow != self.flow || (next.is_some() && next != self.next_stream);
+        let mut awaits_more = flow != self.flow || (next.is_some() && next != self.next_stream);
+        if let (Some(filter), Flow::Flowing { .. }) = (self.layer_filter(), flow) {
+            awaits_more |= filter.needs_key_picture(self.wish);
+        }
         (self.flow, self.next_stream) = (flow, next);
         awaits_more
     }
@@ -263,20 +281,37 @@ impl Consumer {
     /// one begins where its pictures allow it.
     pub(crate) fn prefer<O: Output>(&mut self, wish: Wish, cx: &mut Context<'_, O>) {
         self.wish = wish;
-        self.temporal_layer = self.temporal_layer.min(wish.temporal_layer);
+        self.temporal_layer = self.temporal_layer.min(wish.passes());
         self.tell_layers(cx);
+    }
+
+    /// Tells whether a key frame should be asked for because the layer that was sent is gone.
+    pub(crate) fn is_stuck(&self) -> bool {
+        self.layer_filter().is_some_and(LayerFilter::is_stuck)
+    }
+
+    /// What decides about the layers of the stream, if it has several.
+    fn layer_filter(&self) -> Option<&LayerFilter> {
+        self.filter.as_deref().filter(|_| self.wish.within_stream)
     }
 
     /// The layers that are sent; `None` where nothing is.
     pub(crate) fn current_layers(&self) -> Option<Layers> {
         let Flow::Flowing { source } = self.flow else { return None };
+        if let Some(filter) = self.layer_filter() {
+            let Layers { spatial_layer, temporal_layer } = filter.layers();
+            return Some(Layers { spatial_layer, temporal_layer: temporal_layer.min(self.wish.temporal_layer_max) });
+        }
         let temporal_layer = self.temporal_layer.min(self.wish.temporal_layer_max);
         Some(Layers { spatial_layer: source.stream, temporal_layer })
     }
 
     /// The layers that are sent, or will be from the next key frame on; `None` while the flow is stopped.
     pub(crate) fn target_layers(&self) -> Option<Layers> {
-        let spatial_layer = self.next_stream.unwrap_or(self.source.stream);
+        let spatial_layer = match self.wish.within_stream {
+            true => self.wish.spatial_layer,
+            false => self.next_stream.unwrap_or(self.source.stream),
+        };
         let is_wanted = self.flow != Flow::Stopped;
         is_wanted.then_some(Layers { spatial_layer, temporal_layer: self.wish.layers().temporal_layer })
     }
@@ -325,7 +360,7 @@ impl Consumer {
         let types = self.payload_types[usize::from(cached.codec)].ok_or(Refusal::Unknown)?;
         let bytes = cached.packet.bytes().len();
         self.history.spend(sequence, bytes, cx.now.ms)?;
-        let rewrite = self.retransmission(&sent, types, &cached.packet);
+        let rewrite = self.retransmission(&sent, types);
         self.counts.retransmitted += 1;
         self.counts.repaired += 1;
         self.rate.add(bytes, cx.now.ms);
@@ -371,8 +406,12 @@ impl Consumer {
             self.rewriter.skip(source.index);
             return;
         };
-        if meta.picture.temporal_layer > self.temporal_layer && self.leave_layer_out(source, cx) {
-            return;
+        let mut marker = meta.marker;
+        if source.sieve > self.temporal_layer {
+            match self.look_at(source, cx) {
+                Verdict::Send { ends_picture } => marker |= ends_picture,
+                Verdict::LeaveOut => return,
+            }
         }
         // A packet of padding only would cost a number; one whose number is taken must go out, or a hole stays.
         if meta.payload_len == 0 && self.rewriter.skip(source.index) {
@@ -382,7 +421,7 @@ impl Consumer {
         let rewrite = Rewrite {
             stream: self.outgoing,
             payload_type: types.viewer,
-            marker: meta.marker,
+            marker,
             sequence,
             timestamp: self.rewriter.timestamp(source.timestamp),
             original_sequence: None,
@@ -393,21 +432,39 @@ impl Consumer {
         cx.out.send_rtp(self.session, source.packet, &rewrite);
     }
 
-    /// Leaves a packet of too high a temporal layer out, unless its layer may begin with it or its number is taken.
-    fn leave_layer_out<O: Output>(&mut self, source: &SourcePacket<'_>, cx: &mut Context<'_, O>) -> bool {
+    /// Decides about a packet that does not pass without a look: of a higher temporal layer, of a stream with layers in
+    /// itself, without sound. One whose number is taken goes out, or a hole stays.
+    #[cold]
+    fn look_at<O: Output>(&mut self, source: &SourcePacket<'_>, cx: &mut Context<'_, O>) -> Verdict {
         let picture = &source.packet.meta().picture;
-        if picture.switches_up && picture.temporal_layer <= self.wish.temporal_layer {
+        let passes = Verdict::Send { ends_picture: false };
+        if source.packet.meta().payload_len == 0 {
+            return passes;
+        }
+        let mut verdict = Verdict::LeaveOut;
+        if let Some(filter) = self.filter.as_mut().filter(|_| self.wish.within_stream) {
+            let begins = filter.is_next_picture(source.timestamp);
+            verdict = filter.judge(picture, source.timestamp, self.wish);
+            // Whether a key picture has all the layers shows at its end.
+            if begins && !filter.is_in_key_picture() {
+                self.tell_layers(cx);
+            }
+        } else if picture.flags.has(PictureFlags::SWITCHES_UP) && picture.temporal_layer <= self.wish.temporal_layer {
             self.temporal_layer = picture.temporal_layer;
             self.tell_layers(cx);
-            return false;
+            return passes;
+        }
+        if verdict != Verdict::LeaveOut {
+            return verdict;
         }
         if !self.rewriter.skip(source.index) {
-            return false;
+            return passes;
         }
-        if let Some(pictures) = &mut self.pictures {
+        let is_whole = picture.spatial_layer == 0 && !picture.flags.has(PictureFlags::IDS_REFER);
+        if let Some(pictures) = self.pictures.as_mut().filter(|_| is_whole) {
             pictures.skip(&picture.numbers);
         }
-        true
+        Verdict::LeaveOut
     }
 
     /// What to write over the packet's picture numbers.
@@ -415,17 +472,19 @@ impl Consumer {
     fn picture_edit(&mut self, source: &SourcePacket<'_>) -> Option<PictureEdit> {
         let numbers = &source.packet.meta().picture.numbers;
         if !numbers.has_id() {
-            return None;
+            let filter = self.filter.as_mut()?;
+            return filter.descriptor_edit(source, self.wish).map(PictureEdit::Descriptor);
         }
-        self.pictures.get_or_insert_with(|| Box::new(Pictures::new(numbers))).map(numbers)
+        let pictures = self.pictures.get_or_insert_with(|| Box::new(Pictures::new(numbers)));
+        pictures.map(numbers).map(PictureEdit::Numbers)
     }
 
     #[inline]
     fn note_sent<O: Output>(&mut self, source: &SourcePacket<'_>, rewrite: &Rewrite, cx: &mut Context<'_, O>) {
         let bytes = source.packet.bytes().len();
         self.rewriter.note_sent(rewrite.sequence, rewrite.timestamp, cx.now.at);
-        self.history.record(rewrite.sequence, rewrite.timestamp, source.source.stream, source.index);
-        if self.pictures.is_some() {
+        self.history.record(rewrite, source.source.stream, source.index);
+        if self.pictures.is_some() || self.filter.is_some() {
             self.history.record_edit(rewrite.sequence, rewrite.picture);
         }
         self.counts.packets += 1;
@@ -441,11 +500,11 @@ impl Consumer {
         }
     }
 
-    fn retransmission(&mut self, sent: &Sent, types: PayloadTypes, packet: &PacketRef) -> Rewrite {
+    fn retransmission(&mut self, sent: &Sent, types: PayloadTypes) -> Rewrite {
         let again = Rewrite {
             stream: self.outgoing,
             payload_type: types.viewer,
-            marker: packet.meta().marker,
+            marker: sent.marker.unwrap_or_default(),
             sequence: sent.sequence,
             timestamp: sent.timestamp,
             original_sequence: None,

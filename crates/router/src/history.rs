@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use millrace_packet::PictureEdit;
+use millrace_packet::{PictureEdit, Rewrite};
 
 /// Video packets remembered per viewer. When full, the oldest is forgotten: its NACK stays unanswered.
 ///
@@ -31,7 +31,8 @@ pub(crate) struct Sent {
     pub(crate) sequence: u16,
     /// Index of the stream within the producer.
     pub(crate) stream: u8,
-    is_sent: bool,
+    /// Its marker; `None` for a place without a packet.
+    pub(crate) marker: Option<bool>,
     /// When it was last resent, in ms of the router's time; 0 for never.
     resent_ms: u32,
 }
@@ -89,17 +90,19 @@ impl SentHistory {
         *self.edits.get(self.place(sequence)?)?
     }
 
-    /// Remembers that the packet at `index` of `stream` went out as `sequence` with `timestamp`.
-    pub(crate) fn record(&mut self, sequence: u16, timestamp: u32, stream: u8, index: u64) {
+    /// Remembers that the packet at `index` of `stream` went out as `rewrite` says.
+    pub(crate) fn record(&mut self, rewrite: &Rewrite, stream: u8, index: u64) {
+        let Rewrite { sequence, timestamp, marker, .. } = *rewrite;
         let Some(place) = self.place(sequence) else { return };
-        self.ring[place] = Sent { index: index as u32, timestamp, sequence, stream, is_sent: true, resent_ms: 0 };
+        let marker = Some(marker);
+        self.ring[place] = Sent { index: index as u32, timestamp, sequence, stream, marker, resent_ms: 0 };
     }
 
     /// What went out as `sequence`, if it may be resent at `now_ms`.
     pub(crate) fn find(&self, sequence: u16, round_trip: Duration, now_ms: u64) -> Result<Sent, Refusal> {
         let place = self.place(sequence).ok_or(Refusal::Unknown)?;
         let sent = self.ring[place];
-        if !sent.is_sent || sent.sequence != sequence {
+        if sent.marker.is_none() || sent.sequence != sequence {
             return Err(Refusal::Unknown);
         }
         let since_ms = (now_ms as u32).wrapping_sub(sent.resent_ms);
@@ -129,18 +132,33 @@ impl SentHistory {
 
 #[cfg(test)]
 mod tests {
+    use millrace_packet::{OutgoingStreamId, Priority};
+
     use super::*;
 
     const ROUND_TRIP: Duration = Duration::from_millis(100);
 
+    fn sent_as(sequence: u16) -> Rewrite {
+        Rewrite {
+            stream: OutgoingStreamId(0),
+            payload_type: 96,
+            marker: true,
+            sequence,
+            timestamp: 7,
+            original_sequence: None,
+            picture: None,
+            priority: Priority::Video,
+        }
+    }
+
     #[test]
     fn only_what_was_sent_lately_is_found() {
         let mut history = SentHistory::new(64);
-        history.record(10, 7, 0, 1000);
+        history.record(&sent_as(10), 0, 1000);
         assert_eq!(history.find(10, ROUND_TRIP, 1).unwrap().index, 1000);
         assert_eq!(history.find(74, ROUND_TRIP, 1).unwrap_err(), Refusal::Unknown);
         assert_eq!(history.find(0, ROUND_TRIP, 1).unwrap_err(), Refusal::Unknown);
-        history.record(74, 7, 0, 1064);
+        history.record(&sent_as(74), 0, 1064);
         assert_eq!(history.find(10, ROUND_TRIP, 1).unwrap_err(), Refusal::Unknown);
         assert_eq!(SentHistory::new(0).find(10, ROUND_TRIP, 1).unwrap_err(), Refusal::Unknown);
     }
@@ -148,7 +166,7 @@ mod tests {
     #[test]
     fn c03_a_packet_is_resent_at_most_once_per_round_trip() {
         let mut history = SentHistory::new(64);
-        history.record(10, 7, 0, 1000);
+        history.record(&sent_as(10), 0, 1000);
         history.spend(10, 100, 5000).unwrap();
         assert_eq!(history.find(10, ROUND_TRIP, 5099).unwrap_err(), Refusal::TooSoon);
         assert!(history.find(10, ROUND_TRIP, 5100).is_ok());

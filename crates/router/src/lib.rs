@@ -32,6 +32,7 @@ mod sender_clock;
 mod session;
 pub mod setup;
 mod source;
+mod spatial;
 mod stats;
 mod stream_in;
 mod timers;

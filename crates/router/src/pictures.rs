@@ -1,7 +1,7 @@
 //! How a viewer's picture ids and TL0PICIDX follow from its source's (RFC 7741 §4.2, RFC 9628 §4.2): a decoder that sees
 //! a jump waits for what never comes.
 
-use millrace_packet::{PictureEdit, PictureNumbers};
+use millrace_packet::{NumbersEdit, PictureNumbers};
 
 use crate::numbering::Numbering;
 
@@ -37,14 +37,14 @@ impl Pictures {
     }
 
     /// What to write over the numbers of a picture; `None` to leave them as they are.
-    pub(crate) fn map(&mut self, numbers: &PictureNumbers) -> Option<PictureEdit> {
+    pub(crate) fn map(&mut self, numbers: &PictureNumbers) -> Option<NumbersEdit> {
         let index = self.index(numbers);
         self.newest = self.newest.max(index);
         let id = self.ids.map(index).unwrap_or(numbers.id);
         let tl0 = numbers.tl0.wrapping_add(self.tl0_offset);
         self.newest_tl0 = Some(tl0);
         let mask = mask(numbers);
-        (id & mask != numbers.id || tl0 != numbers.tl0).then_some(PictureEdit { id: id & mask, tl0 })
+        (id & mask != numbers.id || tl0 != numbers.tl0).then_some(NumbersEdit { id: id & mask, tl0 })
     }
 
     /// Leaves a picture out. Saying so for each of its packets counts once.
@@ -86,8 +86,8 @@ mod tests {
         let mut pictures = Pictures::new(&long(100, 10));
         pictures.map(&long(100, 10));
         pictures.start(&long(7000, 200));
-        assert_eq!(pictures.map(&long(7000, 200)), Some(PictureEdit { id: 101, tl0: 11 }));
-        assert_eq!(pictures.map(&long(7001, 200)), Some(PictureEdit { id: 102, tl0: 11 }));
+        assert_eq!(pictures.map(&long(7000, 200)), Some(NumbersEdit { id: 101, tl0: 11 }));
+        assert_eq!(pictures.map(&long(7001, 200)), Some(NumbersEdit { id: 102, tl0: 11 }));
     }
 
     #[test]
@@ -96,8 +96,8 @@ mod tests {
         pictures.map(&long(100, 10));
         pictures.skip(&long(101, 10));
         pictures.skip(&long(101, 10));
-        assert_eq!(pictures.map(&long(103, 11)), Some(PictureEdit { id: 102, tl0: 11 }));
-        assert_eq!(pictures.map(&long(102, 11)), Some(PictureEdit { id: 101, tl0: 11 }));
+        assert_eq!(pictures.map(&long(103, 11)), Some(NumbersEdit { id: 102, tl0: 11 }));
+        assert_eq!(pictures.map(&long(102, 11)), Some(NumbersEdit { id: 101, tl0: 11 }));
     }
 
     #[test]
@@ -106,7 +106,7 @@ mod tests {
         let mut pictures = Pictures::new(&short(126));
         pictures.map(&short(126));
         pictures.skip(&short(127));
-        assert_eq!(pictures.map(&short(0)), Some(PictureEdit { id: 127, tl0: 0 }));
-        assert_eq!(pictures.map(&short(1)), Some(PictureEdit { id: 0, tl0: 0 }));
+        assert_eq!(pictures.map(&short(0)), Some(NumbersEdit { id: 127, tl0: 0 }));
+        assert_eq!(pictures.map(&short(1)), Some(NumbersEdit { id: 0, tl0: 0 }));
     }
 }

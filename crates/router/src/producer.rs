@@ -5,7 +5,7 @@ use std::time::Duration;
 use millrace_model::MediaKind;
 use millrace_packet::meta::VideoOrientation;
 use millrace_packet::rtx::{self, OriginalStream};
-use millrace_packet::{ExtensionIds, PacketMut, PacketRef, RtpMeta, is_key_frame, picture_info};
+use millrace_packet::{ExtensionIds, ExtensionKind, PacketMut, PacketRef, PictureFlags, RtpMeta};
 
 use crate::cache::{self, PacketCache};
 use crate::consumer::{Consumer, Flow};
@@ -17,7 +17,8 @@ use crate::relay::Relay;
 use crate::replace::{Arrival, Opening};
 use crate::session::{Role, Route};
 use crate::setup::{CodecSetup, ProducerSetup, STREAMS_PER_PRODUCER_MAX};
-use crate::source::{SourceId, SourcePacket};
+use crate::source::{DTX, SourceId, SourcePacket};
+use crate::spatial::SIEVE;
 use crate::stream_in::{Accepted, IncomingStream, Rejected};
 use crate::timers::Task;
 use crate::{Output, ProducerIndex, SessionId};
@@ -41,6 +42,7 @@ pub(crate) struct Producer {
     pub(crate) extensions: ExtensionIds,
     pub(crate) codecs: Vec<CodecSetup>,
     pub(crate) paused: bool,
+    pub(crate) layers_within_stream: bool,
     pub(crate) streams: Vec<IncomingStream>,
     pub(crate) consumers: Vec<Consumer>,
     /// Viewers of other producers that wait for a key frame of this one.
@@ -80,6 +82,7 @@ impl Producer {
             extensions: setup.extensions,
             codecs: setup.codecs,
             paused: setup.paused,
+            layers_within_stream: setup.layers_within_stream,
             streams: streams
                 .map(|stream| IncomingStream::new(stream, PacketCache::new(packets_max), nack, delay))
                 .collect(),
@@ -263,9 +266,8 @@ impl Producer {
         };
         match placed {
             Ok(accepted) => {
-                if let Some(codec) = setup.video_codec {
-                    let payload = meta.payload(packet.bytes());
-                    (meta.key_frame, meta.picture) = (is_key_frame(codec, payload), picture_info(codec, payload));
+                if !stream.read_picture(setup, packet.bytes(), &mut meta) {
+                    cx.counters.dependency_descriptors_unread += 1;
                 }
                 Some(Received { meta, codec, is_first, accepted })
             }
@@ -359,7 +361,9 @@ impl Producer {
         let lines = self.other_lines(place, received, setup.clock_rate);
         let Some(stream) = self.streams.get_mut(usize::from(place)) else { return false };
         let Accepted { index, timestamp, .. } = received.accepted;
-        let can_wait = setup.video_codec.is_some();
+        let is_told = setup.reads_descriptor && received.meta.extension(ExtensionKind::DependencyDescriptor).is_some();
+        let can_wait = setup.video_codec.is_some() || is_told;
+        let is_layered = self.layers_within_stream;
         let starts = received.meta.payload_len > 0 && (received.meta.key_frame || !can_wait);
         let codec = received.codec as u8;
         let forwarded = SourcePacket {
@@ -370,16 +374,22 @@ impl Producer {
             codec,
             clock_rate: setup.clock_rate,
             starts,
+            sieve: sieve(packet.meta(), setup, is_layered),
+            dependency: stream.dependency.as_deref(),
             on_other_lines: lines.as_ref(),
         };
         let highest = stream.highest();
         for consumer in &mut self.consumers {
             let started = consumer.handle_packet(&forwarded, cx);
             if started && index < highest {
-                catch_up(consumer, &forwarded, stream, cx);
+                catch_up(consumer, &forwarded, setup, stream, cx);
             }
         }
         stream.cache.insert(index, timestamp, codec, packet, cx.now.at);
+        let starts_frame = received.meta.picture.flags.has(PictureFlags::STARTS);
+        if is_layered && starts_frame && self.consumers.iter().any(Consumer::is_stuck) {
+            self.wish_key_frame(place, cx);
+        }
         starts
     }
 
@@ -430,6 +440,7 @@ impl Producer {
 pub(crate) fn catch_up<O: Output>(
     consumer: &mut Consumer,
     first: &SourcePacket<'_>,
+    setup: &CodecSetup,
     stream: &IncomingStream,
     cx: &mut Context<'_, O>,
 ) {
@@ -437,7 +448,17 @@ pub(crate) fn catch_up<O: Output>(
     for index in first.index + 1..=last {
         let Some(cached) = stream.cache.find(index as u32) else { continue };
         let (packet, timestamp, codec) = (&cached.packet, cached.timestamp, cached.codec);
-        consumer.handle_packet(&SourcePacket { packet, index, timestamp, codec, ..*first }, cx);
+        let sieve = sieve(packet.meta(), setup, first.sieve == SIEVE);
+        consumer.handle_packet(&SourcePacket { packet, index, timestamp, codec, sieve, ..*first }, cx);
+    }
+}
+
+/// Where a packet stands among what viewers pass without a look.
+pub(crate) fn sieve(meta: &RtpMeta, codec: &CodecSetup, is_layered: bool) -> u8 {
+    match meta.payload_len {
+        1 if codec.dtx => DTX,
+        _ if is_layered => SIEVE,
+        _ => meta.picture.temporal_layer,
     }
 }
 

@@ -10,7 +10,7 @@ use crate::consumer::Consumer;
 use crate::context::Context;
 use crate::events::RouterEvent;
 use crate::layers::Wish;
-use crate::producer::{Producer, catch_up};
+use crate::producer::{Producer, catch_up, sieve};
 use crate::router::{Place, Router};
 use crate::sender_clock::SenderReportMapping;
 use crate::setup::{PayloadTable, PayloadTypes, payload_table};
@@ -117,16 +117,15 @@ impl Router {
     pub(crate) fn set_wish_of_arrival(
         &mut self,
         index: ConsumerIndex,
-        change: impl FnOnce(Wish, u8) -> Wish,
+        change: impl FnOnce(Wish) -> Wish,
         now: Instant,
         out: &mut impl Output,
     ) -> bool {
         let Some(next) = self.consumers.get(index.0 as usize).and_then(|place| place.next) else { return false };
         let now = self.moment(now);
         let done = self.with_producer(next, now, out, |producer, cx| {
-            let streams = producer.streams.len() as u8;
             let Some(arrival) = producer.arrivals.iter_mut().find(|arrival| arrival.consumer == index) else { return };
-            arrival.wish = change(arrival.wish, streams);
+            arrival.wish = change(arrival.wish);
             producer.wish_key_frames_of_arrivals(cx);
         });
         done.is_some()
@@ -222,7 +221,7 @@ impl Router {
         let place = *self.consumers.get(arrival.consumer.0 as usize)?;
         let mut consumer = self.take_consumer(place)?;
         let producer = self.producers.get_mut(to.0 as usize)?;
-        let stream = producer.best_stream(arrival.wish.spatial_layer);
+        let stream = producer.best_stream(arrival.wish.source_stream());
         consumer.adopt(SourceId { producer: to, stream }, arrival.payload_types, arrival.wish);
         let position = producer.consumers.len();
         producer.consumers.push(consumer);
@@ -243,12 +242,10 @@ impl Router {
     /// What a consumer prefers, of a producer with the layers `everything`.
     fn kept_wish(&self, index: ConsumerIndex, everything: Wish) -> Wish {
         let Some(place) = self.consumers.get(index.0 as usize) else { return everything };
-        let viewed = self.viewed(index).and_then(|producer| self.producers.get(producer.0 as usize));
-        let streams = viewed.map_or(1, |producer| producer.streams.len() as u8);
         let current =
             self.producers.get(place.producer.0 as usize).and_then(|producer| producer.consumers.get(place.position));
         let wish = self.arrival(index).map(|arrival| arrival.wish).or(current.map(|consumer| consumer.wish));
-        wish.map_or(everything, |wish| wish.carried_over(streams, everything))
+        wish.map_or(everything, |wish| wish.carried_over(everything))
     }
 
     /// What the sender reports say of the stream that a consumer's timestamps are taken from.
@@ -272,7 +269,7 @@ impl Producer {
 
     /// Tells whether an arrival waits for `stream`.
     pub(crate) fn is_awaited_by_arrivals(&self, stream: u8) -> bool {
-        self.arrivals.iter().any(|arrival| self.best_stream(arrival.wish.spatial_layer) == stream)
+        self.arrivals.iter().any(|arrival| self.best_stream(arrival.wish.source_stream()) == stream)
     }
 
     /// Tells whether somebody views it, or is on the way.
@@ -281,14 +278,15 @@ impl Producer {
     }
 
     fn has_key_frames(&self) -> bool {
-        self.codecs.iter().any(|codec| codec.video_codec.is_some())
+        let are_described = self.streams.iter().any(|stream| stream.dependency.is_some());
+        are_described || self.codecs.iter().any(|codec| codec.video_codec.is_some())
     }
 
     /// Those who wait for `stream`.
     fn take_arrivals(&mut self, stream: u8) -> Vec<Arrival> {
         let (taken, left) = std::mem::take(&mut self.arrivals)
             .into_iter()
-            .partition(|arrival| self.best_stream(arrival.wish.spatial_layer) == stream);
+            .partition(|arrival| self.best_stream(arrival.wish.source_stream()) == stream);
         self.arrivals = left;
         taken
     }
@@ -313,11 +311,21 @@ impl Producer {
             .zip(line)
             .map(|(own, line)| line.timestamp_at(own.time_of(timestamp, clock_rate), clock_rate));
         let (index, codec) = (opening.index, cached.codec);
-        let first =
-            SourcePacket { source, packet, index, timestamp, codec, clock_rate, starts: true, on_other_lines: None };
+        let first = SourcePacket {
+            source,
+            packet,
+            index,
+            timestamp,
+            codec,
+            clock_rate,
+            starts: true,
+            sieve: sieve(packet.meta(), setup, self.layers_within_stream),
+            dependency: stream.dependency.as_deref(),
+            on_other_lines: None,
+        };
         let begins = consumer.begin(&first, on_line_before, cx);
         if begins {
-            catch_up(consumer, &first, stream, cx);
+            catch_up(consumer, &first, setup, stream, cx);
         }
         begins
     }

@@ -289,7 +289,7 @@ impl Router {
         let session = self.sessions.get_mut(id.0 as usize).ok_or(ConsumeError::UnknownSession(id))?;
         let unknown = ConsumeError::UnknownProducer(setup.producer);
         let producer = self.producers.get_mut(setup.producer.0 as usize).ok_or(unknown)?;
-        if usize::from(setup.wish.spatial_layer) >= producer.streams.len() {
+        if usize::from(setup.wish.source_stream()) >= producer.streams.len() {
             return Err(unknown);
         }
         if let Some(taken) = [Some(setup.ssrc), setup.rtx_ssrc].into_iter().flatten().find(|&ssrc| session.sends(ssrc))
@@ -324,17 +324,15 @@ impl Router {
         now: Instant,
         out: &mut impl Output,
     ) -> Option<Layers> {
-        let change =
-            |wish: Wish, streams: u8| wish.at_most(spatial_layer.min(streams.saturating_sub(1)), temporal_layer);
+        let change = |wish: Wish| wish.at_most(spatial_layer, temporal_layer);
         if self.set_wish_of_arrival(index, change, now, out) {
             return self.preferred_layers(index);
         }
         let place = *self.consumers.get(index.0 as usize)?;
         let now = self.moment(now);
         self.with_producer(place.producer, now, out, |producer, cx| {
-            let streams = producer.streams.len() as u8;
             let consumer = producer.consumers.get_mut(place.position).filter(|consumer| consumer.wish.has_choice)?;
-            consumer.prefer(change(consumer.wish, streams), cx);
+            consumer.prefer(change(consumer.wish), cx);
             let layers = consumer.wish.layers();
             producer.choose_layers_of(place.position, cx);
             Some(layers)

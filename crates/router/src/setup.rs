@@ -51,6 +51,9 @@ pub struct ProducerSetup {
     pub key_frame_request_delay: Duration,
     /// Tells whether it starts paused.
     pub paused: bool,
+    /// Tells whether its one stream carries several layers, so that viewers' packets are told apart one by one
+    /// ([`Wish::within_stream`]).
+    pub layers_within_stream: bool,
 }
 
 /// One RTP stream of a producer. Without an SSRC it is recognised by MID and RID when its first packet comes.
@@ -73,8 +76,13 @@ pub struct CodecSetup {
     pub rtx_payload_type: Option<u8>,
     /// Media type as negotiated, such as `video/VP8`; for statistics.
     pub mime_type: String,
-    /// The video codec, when key frames can be recognised in it. Viewers of others do not wait for a key frame.
+    /// The video codec, when key frames can be recognised in it. Viewers of others do not wait for a key frame, unless
+    /// a dependency descriptor tells of them.
     pub video_codec: Option<VideoCodec>,
+    /// Tells whether layers and key frames are read from dependency descriptors, where packets have them.
+    pub reads_descriptor: bool,
+    /// Tells whether a payload of one byte has no sound in it: Opus during silence (RFC 6716 §3.1, DTX).
+    pub dtx: bool,
     /// RTP clock rate in Hz.
     pub clock_rate: u32,
     /// RTCP feedback that the publisher understands.
@@ -119,6 +127,8 @@ pub struct ConsumerSetup {
     pub payload_types: Vec<PayloadTypes>,
     /// Tells whether the viewer may ask for lost packets.
     pub nack: bool,
+    /// Tells whether the viewer's packets carry dependency descriptors.
+    pub descriptors: bool,
     /// Number of its first packet. Random, below 2^15 so that the first wrap is far off (RFC 3711 §3.3.1).
     pub first_sequence: u16,
     /// Number of its first retransmission, random below 2^15.

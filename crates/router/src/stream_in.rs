@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use millrace_model::NtpTime;
-use millrace_packet::RtpMeta;
 use millrace_packet::rtcp::ReportBlock;
+use millrace_packet::{DependencyReader, ExtensionKind, RtpMeta, is_key_frame, picture_info};
 
 use crate::cache::PacketCache;
 use crate::key_frame::KeyFrameRequests;
@@ -14,7 +14,7 @@ use crate::rate::ByteRate;
 use crate::reception::{Arrival, Reception};
 use crate::score::Score;
 use crate::sender_clock::SenderReportMapping;
-use crate::setup::StreamSetup;
+use crate::setup::{CodecSetup, StreamSetup};
 use crate::timers::{Alarm, Moment};
 use crate::timestamp::ticks;
 
@@ -80,6 +80,8 @@ pub(crate) struct IncomingStream {
     /// Number of the last full intra request (RFC 5104 §4.3.1.1).
     pub(crate) fir_command: u8,
     pub(crate) sender_report: Option<SenderReportMapping>,
+    /// From the first dependency descriptor with a structure on, where they are read.
+    pub(crate) dependency: Option<Box<DependencyReader>>,
     pub(crate) round_trip: Option<Duration>,
     pub(crate) score: Score,
     /// Packets came since the last report.
@@ -104,6 +106,7 @@ impl IncomingStream {
             key_frames: KeyFrameRequests::new(key_frame_delay),
             fir_command: 0,
             sender_report: None,
+            dependency: None,
             round_trip: None,
             score: Score::new(),
             unreported: false,
@@ -169,6 +172,31 @@ impl IncomingStream {
         self.counts.repaired += 1;
         self.fill_hole(index, now);
         Ok(Accepted { repaired: true, ..Accepted::at(index, timestamp) })
+    }
+
+    /// Reads where the packet `bytes` of `codec` stands among layers, and whether it is a key frame: in its dependency
+    /// descriptor where that is read and there is one, else in its payload. False when a descriptor says nothing.
+    #[inline]
+    pub(crate) fn read_picture(&mut self, codec: &CodecSetup, bytes: &[u8], meta: &mut RtpMeta) -> bool {
+        if let Some(codec) = codec.video_codec {
+            let payload = meta.payload(bytes);
+            (meta.key_frame, meta.picture) = (is_key_frame(codec, payload), picture_info(codec, payload));
+        }
+        !codec.reads_descriptor || self.read_descriptor(bytes, meta)
+    }
+
+    fn read_descriptor(&mut self, bytes: &[u8], meta: &mut RtpMeta) -> bool {
+        let Some(descriptor) = meta.value(bytes, ExtensionKind::DependencyDescriptor) else { return true };
+        let info = match &mut self.dependency {
+            Some(reader) => reader.read(descriptor, meta.timestamp),
+            None => DependencyReader::begin(descriptor, meta.timestamp).map(|(reader, info)| {
+                self.dependency = Some(Box::new(reader));
+                info
+            }),
+        };
+        let Some(info) = info else { return false };
+        (meta.key_frame, meta.picture) = (info.key_frame, info.picture);
+        true
     }
 
     /// The publisher said goodbye. Returns the new score if it changed.
@@ -250,6 +278,7 @@ impl IncomingStream {
         self.nack.iter_mut().for_each(NackGenerator::clear);
         self.cache.clear();
         self.sender_report = None;
+        self.dependency = None;
     }
 
     fn discard(&mut self, reason: Rejected) -> Rejected {

@@ -132,7 +132,10 @@ impl Producer {
 
     fn send_key_frame_request<O: Output>(&mut self, place: u8, cx: &mut Context<'_, O>) {
         let Some(stream) = self.streams.get(usize::from(place)) else { return };
-        let Some(feedback) = self.current_codec(stream).map(|codec| codec.feedback) else { return };
+        let Some(codec) = self.current_codec(stream) else { return };
+        // An answer that cannot be recognised is not waited for: the request would be repeated for ever.
+        let is_blind = codec.video_codec.is_none() && stream.dependency.is_none();
+        let feedback = codec.feedback;
         let (sender, Some(media)) = (self.feedback_ssrc, stream.ssrc) else { return };
         let mut bytes = [0; 64];
         let mut writer = CompoundWriter::new(&mut bytes);
@@ -150,6 +153,9 @@ impl Producer {
         } else {
             return;
         };
+        if is_blind {
+            stream.key_frames.cancel();
+        }
         if written.is_ok() {
             let len = writer.len();
             cx.out.send_rtcp(self.session, &bytes[..len]);

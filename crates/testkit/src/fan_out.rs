@@ -130,6 +130,7 @@ impl FanOut {
             cname: "publisher".to_owned(),
             payload_types: vec![PayloadTypes { producer: PUBLISHER_PAYLOAD_TYPE, viewer: 101, viewer_rtx: Some(102) }],
             nack: true,
+            descriptors: false,
             first_sequence: 0,
             first_rtx_sequence: 0,
             paused: false,
@@ -213,11 +214,14 @@ fn producer_setup(session: SessionId, media: Media) -> ProducerSetup {
             rtx_payload_type: None,
             mime_type: mime_type.to_owned(),
             video_codec,
+            reads_descriptor: false,
+            dtx: video_codec.is_none(),
             clock_rate,
             feedback: Feedback { nack: true, pli: true, transport_cc: true, ..Feedback::default() },
         }],
         extensions: ExtensionIds::new([(TRANSPORT_CC_ID, ExtensionKind::TransportWideCc)]),
         key_frame_request_delay: Duration::ZERO,
         paused: false,
+        layers_within_stream: false,
     }
 }

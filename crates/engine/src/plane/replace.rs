@@ -59,7 +59,7 @@ impl Plane {
             let reason = format!("the producer sends {codec}, which this consumer has not negotiated; consume it anew");
             return Err(ModelError::unsupported("producerId", reason).into());
         }
-        Ok(Replacement { producer, payload_types, everything: setup::wish(&source.parameters.encodings, None) })
+        Ok(Replacement { producer, payload_types, everything: setup::wish(&source.parameters, source.encrypted, None) })
     }
 }
 

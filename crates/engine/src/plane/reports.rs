@@ -6,6 +6,7 @@ use std::time::Instant;
 use millrace_model::{
     ChannelMessageHandlersDump, ConsumerDump, Metrics, NameEntriesDump, NameEntryDump, ProducerDump, ProducerType,
     RouterDump, RtpParameters, RtpStreamDump, RtpStreamParametersDump, RtxStreamDump, RtxStreamParameters, WorkerDump,
+    parse_scalability_mode,
 };
 use millrace_router::Layers;
 use serde_json::Value;
@@ -210,6 +211,7 @@ fn stream_dump(parameters: &RtpParameters, index: usize, score: u8) -> RtpStream
             cname: cname.clone(),
         },
     });
+    let mode = parse_scalability_mode(encoding.scalability_mode.as_deref().unwrap_or_default());
     RtpStreamDump {
         params: RtpStreamParametersDump {
             encoding_idx: index as u32,
@@ -226,8 +228,8 @@ fn stream_dump(parameters: &RtpParameters, index: usize, score: u8) -> RtpStream
             use_fir: has("ccm", "fir"),
             use_in_band_fec: says("useinbandfec"),
             use_dtx: encoding.dtx.unwrap_or_default() || says("usedtx"),
-            spatial_layers: 1,
-            temporal_layers: 1,
+            spatial_layers: mode.spatial_layers,
+            temporal_layers: mode.temporal_layers,
         },
         score,
         rtx_stream,

@@ -53,6 +53,8 @@ pub(super) struct ProducerEntry {
     pub(super) id: ProducerId,
     pub(super) transport: usize,
     pub(super) kind: MediaKind,
+    /// Nothing can be read in its payloads.
+    pub(super) encrypted: bool,
     pub(super) parameters: RtpParameters,
     pub(super) mapping: ortc::RtpCodecsEncodingsMapping,
     pub(super) consumable: RtpParameters,

@@ -55,6 +55,7 @@ impl Plane {
                     parameters,
                     paused: false,
                     key_frame_request_delay: Duration::ZERO,
+                    encrypted: false,
                 },
             )?);
         }

@@ -7,7 +7,7 @@ use millrace_model::{
     ConsumerId, ConsumerLayers, ConsumerSettings, ConsumerTraceEventType, MediaKind, ModelError, ProducerId,
     ProducerSettings, ProducerTraceEventType, ProducerType, RtpEncodingParameters, RtpNumbering, RtpParameters,
 };
-use millrace_packet::OutgoingStreamId;
+use millrace_packet::{ExtensionKind, OutgoingStreamId};
 use millrace_router::setup::{ConsumeError, ConsumerSetup, ProduceError};
 use millrace_router::{ConsumerIndex, ProducerIndex, SessionId, TraceKinds, Wish};
 use millrace_transport::outgoing::{OutgoingStreamError, OutgoingStreamSpec, Repair};
@@ -47,11 +47,13 @@ impl Plane {
         settings: ProducerSettings,
         now: Instant,
     ) -> Result<Value, RequestError> {
-        let ProducerSettings { kind, rtp_parameters: mut parameters, paused, key_frame_request_delay } = settings;
+        let ProducerSettings { kind, rtp_parameters: mut parameters, paused, key_frame_request_delay, encrypted } =
+            settings;
         let cname = self.cname(transport, &parameters);
         parameters.rtcp.cname = Some(cname.clone());
         let (router, session) = (self.transports[transport].router, self.transports[transport].session);
-        let publishing = Publishing { id, transport, session, kind, parameters, paused, key_frame_request_delay };
+        let publishing =
+            Publishing { id, transport, session, kind, parameters, paused, key_frame_request_delay, encrypted };
         let reply = self.publish(router, publishing)?;
         self.transports[transport].cname = Some(cname);
         self.after_router(router, now);
@@ -60,7 +62,8 @@ impl Plane {
 
     /// Makes a producer of a router.
     pub(super) fn publish(&mut self, router: usize, publishing: Publishing) -> Result<Value, RequestError> {
-        let Publishing { id, transport, session, kind, mut parameters, paused, key_frame_request_delay } = publishing;
+        let Publishing { id, transport, session, kind, mut parameters, paused, key_frame_request_delay, encrypted } =
+            publishing;
         if self.producer_ids.contains_key(&id) {
             return Err(RequestError::duplicate("Producer", id));
         }
@@ -78,6 +81,7 @@ impl Plane {
             consumable: &consumable,
             key_frame_request_delay,
             paused,
+            encrypted,
         };
         let index = entry.core.produce(setup::producer(&publication)).map_err(produce_error)?;
         let inlet = self.open_inlet(transport);
@@ -88,7 +92,7 @@ impl Plane {
             "packetNumber": inlet,
         });
         let traces = Vec::new();
-        let producer = ProducerEntry { id, transport, kind, parameters, mapping, consumable, traces, inlet };
+        let producer = ProducerEntry { id, transport, kind, encrypted, parameters, mapping, consumable, traces, inlet };
         place(&mut self.routers[router].producers, index.0, producer);
         self.producer_ids.insert(id, (router, index));
         Ok(reply)
@@ -222,6 +226,11 @@ impl Plane {
         };
         let own_mid = || self.transports[transport].next_mid.to_string();
         parameters.mid = (!all_streams).then(|| settings.mid.clone().unwrap_or_else(own_mid));
+        // A pipe passes on what the publisher says; for others it has to say what they are sent.
+        if !all_streams && !setup::describes_layers(&entry.parameters, entry.encrypted) {
+            let is_descriptor = |uri: &str| ExtensionKind::from_uri(uri) == Some(ExtensionKind::DependencyDescriptor);
+            parameters.header_extensions.retain(|extension| !is_descriptor(&extension.uri));
+        }
         Ok(Negotiated { kind, parameters, numbers })
     }
 
@@ -259,7 +268,6 @@ impl Plane {
         let View { transport, at: (router, producer), negotiated, settings } = *view;
         let parameters = &negotiated.parameters;
         let source = self.routers[router].producer(producer);
-        let encodings = source.map(|source| source.parameters.encodings.as_slice()).unwrap_or_default();
         let encoding = parameters.encodings.get(number);
         let payload_types = source.map(|source| {
             setup::payload_types(&source.parameters, parameters, |payload_type| {
@@ -272,7 +280,7 @@ impl Plane {
             producer,
             wish: match settings.all_streams {
                 true => Wish::stream(number as u8),
-                false => setup::wish(encodings, settings.preferred_layers),
+                false => source.map_or(Wish::everything(1, 1), |source| wish(source, settings)),
             },
             outgoing: stream,
             ssrc: encoding.and_then(|encoding| encoding.ssrc).unwrap_or_default(),
@@ -281,6 +289,7 @@ impl Plane {
             cname: parameters.rtcp.cname.clone().unwrap_or_default(),
             payload_types: payload_types.unwrap_or_default(),
             nack: has_nack(parameters),
+            descriptors: setup::has_descriptor(parameters),
             first_sequence: self.random.u16() % FIRST_SEQUENCE_BELOW,
             first_rtx_sequence: self.random.u16() % FIRST_SEQUENCE_BELOW,
             // Nobody can listen yet to what goes to the application.
@@ -488,6 +497,8 @@ pub(super) struct Publishing {
     pub(super) parameters: RtpParameters,
     pub(super) paused: bool,
     pub(super) key_frame_request_delay: Duration,
+    /// Nothing can be read in its payloads.
+    pub(super) encrypted: bool,
 }
 
 /// What the viewer of a new consumer gets.
@@ -517,6 +528,15 @@ struct ConsumerParts {
     /// The streams after the first, and the router's consumers of them.
     further: Vec<(ConsumerIndex, OutgoingStreamId)>,
     settings: ConsumerSettings,
+}
+
+/// What a consumer gets at most.
+fn wish(source: &ProducerEntry, settings: &ConsumerSettings) -> Wish {
+    match source.kind {
+        MediaKind::Audio if settings.ignore_dtx => Wish::all_but_silence(),
+        MediaKind::Audio => Wish::everything(1, 1),
+        MediaKind::Video => setup::wish(&source.parameters, source.encrypted, settings.preferred_layers),
+    }
 }
 
 fn has_nack(parameters: &RtpParameters) -> bool {

@@ -7,6 +7,7 @@ mod harness;
 
 mod consent;
 mod handshake;
+mod layers;
 mod limits;
 mod looking;
 mod media;

@@ -7,9 +7,9 @@ mod transport;
 pub use millrace_engine::process::fuzz_frames as process_frames;
 pub use millrace_net::fuzz::fuzz_tcp_framing as tcp_framing;
 pub use millrace_packet::fuzz::{
-    fuzz_av1 as av1, fuzz_h264 as h264, fuzz_h265 as h265, fuzz_header as rtp_header, fuzz_rtcp as rtcp,
-    fuzz_rtp as rtp, fuzz_rtx as rtx, fuzz_transport_feedback_writer as transport_feedback, fuzz_vp8 as vp8,
-    fuzz_vp9 as vp9,
+    fuzz_av1 as av1, fuzz_dependency as dependency, fuzz_h264 as h264, fuzz_h265 as h265, fuzz_header as rtp_header,
+    fuzz_rtcp as rtcp, fuzz_rtp as rtp, fuzz_rtx as rtx, fuzz_transport_feedback_writer as transport_feedback,
+    fuzz_vp8 as vp8, fuzz_vp9 as vp9,
 };
 pub use millrace_transport::fuzz::{
     fuzz_dtls_client_hello as dtls_client_hello, fuzz_dtls_records as dtls_records, fuzz_srtp as srtp,
@@ -68,6 +68,7 @@ pub const TARGETS: &[Target] = &[
     parser("h264", h264, seeds::h264),
     parser("h265", h265, seeds::h265),
     parser("av1", av1, seeds::av1),
+    parser("dependency", dependency, seeds::dependency),
     parser("stun", stun, seeds::stun),
     Target { executions: 10_000, ..parser("srtp", srtp, seeds::srtp) },
     parser("dtls_client_hello", dtls_client_hello, seeds::dtls_client_hello),

@@ -65,6 +65,7 @@ struct Call {
     viewers: [SessionId; 2],
     producers: Vec<ProducerIndex>,
     consumers: Vec<ConsumerIndex>,
+    has_layers_within: bool,
 }
 
 impl Call {
@@ -91,6 +92,7 @@ impl Call {
             viewers: [one, other],
             producers,
             consumers: Vec::new(),
+            has_layers_within: has_layers_within(kind),
         };
         (0..2).for_each(|viewer| call.consume(viewer, kind & 0x80 == 0));
         call
@@ -100,10 +102,11 @@ impl Call {
     fn consume(&mut self, viewer: usize, rtx: bool) {
         for producer in self.producers[..2].iter().copied() {
             let number = self.consumers.len() as u32;
+            let wish = Wish::everything(if producer == self.producers[0] { 2 } else { 1 }, 3);
             let setup = ConsumerSetup {
                 session: self.viewers[viewer],
                 producer,
-                wish: Wish::everything(if producer == self.producers[0] { 2 } else { 1 }, 3),
+                wish: if self.has_layers_within { wish.within_stream() } else { wish },
                 outgoing: OutgoingStreamId(number),
                 ssrc: 5000 + 2 * number,
                 rtx_ssrc: rtx.then_some(5001 + 2 * number),
@@ -113,6 +116,7 @@ impl Call {
                     .map(|(producer, viewer, viewer_rtx)| PayloadTypes { producer, viewer, viewer_rtx })
                     .to_vec(),
                 nack: true,
+                descriptors: true,
                 first_sequence: 65_500,
                 first_rtx_sequence: 9_000,
                 paused: false,
@@ -276,6 +280,11 @@ impl Call {
     }
 }
 
+/// Whether the video has its layers within its first stream.
+fn has_layers_within(kind: u8) -> bool {
+    kind & 0x20 != 0
+}
+
 fn video(session: SessionId, kind: u8) -> ProducerSetup {
     let codec = CODECS[usize::from(kind & 0x0f) % CODECS.len()];
     // Recognised by its SSRC, or by MID and RID when its first packet comes.
@@ -297,6 +306,8 @@ fn video(session: SessionId, kind: u8) -> ProducerSetup {
             rtx_payload_type: Some(97),
             mime_type: "video/any".to_owned(),
             video_codec: Some(codec),
+            reads_descriptor: true,
+            dtx: false,
             clock_rate: 90_000,
             feedback: Feedback { nack: true, pli: true, fir: true, transport_cc: true, remb: true },
         }],
@@ -306,9 +317,11 @@ fn video(session: SessionId, kind: u8) -> ProducerSetup {
             (3, ExtensionKind::RepairedRtpStreamId),
             (4, ExtensionKind::VideoOrientation),
             (5, ExtensionKind::TransportWideCc),
+            (6, ExtensionKind::DependencyDescriptor),
         ]),
         key_frame_request_delay: Duration::ZERO,
         paused: false,
+        layers_within_stream: has_layers_within(kind),
     }
 }
 
@@ -323,6 +336,8 @@ fn audio(session: SessionId) -> ProducerSetup {
             rtx_payload_type: None,
             mime_type: "audio/opus".to_owned(),
             video_codec: None,
+            reads_descriptor: false,
+            dtx: true,
             clock_rate: 48_000,
             feedback: Feedback { nack: true, transport_cc: true, ..Feedback::default() },
         }],

@@ -119,9 +119,9 @@ fn header_extensions() -> Vec<RtpHeaderExtension> {
 /// Which way the extension `uri` is used for `kind`; `None` where it is not.
 fn direction(uri: &str, kind: MediaKind) -> Option<RtpHeaderExtensionDirection> {
     match (uri, kind) {
-        (uri::RTP_STREAM_ID | uri::REPAIRED_RTP_STREAM_ID | uri::DEPENDENCY_DESCRIPTOR, MediaKind::Video) => {
-            Some(RecvOnly)
-        }
+        // Unlike in mediasoup 3.27.1, dependency descriptors go both ways: without them Chromium's decoder of AV1 gets
+        // one spatial layer of several.
+        (uri::RTP_STREAM_ID | uri::REPAIRED_RTP_STREAM_ID, MediaKind::Video) => Some(RecvOnly),
         // Estimation towards viewers counts video only: audio is too thin to probe with.
         (uri::TRANSPORT_WIDE_CC, MediaKind::Audio) => Some(RecvOnly),
         (uri::RTP_STREAM_ID | uri::REPAIRED_RTP_STREAM_ID | uri::DEPENDENCY_DESCRIPTOR, MediaKind::Audio)

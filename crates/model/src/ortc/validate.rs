@@ -67,13 +67,19 @@ pub fn validate_and_normalize_rtp_parameters(parameters: &mut RtpParameters) -> 
     Ok(())
 }
 
+/// Spatial layers of one stream: VP9 numbers them with three bits (RFC 9628 §4.2). A mode with more is refused.
+const SPATIAL_LAYERS_MAX: u8 = 8;
+
+/// Codecs that carry several spatial layers in one stream.
+const SPATIAL_CODECS: [&str; 2] = ["video/VP9", "video/AV1"];
+
 /// Checks that normalised `parameters` can describe what one producer of `kind` receives, and adds the encoding that
 /// may be left out.
 ///
 /// # Errors
 /// [`ModelError::Invalid`] where a codec is of another kind, or packets could not be told from those of other
-/// producers; [`ModelError::Unsupported`] for several encodings of audio or of different codecs, spatial layers within one, and encrypted
-/// header extensions.
+/// producers; [`ModelError::Unsupported`] for several encodings of audio or of different codecs, spatial
+/// layers within one of several or of a codec without them, and encrypted header extensions.
 pub fn normalize_for_producer(kind: MediaKind, parameters: &mut RtpParameters) -> Result<(), ModelError> {
     for (index, codec) in parameters.codecs.iter().enumerate() {
         if codec.kind() != Some(kind) {
@@ -115,15 +121,24 @@ fn refuse_mixed_codecs(parameters: &RtpParameters) -> Result<(), ModelError> {
     }
 }
 
-/// Spatial layers within a stream, and encrypted header extensions.
+/// Spatial layers within a stream that is one of several, or whose codec has none; encrypted header extensions.
 fn refuse_later_features(parameters: &RtpParameters) -> Result<(), ModelError> {
+    let has_layers = parameters
+        .codecs
+        .first()
+        .is_some_and(|codec| SPATIAL_CODECS.iter().any(|mime_type| mime_type.eq_ignore_ascii_case(&codec.mime_type)));
     for (index, encoding) in parameters.encodings.iter().enumerate() {
         let mode = encoding.scalability_mode.as_deref().unwrap_or_default();
-        if parse_scalability_mode(mode).spatial_layers > 1 {
-            let reason =
-                format!("{} has spatial layers in one stream, which are not supported; send simulcast", Shown(mode));
-            return Err(ModelError::unsupported(format!("encodings[{index}].scalabilityMode"), reason));
-        }
+        let spatial_layers = parse_scalability_mode(mode).spatial_layers;
+        let reason = match spatial_layers {
+            0 | 1 => continue,
+            _ if parameters.encodings.len() > 1 => "has spatial layers in one of several encodings; send either",
+            _ if !has_layers => "has spatial layers, which the codec has not within a stream; send simulcast",
+            _ if spatial_layers > SPATIAL_LAYERS_MAX => "has more than 8 spatial layers",
+            _ => continue,
+        };
+        let reason = format!("{} {reason}", Shown(mode));
+        return Err(ModelError::unsupported(format!("encodings[{index}].scalabilityMode"), reason));
     }
     match parameters.header_extensions.iter().position(|extension| extension.encrypt) {
         Some(index) => {

@@ -9,7 +9,7 @@ mod vp9;
 
 use crate::codec::VideoCodec;
 
-pub use picture::{PictureEdit, PictureInfo, PictureNumbers};
+pub use picture::{NumbersEdit, PictureEdit, PictureFlags, PictureInfo, PictureNumbers};
 
 /// Tells whether `payload` starts a picture that decodes without earlier ones, or the parameter sets before it.
 ///

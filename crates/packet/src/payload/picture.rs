@@ -1,14 +1,52 @@
 //! Where a video packet stands among layers, and the numbers of its picture.
 
+use crate::dependency::DescriptorEdit;
+
 /// What the payload descriptor of a video packet says of its picture.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PictureInfo {
     /// Temporal layer, 0 the lowest; 0 where the packet does not say.
     pub temporal_layer: u8,
-    /// A viewer of lower temporal layers may take this one from here on (RFC 7741 §4.2, Y; RFC 9628 §4.2, U).
-    pub switches_up: bool,
+    /// Spatial layer within the stream, 0 the lowest; 0 where the packet does not say.
+    pub spatial_layer: u8,
+    /// How the frame, which is one spatial layer of the picture, depends on others.
+    pub flags: PictureFlags,
     /// The numbers that a viewer's decoder follows.
     pub numbers: PictureNumbers,
+}
+
+/// Yes-or-no facts of a packet's frame. Default: none holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PictureFlags(u8);
+
+impl PictureFlags {
+    /// A viewer of lower temporal layers may take this one from here on (RFC 7741 §4.2, Y; RFC 9628 §4.2, U).
+    pub const SWITCHES_UP: Self = Self(0x01);
+    /// The packet is the first one of its frame (RFC 9628 §4.2, B).
+    pub const STARTS: Self = Self(0x02);
+    /// The packet is the last one of its frame (RFC 9628 §4.2, E).
+    pub const ENDS: Self = Self(0x04);
+    /// The frame is not predicted from earlier pictures (RFC 9628 §4.2, no P).
+    pub const ALONE: Self = Self(0x08);
+    /// The frame is predicted from a lower spatial layer of its picture (RFC 9628 §4.2, D).
+    pub const FROM_BELOW: Self = Self(0x10);
+    /// No higher spatial layer is predicted from the frame (RFC 9628 §4.2, Z).
+    pub const NOT_FOR_ABOVE: Self = Self(0x20);
+    /// Pictures name others by differences of picture ids, so that ids of those left out must stay free (RFC 9628 §4.2,
+    /// P_DIFF).
+    pub const IDS_REFER: Self = Self(0x40);
+
+    /// Tells whether all of `flags` hold.
+    pub const fn has(self, flags: Self) -> bool {
+        self.0 & flags.0 == flags.0
+    }
+
+    /// Lets `flags` hold if `holds`.
+    pub const fn set(&mut self, flags: Self, holds: bool) {
+        if holds {
+            self.0 |= flags.0;
+        }
+    }
 }
 
 /// Picture id and TL0PICIDX of a payload descriptor (RFC 7741 §4.2, RFC 9628 §4.2), and where they lie in the payload.
@@ -28,11 +66,20 @@ pub struct PictureNumbers {
 
 /// What to write over the numbers of a picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PictureEdit {
+pub struct NumbersEdit {
     /// Picture id; as many of its low bits as there is room for.
     pub id: u16,
     /// TL0PICIDX.
     pub tl0: u8,
+}
+
+/// What a viewer's packet says otherwise than its source about the picture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PictureEdit {
+    /// In the payload descriptor.
+    Numbers(NumbersEdit),
+    /// In the dependency descriptor.
+    Descriptor(DescriptorEdit),
 }
 
 impl PictureNumbers {
@@ -42,7 +89,7 @@ impl PictureNumbers {
     }
 
     /// Writes `edit` into `payload`, a copy of the payload that the numbers were read from.
-    pub fn write(&self, edit: PictureEdit, payload: &mut [u8]) {
+    pub fn write(&self, edit: NumbersEdit, payload: &mut [u8]) {
         let id_at = usize::from(self.id_at);
         match (self.id_bits, payload.get_mut(id_at..)) {
             (7, Some([short, ..])) => *short = (edit.id & 0x7f) as u8,
@@ -96,10 +143,10 @@ mod tests {
         for (codec, payload, expected) in cases {
             let info = picture_info(codec, payload);
             let mut edited = payload.to_vec();
-            info.numbers.write(PictureEdit { id: 0x5555, tl0: 0x77 }, &mut edited);
+            info.numbers.write(NumbersEdit { id: 0x5555, tl0: 0x77 }, &mut edited);
             assert_eq!(edited, expected, "{codec:?}");
             let mut same = payload.to_vec();
-            info.numbers.write(PictureEdit { id: info.numbers.id, tl0: info.numbers.tl0 }, &mut same);
+            info.numbers.write(NumbersEdit { id: info.numbers.id, tl0: info.numbers.tl0 }, &mut same);
             assert_eq!(same, payload);
         }
     }
@@ -109,7 +156,7 @@ mod tests {
         let numbers = PictureNumbers { id_at: 2, id_bits: 15, id: 1, tl0_at: 4, tl0: 1 };
         for len in 0..6 {
             let mut payload = vec![0; len];
-            numbers.write(PictureEdit { id: 7, tl0: 7 }, &mut payload);
+            numbers.write(NumbersEdit { id: 7, tl0: 7 }, &mut payload);
             assert_eq!(payload.len(), len);
         }
     }

@@ -1,6 +1,6 @@
 //! VP8 payloads (RFC 7741 §4.2, §4.3).
 
-use super::picture::{PictureInfo, PictureNumbers};
+use super::picture::{PictureFlags, PictureInfo, PictureNumbers};
 
 /// Tells whether the payload is the first packet of a key frame.
 pub(super) fn is_key_frame(payload: &[u8]) -> bool {
@@ -24,7 +24,8 @@ pub(super) fn picture_info(payload: &[u8]) -> Option<PictureInfo> {
     }
     if flags & 0x20 != 0 {
         let layer = *payload.get(at)?;
-        (info.temporal_layer, info.switches_up) = (layer >> 6, layer & 0x20 != 0);
+        info.temporal_layer = layer >> 6;
+        info.flags.set(PictureFlags::SWITCHES_UP, layer & 0x20 != 0);
     }
     Some(PictureInfo { numbers, ..info })
 }
@@ -82,11 +83,11 @@ mod tests {
     #[test]
     fn layer_and_numbers_are_read_by_their_flags() {
         let info = picture_info(&[0x80, 0xe0, 0x81, 0x02, 0x03, 0xa0]).unwrap();
-        assert_eq!((info.temporal_layer, info.switches_up), (2, true));
+        assert_eq!((info.temporal_layer, info.flags), (2, PictureFlags::SWITCHES_UP));
         assert_eq!((info.numbers.id, info.numbers.id_bits, info.numbers.tl0), (0x102, 15, 3));
         assert_eq!(picture_info(&[0x10, 0x00]), Some(PictureInfo::default()));
         let key_index_only = picture_info(&[0x90, 0x10, 0xe5]).unwrap();
-        assert_eq!((key_index_only.temporal_layer, key_index_only.switches_up), (0, false));
+        assert_eq!((key_index_only.temporal_layer, key_index_only.flags), (0, PictureFlags::default()));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! VP9 payloads (RFC 9628 §4.2).
 
-use super::picture::{PictureInfo, PictureNumbers};
+use super::picture::{PictureFlags, PictureInfo, PictureNumbers};
 
 /// Tells whether the payload is the first packet of a key picture's lowest spatial layer.
 pub(super) fn is_key_frame(payload: &[u8]) -> bool {
@@ -17,11 +17,21 @@ pub(super) fn picture_info(payload: &[u8]) -> Option<PictureInfo> {
     }
     if flags & LAYERS != 0 {
         let layer = *payload.get(at)?;
-        (info.temporal_layer, info.switches_up) = (layer >> 5, layer & 0x10 != 0);
+        (info.temporal_layer, info.spatial_layer) = (layer >> 5, layer >> 1 & 0x07);
+        info.flags.set(PictureFlags::SWITCHES_UP, layer & 0x10 != 0);
+        info.flags.set(PictureFlags::FROM_BELOW, layer & 0x01 != 0);
         if flags & FLEXIBLE == 0 {
             numbers.read_tl0(payload, at + 1)?;
         }
     }
+    let simple = [
+        (PictureFlags::STARTS, flags & FRAME_START != 0),
+        (PictureFlags::ENDS, flags & FRAME_END != 0),
+        (PictureFlags::ALONE, flags & INTER_PICTURE == 0),
+        (PictureFlags::NOT_FOR_ABOVE, flags & NOT_FOR_ABOVE != 0),
+        (PictureFlags::IDS_REFER, true),
+    ];
+    simple.into_iter().for_each(|(flag, holds)| info.flags.set(flag, holds));
     Some(PictureInfo { numbers, ..info })
 }
 
@@ -35,6 +45,10 @@ const LAYERS: u8 = 0x20;
 const FLEXIBLE: u8 = 0x10;
 /// B: the packet starts a frame.
 const FRAME_START: u8 = 0x08;
+/// E: the packet ends a frame.
+const FRAME_END: u8 = 0x04;
+/// Z: the frame is no reference for higher spatial layers.
+const NOT_FOR_ABOVE: u8 = 0x01;
 /// V: a scalability structure follows.
 const STRUCTURE: u8 = 0x02;
 
@@ -94,12 +108,25 @@ mod tests {
 
     #[test]
     fn layer_and_numbers_are_read_by_their_flags() {
-        let info = picture_info(&[0xa8, 0x81, 0x02, 0x50, 0x09, 0x82]).unwrap();
-        assert_eq!((info.temporal_layer, info.switches_up), (2, true));
+        let info = picture_info(&[0xa8, 0x81, 0x02, 0x55, 0x09, 0x82]).unwrap();
+        assert_eq!((info.temporal_layer, info.spatial_layer), (2, 2));
         assert_eq!((info.numbers.id, info.numbers.id_bits, info.numbers.tl0), (0x102, 15, 9));
         let flexible = picture_info(&[0xb8, 0x05, 0x20, 0x82]).unwrap();
         assert_eq!((flexible.temporal_layer, flexible.numbers.id, flexible.numbers.tl0_at), (1, 5, 0));
-        assert_eq!(picture_info(&[0x08, 0x82]), Some(PictureInfo::default()));
+        let plain = picture_info(&[0x08, 0x82]).unwrap();
+        assert_eq!((plain.temporal_layer, plain.spatial_layer, plain.numbers), (0, 0, PictureNumbers::default()));
+    }
+
+    #[test]
+    fn what_a_frame_depends_on_is_read_by_its_flags() {
+        use PictureFlags as Flags;
+        let flags = |payload| picture_info(payload).unwrap().flags;
+        let key = flags(&[0xa8, 0x81, 0x02, 0x10, 0x09, 0x82]);
+        assert!(key.has(Flags::STARTS) && key.has(Flags::ALONE) && key.has(Flags::SWITCHES_UP));
+        assert!(!key.has(Flags::ENDS) && !key.has(Flags::FROM_BELOW) && !key.has(Flags::NOT_FOR_ABOVE));
+        let above = flags(&[0xe5, 0x81, 0x02, 0x03, 0x09, 0x82]);
+        assert!(above.has(Flags::ENDS) && above.has(Flags::FROM_BELOW) && above.has(Flags::NOT_FOR_ABOVE));
+        assert!(!above.has(Flags::STARTS) && !above.has(Flags::ALONE) && !above.has(Flags::SWITCHES_UP));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-use millrace_router::setup::{ConsumeError, ConsumerSetup, ProduceError, StreamSetup};
+use millrace_router::setup::{ConsumeError, ConsumerSetup, ProduceError, ProducerSetup, StreamSetup};
 use millrace_router::{ProducerIndex, SessionId, Wish};
 
 use crate::call::{
@@ -46,6 +46,58 @@ fn r04_a_stream_keeps_its_first_ssrc() {
     call.publish(&Rtp::delta(2));
     assert_eq!(call.sequences(viewer), [1000, 1001]);
     assert_eq!(call.router.counters(call.publisher).unwrap().rtp_packets_dropped_unknown_ssrc, 10_000);
+}
+
+#[test]
+fn r04_ten_thousand_rids_and_repaired_rids_without_their_stream_bind_nothing() {
+    let mut call = Call::new();
+    let mut setup = video_setup(call.publisher);
+    setup.streams =
+        ["hi", "lo"].map(|rid| StreamSetup { rid: Some(rid.to_owned()), ..StreamSetup::default() }).to_vec();
+    let producer = call.router.produce(setup).unwrap();
+    let (viewer, ..) = call.view(producer);
+    for number in 0..10_000u32 {
+        let stranger = Rtp { ssrc: 10_000 + number, ..Rtp::key(1) }.with_extension(MID_ID, b"video");
+        call.publish(&stranger.with_extension(RID_ID, format!("r{number}").as_bytes()));
+        // Media is not found by the RID of what it would repair.
+        let repair = Rtp { ssrc: 50_000 + number, ..Rtp::key(1) }.with_extension(MID_ID, b"video");
+        call.publish(&repair.with_extension(REPAIRED_RID_ID, b"hi"));
+    }
+    assert_eq!(call.router.counters(call.publisher).unwrap().rtp_packets_dropped_unknown_ssrc, 20_000);
+    assert_eq!(call.sequences(viewer), [0u16; 0]);
+    call.publish(&Rtp::key(1).with_extension(MID_ID, b"video").with_extension(RID_ID, b"hi"));
+    assert_eq!(call.sequences(viewer), [1000], "the streams are free for their own");
+}
+
+#[test]
+fn a_mid_can_be_used_again_with_another_ssrc_once_its_producer_is_closed() {
+    let mut call = Call::new();
+    let by_mid = |call: &Call| ProducerSetup { streams: vec![StreamSetup::default()], ..video_setup(call.publisher) };
+    let first = call.router.produce(by_mid(&call)).unwrap();
+    let (before, ..) = call.view(first);
+    call.publish(&Rtp::key(1).with_extension(MID_ID, b"video"));
+    call.publish(&Rtp { ssrc: 77, ..Rtp::key(2) }.with_extension(MID_ID, b"video"));
+    assert_eq!(call.sequences(before), [1000], "a stream keeps its SSRC");
+    call.router.close_producer(first);
+    let second = call.router.produce(by_mid(&call)).unwrap();
+    let (after, ..) = call.view(second);
+    call.publish(&Rtp { ssrc: 77, ..Rtp::key(3) }.with_extension(MID_ID, b"video"));
+    assert_eq!((call.sequences(before).len(), call.sequences(after)), (1, vec![1000]));
+}
+
+#[test]
+fn a_stream_is_found_although_its_first_packets_carry_no_extension() {
+    let mut call = Call::new();
+    let producer = {
+        let setup = ProducerSetup { streams: vec![StreamSetup::default()], ..video_setup(call.publisher) };
+        call.router.produce(setup).unwrap()
+    };
+    let (viewer, ..) = call.view(producer);
+    (1..5).for_each(|sequence| call.publish(&Rtp::key(sequence)));
+    assert_eq!(call.sequences(viewer), [0u16; 0]);
+    call.publish(&Rtp::key(5).with_extension(MID_ID, b"video"));
+    call.publish(&Rtp::delta(6));
+    assert_eq!(call.sequences(viewer), [1000, 1001]);
 }
 
 #[test]

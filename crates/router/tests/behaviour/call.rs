@@ -158,6 +158,8 @@ pub(crate) fn video_setup(session: SessionId) -> ProducerSetup {
             rtx_payload_type: Some(RTX_PT),
             mime_type: "video/VP8".to_owned(),
             video_codec: Some(VideoCodec::Vp8),
+            reads_descriptor: false,
+            dtx: false,
             clock_rate: 90_000,
             feedback: Feedback { nack: true, pli: true, fir: true, transport_cc: true, remb: true },
         }],
@@ -170,6 +172,7 @@ pub(crate) fn video_setup(session: SessionId) -> ProducerSetup {
         ]),
         key_frame_request_delay: Duration::ZERO,
         paused: false,
+        layers_within_stream: false,
     }
 }
 
@@ -184,6 +187,8 @@ pub(crate) fn audio_setup(session: SessionId) -> ProducerSetup {
             rtx_payload_type: None,
             mime_type: "audio/opus".to_owned(),
             video_codec: None,
+            reads_descriptor: false,
+            dtx: true,
             clock_rate: 48_000,
             feedback: Feedback { transport_cc: true, ..Feedback::default() },
         }],
@@ -232,6 +237,7 @@ impl Call {
                 .map(|(producer, viewer, viewer_rtx)| PayloadTypes { producer, viewer, viewer_rtx })
                 .to_vec(),
             nack: true,
+            descriptors: false,
             first_sequence: 1000,
             first_rtx_sequence: 9000,
             paused: false,

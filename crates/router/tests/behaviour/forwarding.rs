@@ -179,6 +179,24 @@ fn packets_of_a_codec_that_a_viewer_does_not_take_leave_no_hole() {
 }
 
 #[test]
+fn packets_without_sound_leave_no_hole_for_a_viewer_that_ignores_them() {
+    let mut call = Call::new();
+    let producer = call.router.produce(audio_setup(call.publisher)).unwrap();
+    let (hears_all, _, _) = call.view(producer);
+    let session = call.add_session();
+    let setup = call.consumer_setup(session, producer);
+    call.consume(millrace_router::setup::ConsumerSetup { wish: millrace_router::Wish::all_but_silence(), ..setup });
+    for sequence in 1..=10 {
+        let is_silent = (3..=8).contains(&sequence);
+        let packet = Rtp::audio(sequence);
+        let payload = if is_silent { vec![0x78] } else { packet.payload.clone() };
+        call.publish(&Rtp { payload, ..packet });
+    }
+    assert_eq!(call.sequences(hears_all), (1000..1010).collect::<Vec<_>>());
+    assert_eq!(call.seen(session), [(1000, Some(1)), (1001, Some(2)), (1002, Some(9)), (1003, Some(10))]);
+}
+
+#[test]
 fn closing_a_consumer_leaves_the_others_alone() {
     let (mut call, producer) = Call::with_video();
     let (first, _, first_consumer) = call.view(producer);

@@ -1,8 +1,8 @@
 //! Simulcast and temporal layers: which of them a viewer gets, and that its stream has no seam.
 
-use millrace_packet::PictureNumbers;
 use millrace_packet::rtcp::feedback::FeedbackSsrcs;
 use millrace_packet::rtcp::{RtcpPacket, SenderInfo};
+use millrace_packet::{PictureEdit, PictureNumbers};
 use millrace_router::setup::{ProducerSetup, StreamSetup};
 use millrace_router::{ConsumerIndex, Layers, ProducerIndex, RouterEvent, SessionId, Wish};
 
@@ -139,7 +139,7 @@ impl Simulcast {
         let sent = self.call.out.rtp.iter().filter(|sent| sent.session == viewer.session);
         sent.filter(|sent| sent.rewrite.original_sequence.is_none())
             .map(|sent| {
-                let (id, tl0) = numbers(&sent.payload, sent.rewrite.picture.map(|edit| (edit.id, edit.tl0)));
+                let (id, tl0) = numbers(&sent.payload, edited(sent.rewrite.picture));
                 Got {
                     encoding: sent.payload[7],
                     temporal: sent.payload[5] >> 6,
@@ -189,6 +189,13 @@ const fn ssrc_of_first() -> u32 {
 
 fn ssrc(encoding: usize) -> u32 {
     ssrc_of_first() + encoding as u32
+}
+
+fn edited(edit: Option<PictureEdit>) -> Option<(u16, u8)> {
+    match edit? {
+        PictureEdit::Numbers(edit) => Some((edit.id, edit.tl0)),
+        PictureEdit::Descriptor(_) => None,
+    }
 }
 
 fn numbers(payload: &[u8], edit: Option<(u16, u8)>) -> (u16, u8) {
@@ -388,7 +395,7 @@ fn a_packet_from_before_a_change_is_resent_as_it_was() {
     let resent = world.call.out.rtp.last().unwrap();
     assert_eq!(resent.rewrite.original_sequence, Some(lost.sequence));
     assert_eq!((resent.rewrite.timestamp, resent.rewrite.payload_type), (lost.timestamp, VIEWER_RTX_PT));
-    let edit = resent.rewrite.picture.map(|edit| (edit.id, edit.tl0));
+    let edit = edited(resent.rewrite.picture);
     assert_eq!(numbers(&resent.payload, edit), (lost.picture_id, lost.tl0));
 }
 

@@ -113,6 +113,27 @@ fn without_rtx_a_packet_is_sent_again_as_it_was() {
 }
 
 #[test]
+fn lost_audio_is_asked_for_upstream_and_sent_again_to_viewers() {
+    let mut call = Call::new();
+    let mut setup = audio_setup(call.publisher);
+    setup.codecs[0].feedback.nack = true;
+    let producer = call.router.produce(setup).unwrap();
+    let viewer = call.add_session();
+    let mut setup = call.consumer_setup(viewer, producer);
+    let ssrc = setup.ssrc;
+    setup.rtx_ssrc = None;
+    call.consume(setup);
+    [1, 2, 4].into_iter().for_each(|sequence| call.publish(&Rtp::audio(sequence)));
+    call.run_for(ms(100));
+    assert_eq!(call.nacked().first(), Some(&3));
+    call.publish(&Rtp::audio(3));
+    assert_eq!(call.sequences(viewer), [1000, 1001, 1003, 1002]);
+    nack(&mut call, viewer, ssrc, &[1001]);
+    let again = call.out.rtp.last().unwrap();
+    assert_eq!((again.rewrite.sequence, &again.payload), (1001, &Rtp::audio(2).payload));
+}
+
+#[test]
 fn a_viewer_without_nack_gets_no_answers() {
     let (mut call, producer) = Call::with_video();
     let viewer = call.add_session();

@@ -13,6 +13,7 @@ mod observers;
 mod replace;
 mod reports;
 mod selector;
+mod spatial;
 mod traces;
 mod transport_cc;
 mod weather;

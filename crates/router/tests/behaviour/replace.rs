@@ -1,5 +1,6 @@
 //! A viewer goes to another producer: what it sees has no seam.
 
+use millrace_packet::PictureEdit;
 use millrace_packet::rtcp::feedback::FeedbackSsrcs;
 use millrace_packet::rtcp::{RtcpPacket, SenderInfo};
 use millrace_router::setup::{PayloadTypes, ProducerSetup, SessionSetup, StreamSetup};
@@ -119,10 +120,10 @@ impl Stage {
                 key: sent.payload[4] == 0,
                 sequence: sent.rewrite.sequence,
                 timestamp: sent.rewrite.timestamp,
-                picture_id: sent
-                    .rewrite
-                    .picture
-                    .map_or(u16::from_be_bytes([sent.payload[2], sent.payload[3]]) & 0x7fff, |edit| edit.id),
+                picture_id: match sent.rewrite.picture {
+                    Some(PictureEdit::Numbers(edit)) => edit.id,
+                    _ => u16::from_be_bytes([sent.payload[2], sent.payload[3]]) & 0x7fff,
+                },
             })
             .collect()
     }

@@ -129,6 +129,7 @@ impl Server {
             extensions: ExtensionIds::new(EXTENSIONS),
             key_frame_request_delay: Duration::ZERO,
             paused: false,
+            layers_within_stream: false,
         };
         self.router.produce(setup).unwrap()
     }
@@ -308,6 +309,8 @@ fn codec(track: &Track) -> CodecSetup {
         rtx_payload_type: None,
         mime_type: mime_type.to_owned(),
         video_codec,
+        reads_descriptor: false,
+        dtx: !is_video,
         clock_rate,
         feedback: Feedback { nack: is_video, pli: is_video, fir: false, transport_cc: true, remb: false },
     }
@@ -331,6 +334,7 @@ fn consumer_setup(
         cname: "publisher".to_owned(),
         payload_types: vec![PayloadTypes { producer: track.payload_type, viewer, viewer_rtx }],
         nack: track.rtx_ssrc.is_some(),
+        descriptors: false,
         first_sequence: 32_000,
         first_rtx_sequence: 31_000,
         paused: false,

@@ -12,7 +12,7 @@ mod waiting;
 use std::time::Instant;
 
 use millrace_model::{Counters, WallClock};
-use millrace_packet::{OutgoingHeader, OutgoingStreamId, PacketRef, Rewrite, Stamps, write_header};
+use millrace_packet::{OutgoingHeader, OutgoingStreamId, PacketRef, PictureEdit, Rewrite, Stamps, write_header};
 use rustc_hash::FxHashSet;
 use slab::Slab;
 
@@ -327,7 +327,7 @@ fn write_payload(packet: &PacketRef, rewrite: &Rewrite, mut place: &mut [u8]) ->
     }
     let copy = place.get_mut(..payload.len()).ok_or(Refusal::Misuse)?;
     copy.copy_from_slice(payload);
-    if let Some(edit) = rewrite.picture {
+    if let Some(PictureEdit::Numbers(edit)) = rewrite.picture {
         packet.meta().picture.numbers.write(edit, copy);
     }
     Ok(len)
