@@ -2,7 +2,7 @@ import type { Server } from 'node:http';
 import type { ExecutionContext } from 'ava';
 import type { types as client } from 'mediasoup-client';
 import type { Browser, Page } from 'playwright-core';
-import type { types } from '../ts/index.js';
+import { createWorker, type types } from '../ts/index.js';
 import { HANG_MS } from './browser.js';
 
 /** What tests with the page `layers` share: a browser, the page's script, a place to load it. */
@@ -10,6 +10,21 @@ export type Stage = { browser: Browser; script: string; page: Server; url: strin
 
 /** A tab with mediasoup-client, and its transport: one way only. */
 export type Peer = { page: Page; transport: types.WebRtcTransport; capabilities: types.RtpCapabilities };
+
+export const GREEN = '#20a040';
+export const GREEN_RGB = [0x20, 0xa0, 0x40];
+
+/** How a {@link Call} differs from the ordinary. */
+export type CallOptions = {
+  /** Whether the viewer is in another worker, behind a pipe. */
+  isPiped?: boolean;
+  /** Width of the published picture. */
+  width?: number;
+  /** Whether the producer's payloads are said to be encrypted. */
+  encrypted?: boolean;
+  /** What both ends' frames are encrypted with, each byte by exclusive or; 0 for not at all. */
+  key?: number;
+};
 
 /** How far a colour may be off after coding, per channel of 0 to 255. */
 const COLOUR_ERROR = 40;
@@ -44,14 +59,22 @@ export async function openPeer(t: ExecutionContext<Stage>, router: types.Router)
 /** Publishes a picture of one colour. */
 export async function publish(
   sender: Peer,
-  wishes: { colour: string; encodings: client.RtpEncodingParameters[]; mimeType: string },
+  wishes: {
+    colour: string;
+    encodings: client.RtpEncodingParameters[];
+    mimeType: string;
+    width?: number;
+    key?: number;
+  },
+  encrypted = false,
 ): Promise<types.Producer> {
-  return await produced(sender, async () => {
+  const publish = async () => {
     await sender.page.evaluate(async ([options, wishes]) => await window.layersPeer.publish(options, wishes), [
       clientOptions(sender.transport),
       wishes,
     ] as const);
-  });
+  };
+  return await produced(sender, publish, encrypted);
 }
 
 /** Publishes a tone, silent at first. */
@@ -64,10 +87,10 @@ export async function publishTone(sender: Peer, pitchHz: number): Promise<types.
   });
 }
 
-async function produced(sender: Peer, publish: () => Promise<void>): Promise<types.Producer> {
+async function produced(sender: Peer, publish: () => Promise<void>, encrypted = false): Promise<types.Producer> {
   let producer: types.Producer | undefined;
   await sender.page.exposeFunction('produce', async (options: types.ProducerOptions) => {
-    producer = await sender.transport.produce(options);
+    producer = await sender.transport.produce({ ...options, encrypted });
     return producer.id;
   });
   await publish();
@@ -78,8 +101,11 @@ async function produced(sender: Peer, publish: () => Promise<void>): Promise<typ
 }
 
 /** Lets a viewer watch, or listen. */
-export async function watch(viewer: Peer, producer: types.Producer): Promise<types.Consumer> {
-  await viewer.page.evaluate((options) => window.layersPeer.receive(options), clientOptions(viewer.transport));
+export async function watch(viewer: Peer, producer: types.Producer, key = 0): Promise<types.Consumer> {
+  await viewer.page.evaluate(([options, key]) => window.layersPeer.receive(options, key), [
+    clientOptions(viewer.transport),
+    key,
+  ] as const);
   const consumer = await viewer.transport.consume({
     producerId: producer.id,
     rtpCapabilities: viewer.capabilities,
@@ -104,4 +130,63 @@ function clientOptions(transport: types.WebRtcTransport): client.TransportOption
 /** Whether two colours are the same but for what coding does to them. */
 export function isNear(colour: readonly number[], expected: readonly number[]): boolean {
   return colour.every((channel, at) => Math.abs(channel - (expected[at] as number)) <= COLOUR_ERROR);
+}
+
+/** A publisher and a viewer, each in a tab, and a router between them. */
+export class Call {
+  readonly producer: types.Producer;
+  readonly consumer: types.Consumer;
+  readonly viewer: Page;
+
+  private constructor(producer: types.Producer, consumer: types.Consumer, viewer: Page) {
+    this.producer = producer;
+    this.consumer = consumer;
+    this.viewer = viewer;
+  }
+
+  static async open(
+    t: ExecutionContext<Stage>,
+    mimeType: string,
+    encodings: client.RtpEncodingParameters[],
+    { isPiped = false, width = 960, encrypted = false, key = 0 }: CallOptions = {},
+  ): Promise<Call> {
+    const router = await openRouter(t, mimeType);
+    const far = isPiped ? await openRouter(t, mimeType) : router;
+    const [sender, viewer] = [await openPeer(t, router), await openPeer(t, far)];
+    let producer = await publish(sender, { colour: GREEN, encodings, mimeType, width, key }, encrypted);
+    if (isPiped) {
+      const { pipeProducer } = await router.pipeToRouter({ producerId: producer.id, router: far });
+      producer = pipeProducer as types.Producer;
+    }
+    const consumer = await watch(viewer, producer, key);
+    return new Call(producer, consumer, viewer.page);
+  }
+
+  /** Waits until the picture is so wide. */
+  async untilWidth(width: number): Promise<{ width: number; colour: number[]; frame: number }> {
+    await this.viewer.waitForFunction((expected) => window.layersPeer.look().width === expected, width);
+    return await this.viewer.evaluate(() => window.layersPeer.look());
+  }
+
+  /** Waits until the picture's number has changed a few times. */
+  async untilRunning(): Promise<void> {
+    for (let change = 0; change < 3; change += 1) {
+      const { frame } = await this.viewer.evaluate(() => window.layersPeer.look());
+      await this.viewer.waitForFunction((before) => window.layersPeer.look().frame !== before, frame);
+    }
+  }
+
+  /** Pictures decoded within some time. */
+  async picturesIn(ms: number): Promise<number> {
+    const before = await this.viewer.evaluate(async () => await window.layersPeer.decoded());
+    await new Promise((resolve) => setTimeout(resolve, ms));
+    return (await this.viewer.evaluate(async () => await window.layersPeer.decoded())) - before;
+  }
+}
+
+/** A router in a worker of its own. */
+async function openRouter(t: ExecutionContext<Stage>, mimeType: string): Promise<types.Router> {
+  const worker = await createWorker();
+  t.teardown(() => worker.close());
+  return await worker.createRouter({ mediaCodecs: [videoCodec(mimeType)] });
 }

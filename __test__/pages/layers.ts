@@ -12,6 +12,45 @@ const SCALE = WIDTH / (BITS * BLOCK);
 declare function connectTransport(id: string, dtlsParameters: types.DtlsParameters): Promise<void>;
 declare function produce(options: object): Promise<string>;
 
+/** What is published. */
+type Publication = {
+  colour: string;
+  encodings: types.RtpEncodingParameters[];
+  mimeType: string;
+  /** Width of the picture. Default: large enough for three encodings. */
+  width?: number;
+  /** See {@link encrypt}. Default: none. */
+  key?: number;
+};
+
+/** A sender or receiver whose frames a page may change (Chromium's form of RTCRtpScriptTransform). */
+type Streams = { createEncodedStreams(): { readable: ReadableStream; writable: WritableStream } };
+
+/** Bytes at the start of a frame that stay in the clear: Chromium reads the VP8 frame header (RFC 7741 §4.3) itself. */
+const CLEAR_BYTES = 10;
+
+/** Options of a transport whose frames this page may change. */
+function withStreams(options: types.TransportOptions, key: number): types.TransportOptions {
+  const additionalSettings = { encodedInsertableStreams: true } as Partial<RTCConfiguration>;
+  return key === 0 ? options : { ...options, additionalSettings };
+}
+
+/** Encrypts what is sent, or decrypts what is received, with an exclusive or of each byte; 0 leaves all as it is. */
+function encrypt(end: unknown, key: number): void {
+  if (key === 0) {
+    return;
+  }
+  const { readable, writable } = (end as Streams).createEncodedStreams();
+  const transform = new TransformStream<{ data: ArrayBuffer }>({
+    transform(frame, controller) {
+      const bytes = new Uint8Array(frame.data.slice(0));
+      frame.data = bytes.map((byte, at) => (at < CLEAR_BYTES ? byte : byte ^ key)).buffer;
+      controller.enqueue(frame);
+    },
+  });
+  void readable.pipeThrough(transform).pipeTo(writable);
+}
+
 /** One who publishes a picture in several encodings or a tone, and watches and listens, by mediasoup-client. */
 export class LayersPeer {
   readonly #canvas = Object.assign(document.createElement('canvas'), { width: WIDTH, height: HEIGHT });
@@ -21,6 +60,7 @@ export class LayersPeer {
   #consumer: types.Consumer | undefined;
   #tone: Tone | undefined;
   #listener: Viewer | undefined;
+  #key = 0;
   #frame = 0;
   #decodedAt = performance.now();
   #longestGapMs = 0;
@@ -34,17 +74,19 @@ export class LayersPeer {
   /** Publishes a picture of one colour with a running number. */
   async publish(
     options: types.TransportOptions,
-    { colour, encodings, mimeType }: { colour: string; encodings: types.RtpEncodingParameters[]; mimeType: string },
+    { colour, encodings, mimeType, width = WIDTH, key = 0 }: Publication,
   ): Promise<void> {
+    Object.assign(this.#canvas, { width, height: (width * HEIGHT) / WIDTH });
     setInterval(() => this.#draw(colour), 1000 / 30);
-    const transport = this.#sendTransport(options);
+    const transport = this.#sendTransport(withStreams(options, key));
     const codec = this.#device.sendRtpCapabilities.codecs?.find((known) => known.mimeType === mimeType);
-    await transport.produce({
+    const producer = await transport.produce({
       track: this.#canvas.captureStream(30).getVideoTracks()[0] as MediaStreamTrack,
       encodings,
       ...(codec ? { codec } : {}),
       codecOptions: { videoGoogleStartBitrate: 2500 },
     });
+    encrypt(producer.rtpSender, key);
   }
 
   /** Publishes a tone, silent at first. */
@@ -74,8 +116,9 @@ export class LayersPeer {
   }
 
   /** Makes the transport to watch by. */
-  receive(options: types.TransportOptions): void {
-    const transport = this.#device.createRecvTransport(options);
+  receive(options: types.TransportOptions, key = 0): void {
+    this.#key = key;
+    const transport = this.#device.createRecvTransport(withStreams(options, key));
     transport.on('connect', ({ dtlsParameters }, callback, errback) => {
       connectTransport(transport.id, dtlsParameters).then(callback, errback);
     });
@@ -85,6 +128,7 @@ export class LayersPeer {
   /** Watches. */
   async watch(options: types.ConsumerOptions): Promise<void> {
     this.#consumer = await this.#receiving?.consume(options);
+    encrypt(this.#consumer?.rtpReceiver, this.#key);
     this.#video.srcObject = new MediaStream([this.#consumer?.track as MediaStreamTrack]);
     this.#awaitFrame();
   }
@@ -145,6 +189,7 @@ export class LayersPeer {
 
   #draw(colour: string): void {
     const context = this.#canvas.getContext('2d') as CanvasRenderingContext2D;
+    context.setTransform(this.#canvas.width / WIDTH, 0, 0, this.#canvas.height / HEIGHT, 0, 0);
     this.#frame = (this.#frame + 1) % 2 ** BITS;
     context.fillStyle = colour;
     context.fillRect(0, 0, WIDTH, HEIGHT);
