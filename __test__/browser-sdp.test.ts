@@ -371,7 +371,7 @@ class PlainTab {
     router: types.Router,
     character: Character,
     options: Partial<SdpSessionOptions> = {},
-    transportOptions: Partial<types.WebRtcTransportOptions> = {},
+    transportOptions: Pick<types.WebRtcTransportOptions, 'dtlsVersion'> = {},
   ): Promise<PlainTab> {
     const listenInfos = [{ protocol: 'udp', ip: '127.0.0.1' }] as const;
     const transport = await router.createWebRtcTransport({ listenInfos: [...listenInfos], ...transportOptions });

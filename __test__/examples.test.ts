@@ -84,6 +84,21 @@ test('in the example of sources a viewer goes from one speaker to another withou
   ]);
 });
 
+test('the example of data channels prints what was agreed', async (t) => {
+  const output = (await run('data.mjs')).replace(/m=application \d+/, 'm=application 9');
+  const lines = output.trim().split('\n');
+  t.deepEqual(lines, [
+    'new 5000 100000',
+    'positions { maxRetransmits: 0, ordered: false, streamId: 0 }',
+    'positions { maxRetransmits: 0, ordered: false, streamId: 0 } [ 1 ]',
+    '[',
+    "  'm=application 9 UDP/DTLS/SCTP webrtc-datachannel',",
+    "  'a=sctp-port:5000',",
+    "  'a=max-message-size:100000'",
+    ']',
+  ]);
+});
+
 test('every example is listed', (t) => {
   const page = readFileSync(`${root}/examples/README.md`, 'utf8');
   t.deepEqual(

@@ -214,8 +214,6 @@ test('p03 invalid parameters are refused with their class before anything is cre
     ['codec of no router', () => worker.createRouter({ mediaCodecs: [{ ...OPUS_CODEC, mimeType: 'audio/mp3' }] })],
     ['codec that the router lacks', () => produce({ codecs: [PCMU] })],
     ['nothing in common', () => consume({ codecs: [] })],
-    ['data channels', () => router.createWebRtcTransport({ ...LISTEN, enableSctp: true })],
-    ['plain data channels', () => router.createPlainTransport({ listenIp: '127.0.0.1', enableSctp: true })],
     ['several encodings', () => produce({ encodings: [{ ssrc: 1 }, { ssrc: 2 }] })],
   ];
   for (const [what, call] of unsupported) {

@@ -336,6 +336,8 @@ function methodsOf(call: Call): { [Name in keyof Objects]: Record<string, () => 
       setMinOutgoingBitrate: () => transport.setMinOutgoingBitrate(0),
       produce: () => transport.produce(options),
       consume: () => transport.consume({ producerId: producer.id, rtpCapabilities }),
+      produceData: () => transport.produceData(),
+      consumeData: () => transport.consumeData({ dataProducerId: producer.id }),
       enableTraceEvent: () => transport.enableTraceEvent(),
     },
     producer: {

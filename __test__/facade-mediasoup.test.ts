@@ -156,8 +156,6 @@ test('there is no default export, no path of a binary and no getter for tests', 
   const module = await import('../ts/index.js');
   t.false('default' in module);
   t.false('workerBin' in module);
-  const dump = await transport.dump();
-  t.false('maxSendMessageSize' in dump);
 });
 
 type Closer = { teardown(fn: () => void): void };

@@ -6,6 +6,7 @@ import type {
   RtpCapabilities,
   RtpCodecsEncodingsMapping,
   RtpParameters,
+  SctpStreamParameters,
 } from './generated/model.js';
 import { errorFromAddon, toJson } from './native-events.js';
 
@@ -65,6 +66,15 @@ export function getConsumableRtpParameters(
 ): RtpParameters {
   const request = { kind, rtpParameters: params, rtpCapabilities: caps, rtpMapping };
   return ask(addon.consumableRtpParameters, request);
+}
+
+/**
+ * Checks `SctpStreamParameters` and writes `ordered` out.
+ *
+ * @throws `TypeError` that names what is malformed.
+ */
+export function validateAndNormalizeSctpStreamParameters(params: SctpStreamParameters): void {
+  Object.assign(params, ask<SctpStreamParameters>(addon.normalizeSctpStreamParameters, params));
 }
 
 /**

@@ -4,6 +4,9 @@ import type * as model from './generated/model.js';
 import type {
   PipeTransportDump,
   PipeTransportStat,
+  SctpNegotiatedCapabilities,
+  SctpParameters,
+  SctpState,
   SrtpParameters,
   TransportTraceEventData,
   TransportTuple,
@@ -12,16 +15,18 @@ import { Logger } from './logger.js';
 import type { Either } from './module-types.js';
 import type { PlainTransportReply } from './plain-transport.js';
 import { type AppData, checkOptions } from './remote-object.js';
+import { SctpSide } from './sctp-side.js';
 import { Transport, type TransportEvents, type TransportObserverEvents, type TransportSetup } from './transport.js';
 
 /** Options of {@link Router.createPipeTransport}: where to listen, in one of two ways, and the rest. */
 export type PipeTransportOptions<PipeTransportAppData extends AppData = AppData> = Omit<
   model.PipeTransportOptions,
   keyof ListenInfo | keyof ListenDeprecated
-> & {
-  /** The application's own data. Default: `{}`. */
-  appData?: PipeTransportAppData;
-} & Either<ListenInfo, ListenDeprecated>;
+> &
+  model.SctpOptions & {
+    /** The application's own data. Default: `{}`. */
+    appData?: PipeTransportAppData;
+  } & Either<ListenInfo, ListenDeprecated>;
 
 type ListenInfo = Required<Pick<model.PipeTransportOptions, 'listenInfo'>>;
 
@@ -37,13 +42,19 @@ export type PipeConsumerOptions<ConsumerAppData extends AppData = AppData> = {
 };
 
 /** Events of a {@link PipeTransport}. */
-export type PipeTransportEvents = TransportEvents;
+export type PipeTransportEvents = TransportEvents & {
+  /** The SCTP state changed. */
+  sctpstatechange: [sctpState: SctpState];
+};
 
 /** Observer of a {@link PipeTransport}. */
 export type PipeTransportObserver = EnhancedEventEmitter<PipeTransportObserverEvents>;
 
 /** Events of a {@link PipeTransportObserver}. */
-export type PipeTransportObserverEvents = TransportObserverEvents;
+export type PipeTransportObserverEvents = TransportObserverEvents & {
+  /** The SCTP state changed. */
+  sctpstatechange: [sctpState: SctpState];
+};
 
 /** The two ends of a link, by the id of the Router that each one is in. */
 export type PipeTransportPair = { [routerId: string]: PipeTransport };
@@ -71,12 +82,14 @@ export class PipeTransport<PipeTransportAppData extends AppData = AppData> exten
 > {
   #tuple: TransportTuple;
   #srtpParameters: SrtpParameters | undefined;
+  readonly #sctp: SctpSide;
 
   /** @internal */
   constructor(setup: TransportSetup<PipeTransportAppData>, reply: PlainTransportReply) {
     super(setup, new EnhancedEventEmitter());
     this.#tuple = reply.tuple;
     this.#srtpParameters = reply.srtpParameters ?? undefined;
+    this.#sctp = new SctpSide(reply);
     this.subscribe(setup.id, (event, data) => this.#handle(event, data));
   }
 
@@ -93,6 +106,21 @@ export class PipeTransport<PipeTransportAppData extends AppData = AppData> exten
   /** The key of this side with `enableSrtp`; to be handed to the other end. */
   get srtpParameters(): SrtpParameters | undefined {
     return structuredClone(this.#srtpParameters);
+  }
+
+  /** Port and limits of SCTP, to be handed to the endpoint; none without `enableSctp`. */
+  get sctpParameters(): SctpParameters | undefined {
+    return this.#sctp.parameters;
+  }
+
+  /** State of the SCTP association, `closed` once the Transport is; none without `enableSctp`. */
+  get sctpState(): SctpState | undefined {
+    return this.#sctp.state(this.closed);
+  }
+
+  /** What the ends of the SCTP association agreed on, once it is connected. */
+  get sctpNegotiatedCapabilities(): SctpNegotiatedCapabilities | undefined {
+    return this.#sctp.negotiatedCapabilities;
   }
 
   /** The Transport's inner state, for debugging. Its shape may change. */
@@ -133,10 +161,17 @@ export class PipeTransport<PipeTransportAppData extends AppData = AppData> exten
   }
 
   #handle(event: string, data: unknown): void {
-    if (event === 'trace') {
-      this.tell('trace', data as TransportTraceEventData);
-    } else {
-      logger.error(`ignoring unknown event '${event}'`);
+    switch (event) {
+      case 'sctpstatechange':
+        this.tell('sctpstatechange', this.#sctp.take(data));
+        break;
+      case 'datachannelclose':
+        break;
+      case 'trace':
+        this.tell('trace', data as TransportTraceEventData);
+        break;
+      default:
+        logger.error(`ignoring unknown event '${event}'`);
     }
   }
 }

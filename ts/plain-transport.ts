@@ -3,6 +3,9 @@ import type * as model from './generated/model.js';
 import type {
   PlainTransportDump,
   PlainTransportStat,
+  SctpNegotiatedCapabilities,
+  SctpParameters,
+  SctpState,
   SrtpParameters,
   TransportTraceEventData,
   TransportTuple,
@@ -10,16 +13,18 @@ import type {
 import { Logger } from './logger.js';
 import type { Either } from './module-types.js';
 import { type AppData, checkOptions } from './remote-object.js';
+import { SctpSide } from './sctp-side.js';
 import { Transport, type TransportEvents, type TransportObserverEvents, type TransportSetup } from './transport.js';
 
 /** Options of {@link Router.createPlainTransport}: where to listen, in one of two ways, and the rest. */
 export type PlainTransportOptions<PlainTransportAppData extends AppData = AppData> = Omit<
   model.PlainTransportOptions,
   keyof ListenInfo | keyof ListenDeprecated
-> & {
-  /** The application's own data. Default: `{}`. */
-  appData?: PlainTransportAppData;
-} & Either<ListenInfo, ListenDeprecated>;
+> &
+  model.SctpOptions & {
+    /** The application's own data. Default: `{}`. */
+    appData?: PlainTransportAppData;
+  } & Either<ListenInfo, ListenDeprecated>;
 
 type ListenInfo = Required<Pick<model.PlainTransportOptions, 'listenInfo'>> &
   Pick<model.PlainTransportOptions, 'rtcpListenInfo'>;
@@ -33,6 +38,8 @@ export type PlainTransportEvents = TransportEvents & {
   tuple: [tuple: TransportTuple];
   /** With `comedia` and without `rtcpMux`: the endpoint's address for RTCP became known by its first RTCP packet. */
   rtcptuple: [rtcpTuple: TransportTuple];
+  /** The SCTP state changed. */
+  sctpstatechange: [sctpState: SctpState];
 };
 
 /** Observer of a {@link PlainTransport}. */
@@ -44,6 +51,8 @@ export type PlainTransportObserverEvents = TransportObserverEvents & {
   tuple: [tuple: TransportTuple];
   /** With `comedia` and without `rtcpMux`: the endpoint's address for RTCP became known by its first RTCP packet. */
   rtcptuple: [rtcpTuple: TransportTuple];
+  /** The SCTP state changed. */
+  sctpstatechange: [sctpState: SctpState];
 };
 
 /** What the worker answered to `router.createPlainTransport` and to `transport.connect`. */
@@ -51,6 +60,8 @@ export type PlainTransportReply = {
   readonly tuple: TransportTuple;
   readonly rtcpTuple?: TransportTuple | null;
   readonly srtpParameters?: SrtpParameters | null;
+  readonly sctpParameters?: SctpParameters | null;
+  readonly sctpState?: SctpState | null;
 };
 
 /**
@@ -68,6 +79,7 @@ export class PlainTransport<PlainTransportAppData extends AppData = AppData> ext
   #tuple: TransportTuple;
   #rtcpTuple: TransportTuple | undefined;
   #srtpParameters: SrtpParameters | undefined;
+  readonly #sctp: SctpSide;
 
   /** @internal */
   constructor(setup: TransportSetup<PlainTransportAppData>, reply: PlainTransportReply) {
@@ -75,6 +87,7 @@ export class PlainTransport<PlainTransportAppData extends AppData = AppData> ext
     this.#tuple = reply.tuple;
     this.#rtcpTuple = reply.rtcpTuple ?? undefined;
     this.#srtpParameters = reply.srtpParameters ?? undefined;
+    this.#sctp = new SctpSide(reply);
     this.subscribe(setup.id, (event, data) => this.#handle(event, data));
   }
 
@@ -96,6 +109,21 @@ export class PlainTransport<PlainTransportAppData extends AppData = AppData> ext
   /** The key of this side with `enableSrtp`; to be handed to the endpoint. `connect` may change it. */
   get srtpParameters(): SrtpParameters | undefined {
     return structuredClone(this.#srtpParameters);
+  }
+
+  /** Port and limits of SCTP, to be handed to the endpoint; none without `enableSctp`. */
+  get sctpParameters(): SctpParameters | undefined {
+    return this.#sctp.parameters;
+  }
+
+  /** State of the SCTP association, `closed` once the Transport is; none without `enableSctp`. */
+  get sctpState(): SctpState | undefined {
+    return this.#sctp.state(this.closed);
+  }
+
+  /** What the ends of the SCTP association agreed on, once it is connected. */
+  get sctpNegotiatedCapabilities(): SctpNegotiatedCapabilities | undefined {
+    return this.#sctp.negotiatedCapabilities;
   }
 
   /** The Transport's inner state, for debugging. Its shape may change. */
@@ -134,6 +162,11 @@ export class PlainTransport<PlainTransportAppData extends AppData = AppData> ext
       case 'rtcptuple':
         this.#rtcpTuple = data as TransportTuple;
         this.tell('rtcptuple', this.#rtcpTuple);
+        break;
+      case 'sctpstatechange':
+        this.tell('sctpstatechange', this.#sctp.take(data));
+        break;
+      case 'datachannelclose':
         break;
       case 'trace':
         this.tell('trace', data as TransportTraceEventData);

@@ -3,6 +3,7 @@ import { ActiveAudioSelector, type ActiveAudioSelectorOptions, SELECTED_MAX } fr
 import { ActiveSpeakerObserver, type ActiveSpeakerObserverOptions } from './active-speaker-observer.js';
 import { AudioLevelObserver, type AudioLevelObserverOptions } from './audio-level-observer.js';
 import type { Channel } from './channel.js';
+import type { DataProducer } from './data-producer.js';
 import { DirectTransport, type DirectTransportOptions, type DirectTransportReply } from './direct-transport.js';
 import { EnhancedEventEmitter } from './enhanced-event-emitter.js';
 import { NotFoundError } from './errors.js';
@@ -64,6 +65,7 @@ export class Router<RouterAppData extends AppData = AppData> extends RemoteObjec
   readonly #transports = new Map<string, Transport>();
   readonly #producers = new Map<string, Producer>();
   readonly #rtpObservers = new Map<string, { routerClosed(released: Promise<void>): void }>();
+  readonly #dataProducers = new Map<string, DataProducer>();
   #rtpCapabilities: RtpCapabilities;
 
   /** @internal */
@@ -217,7 +219,13 @@ export class Router<RouterAppData extends AppData = AppData> extends RemoteObjec
     }
     router.ensureOpen('router.pipeToRouter');
     const isSameWorker = router.#channel === this.#channel;
-    return await pipeToRouter({ from: this, isSameWorker, producer: (id) => this.#producers.get(id) }, options);
+    const source = {
+      from: this,
+      isSameWorker,
+      producer: (id: string) => this.#producers.get(id),
+      dataProducer: (id: string) => this.#dataProducers.get(id),
+    };
+    return await pipeToRouter(source, options);
   }
 
   /**
@@ -357,6 +365,7 @@ export class Router<RouterAppData extends AppData = AppData> extends RemoteObjec
     }
     this.#transports.clear();
     this.#producers.clear();
+    this.#dataProducers.clear();
     for (const rtpObserver of this.#rtpObservers.values()) {
       rtpObserver.routerClosed(released);
     }
@@ -392,6 +401,9 @@ export class Router<RouterAppData extends AppData = AppData> extends RemoteObjec
       producer: (id) => this.#producers.get(id),
       producerAdded: (producer) => this.#producers.set(producer.id, producer),
       producerRemoved: (producer) => this.#producers.delete(producer.id),
+      dataProducer: (id) => this.#dataProducers.get(id),
+      dataProducerAdded: (dataProducer) => this.#dataProducers.set(dataProducer.id, dataProducer),
+      dataProducerRemoved: (dataProducer) => this.#dataProducers.delete(dataProducer.id),
       transportRemoved: (id) => this.#transports.delete(id),
     };
   }

@@ -1,6 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import type { Channel } from './channel.js';
 import { Consumer, type ConsumerOptions, type ConsumerReply } from './consumer.js';
+import { DataConsumer, type DataConsumerOptions, type DataConsumerReply } from './data-consumer.js';
+import { DataProducer, type DataProducerOptions, type DataProducerReply } from './data-producer.js';
 import type { EnhancedEventEmitter } from './enhanced-event-emitter.js';
 import { NotFoundError } from './errors.js';
 import type { CaptureSummary, TransportTraceEventData, TransportTraceEventType } from './generated/model.js';
@@ -32,6 +34,10 @@ export type TransportObserverEvents = {
   newproducer: [producer: Producer];
   /** A Consumer was created. */
   newconsumer: [consumer: Consumer];
+  /** A DataProducer was created. */
+  newdataproducer: [dataProducer: DataProducer];
+  /** A DataConsumer was created. */
+  newdataconsumer: [dataConsumer: DataConsumer];
   /** A traced happening; see {@link Transport.enableTraceEvent}. */
   trace: [trace: TransportTraceEventData];
 };
@@ -44,6 +50,12 @@ export type TransportParent = {
   producerAdded(producer: Producer): void;
   /** A Producer was closed. */
   producerRemoved(producer: Producer): void;
+  /** The DataProducer of any Transport of the Router. */
+  dataProducer(id: string): DataProducer | undefined;
+  /** A DataProducer was created. */
+  dataProducerAdded(dataProducer: DataProducer): void;
+  /** A DataProducer was closed. */
+  dataProducerRemoved(dataProducer: DataProducer): void;
   /** The Transport was closed, but not by its Router. */
   transportRemoved(id: string): void;
 };
@@ -67,6 +79,8 @@ export abstract class Transport<
   readonly #parent: TransportParent;
   readonly #producers = new Map<string, Producer>();
   readonly #consumers = new Map<string, Consumer>();
+  readonly #dataProducers = new Map<string, DataProducer>();
+  readonly #dataConsumers = new Map<string, DataConsumer>();
   readonly #onEnd: (() => void)[] = [];
 
   /** @internal */
@@ -215,6 +229,58 @@ export abstract class Transport<
   }
 
   /**
+   * Publishes the messages that the endpoint sends on an SCTP stream.
+   *
+   * @throws `TypeError` when the options are malformed; {@link InvalidStateError} when the Transport has no SCTP.
+   * Nothing was created then.
+   */
+  async produceData<DataProducerAppData extends AppData = AppData>(
+    options: DataProducerOptions<DataProducerAppData> = {},
+  ): Promise<DataProducer<DataProducerAppData>> {
+    checkOptions(options);
+    const { id, appData, ...rest } = options;
+    if (id !== undefined && this.#dataProducers.has(id)) {
+      throw typeError(`id: a DataProducer with the id "${id}" exists already`);
+    }
+    const dataProducerId = id ?? randomUUID();
+    const reply = await this.ask<DataProducerReply>('transport.produceData', { ...rest, dataProducerId });
+    this.ensureOpen('transport.produceData');
+    const onClose = () => this.#removeDataProducer(dataProducerId);
+    const dataProducer = new DataProducer(this.#channel, dataProducerId, appData, reply, onClose);
+    this.#dataProducers.set(dataProducerId, dataProducer);
+    this.#parent.dataProducerAdded(dataProducer);
+    this.observer.safeEmit('newdataproducer', dataProducer);
+    return dataProducer;
+  }
+
+  /**
+   * Sends a DataProducer's messages to the endpoint.
+   *
+   * @throws `TypeError` when the options are malformed; {@link NotFoundError} when the Router has no such DataProducer;
+   * {@link InvalidStateError} when the Transport has no SCTP. Nothing was created then.
+   */
+  async consumeData<DataConsumerAppData extends AppData = AppData>(
+    options: DataConsumerOptions<DataConsumerAppData>,
+  ): Promise<DataConsumer<DataConsumerAppData>> {
+    checkOptions(options);
+    const { appData: _, ...rest } = options;
+    if (typeof rest.dataProducerId !== 'string' || rest.dataProducerId === '') {
+      throw typeError('dataProducerId: expected the id of a DataProducer');
+    }
+    this.ensureOpen('transport.consumeData');
+    if (!this.#parent.dataProducer(rest.dataProducerId)) {
+      throw new NotFoundError(`dataProducerId: the Router has no DataProducer with the id "${rest.dataProducerId}"`);
+    }
+    const id = randomUUID();
+    const reply = await this.ask<DataConsumerReply>('transport.consumeData', { ...rest, dataConsumerId: id });
+    this.ensureOpen('transport.consumeData');
+    const dataConsumer = new DataConsumer(this.#channel, id, options, reply, () => this.#dataConsumers.delete(id));
+    this.#dataConsumers.set(id, dataConsumer);
+    this.observer.safeEmit('newdataconsumer', dataConsumer);
+    return dataConsumer;
+  }
+
+  /**
    * Makes `trace` events of these kinds, and of no others. Default: none.
    *
    * @throws `TypeError` when it is not an array of strings.
@@ -273,6 +339,23 @@ export abstract class Transport<
       consumer.transportClosed(released);
     }
     this.#consumers.clear();
+    for (const dataProducer of this.#dataProducers.values()) {
+      dataProducer.transportClosed(released);
+      this.#parent.dataProducerRemoved(dataProducer);
+    }
+    this.#dataProducers.clear();
+    for (const dataConsumer of this.#dataConsumers.values()) {
+      dataConsumer.transportClosed(released);
+    }
+    this.#dataConsumers.clear();
+  }
+
+  #removeDataProducer(id: string): void {
+    const dataProducer = this.#dataProducers.get(id);
+    this.#dataProducers.delete(id);
+    if (dataProducer) {
+      this.#parent.dataProducerRemoved(dataProducer);
+    }
   }
 
   #removeProducer(id: string): void {

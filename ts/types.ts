@@ -30,6 +30,20 @@ export type {
   ConsumerOptions,
 } from './consumer.js';
 export type {
+  DataConsumer,
+  DataConsumerEvents,
+  DataConsumerObserver,
+  DataConsumerObserverEvents,
+  DataConsumerOptions,
+} from './data-consumer.js';
+export type {
+  DataProducer,
+  DataProducerEvents,
+  DataProducerObserver,
+  DataProducerObserverEvents,
+  DataProducerOptions,
+} from './data-producer.js';
+export type {
   DirectTransport,
   DirectTransportEvents,
   DirectTransportObserver,

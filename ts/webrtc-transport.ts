@@ -7,6 +7,10 @@ import type {
   IceCandidate,
   IceParameters,
   IceState,
+  RemoteDataChannel,
+  SctpNegotiatedCapabilities,
+  SctpParameters,
+  SctpState,
   TransportTraceEventData,
   TransportTuple,
   WebRtcTransportDump,
@@ -14,6 +18,7 @@ import type {
 } from './generated/model.js';
 import { Logger } from './logger.js';
 import { type AppData, checkOptions } from './remote-object.js';
+import { SctpSide } from './sctp-side.js';
 import { Transport, type TransportEvents, type TransportObserverEvents, type TransportSetup } from './transport.js';
 import type { WebRtcServer } from './webrtc-server.js';
 
@@ -21,10 +26,11 @@ import type { WebRtcServer } from './webrtc-server.js';
 export type WebRtcTransportOptions<WebRtcTransportAppData extends AppData = AppData> = Omit<
   model.WebRtcTransportOptions,
   'webRtcServerId' | keyof ListenAlone | keyof ListenDeprecated
-> & {
-  /** The application's own data. Default: `{}`. */
-  appData?: WebRtcTransportAppData;
-} & (
+> &
+  model.SctpOptions & {
+    /** The application's own data. Default: `{}`. */
+    appData?: WebRtcTransportAppData;
+  } & (
     | (Absent<ListenDeprecated & ListenShared> & ListenAlone)
     | (Absent<ListenAlone & ListenShared> & ListenDeprecated)
     | (Absent<ListenAlone & ListenDeprecated> & ListenShared)
@@ -53,6 +59,12 @@ export type WebRtcTransportEvents = TransportEvents & {
   iceselectedtuplechange: [iceSelectedTuple: TransportTuple];
   /** The DTLS state changed. */
   dtlsstatechange: [dtlsState: DtlsState];
+  /** The SCTP state changed. */
+  sctpstatechange: [sctpState: SctpState];
+  /** The endpoint opened a data channel in-band (RFC 8832). It is open; what it sends is dropped until produced. */
+  datachannel: [channel: RemoteDataChannel];
+  /** The endpoint closed the data channel on this stream; its number may be used again. */
+  datachannelclose: [streamId: number];
 };
 
 /** Observer of a {@link WebRtcTransport}. */
@@ -66,6 +78,8 @@ export type WebRtcTransportObserverEvents = TransportObserverEvents & {
   iceselectedtuplechange: [iceSelectedTuple: TransportTuple];
   /** The DTLS state changed. */
   dtlsstatechange: [dtlsState: DtlsState];
+  /** The SCTP state changed. */
+  sctpstatechange: [sctpState: SctpState];
 };
 
 /** What the worker answered to `router.createWebRtcTransport`. */
@@ -77,6 +91,8 @@ export type WebRtcTransportReply = {
   readonly iceSelectedTuple?: TransportTuple | null;
   readonly dtlsParameters: DtlsParameters;
   readonly dtlsState: DtlsState;
+  readonly sctpParameters?: SctpParameters | null;
+  readonly sctpState?: SctpState | null;
 };
 
 /** A Transport to a WebRTC endpoint: ICE-lite (RFC 8445 §2.5), DTLS and SRTP, over UDP or TCP. */
@@ -93,6 +109,7 @@ export class WebRtcTransport<WebRtcTransportAppData extends AppData = AppData> e
   #iceSelectedTuple: TransportTuple | undefined;
   #dtlsState: DtlsState;
   #dtlsRemoteCert: string | undefined;
+  readonly #sctp: SctpSide;
 
   /** @internal */
   constructor(setup: TransportSetup<WebRtcTransportAppData>, reply: WebRtcTransportReply) {
@@ -104,6 +121,7 @@ export class WebRtcTransport<WebRtcTransportAppData extends AppData = AppData> e
     this.#iceSelectedTuple = reply.iceSelectedTuple ?? undefined;
     this.#dtlsParameters = reply.dtlsParameters;
     this.#dtlsState = reply.dtlsState;
+    this.#sctp = new SctpSide(reply);
     this.subscribe(setup.id, (event, data) => this.#handle(event, data));
   }
 
@@ -152,6 +170,21 @@ export class WebRtcTransport<WebRtcTransportAppData extends AppData = AppData> e
     return this.#dtlsRemoteCert;
   }
 
+  /** Port and limits of SCTP, to be handed to the endpoint; none without `enableSctp`. */
+  get sctpParameters(): SctpParameters | undefined {
+    return this.#sctp.parameters;
+  }
+
+  /** State of the SCTP association, `closed` once the Transport is; none without `enableSctp`. */
+  get sctpState(): SctpState | undefined {
+    return this.#sctp.state(this.closed);
+  }
+
+  /** What the ends of the SCTP association agreed on, once it is connected. */
+  get sctpNegotiatedCapabilities(): SctpNegotiatedCapabilities | undefined {
+    return this.#sctp.negotiatedCapabilities;
+  }
+
   /** The Transport's inner state, for debugging. Its shape may change. */
   async dump(): Promise<WebRtcTransportDump> {
     return await this.ask('transport.dump');
@@ -197,6 +230,15 @@ export class WebRtcTransport<WebRtcTransportAppData extends AppData = AppData> e
         this.tell('dtlsstatechange', state);
         break;
       }
+      case 'sctpstatechange':
+        this.tell('sctpstatechange', this.#sctp.take(data));
+        break;
+      case 'datachannel':
+        this.safeEmit('datachannel', data as RemoteDataChannel);
+        break;
+      case 'datachannelclose':
+        this.safeEmit('datachannelclose', data as number);
+        break;
       case 'trace':
         this.tell('trace', data as TransportTraceEventData);
         break;

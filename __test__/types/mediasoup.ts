@@ -11,7 +11,7 @@ import type * as ours from '../../ts/types.js';
 import type { Assignable, Expect, OnlyExcept, Refused, Unmet } from './judge.js';
 
 /** Classes that other parts bring; `Router` and the like are assignable as a whole once they are there. */
-type AbsentClass = 'DataProducer and DataConsumer';
+type AbsentClass = 'data of the application';
 
 /** Reasons for exceptions. */
 type Reason =
@@ -20,6 +20,7 @@ type Reason =
   | 'Router has exceptions'
   | 'Transport has exceptions'
   | 'Producer has exceptions'
+  | 'DataProducer has exceptions'
   // Marked so in mediasoup's types: its classes call it, applications do not.
   | 'private in mediasoup'
   // Only an object that this package made will do.
@@ -54,13 +55,12 @@ type ModuleExceptions = Except<{
   default: 'there is no such thing here';
   createWorker: 'Router has exceptions';
   observer: 'Router has exceptions';
-  ortc: 'DataProducer and DataConsumer';
+  ortc: 'there is no such thing here';
   // The class has no `once`, `on` and `defaultMaxListeners` as statics, which Node's has; `enhancedOnce` takes our class.
   extras: 'there is no such thing here';
 }>;
 type IndexExceptions = Extract<ModuleExceptions, keyof theirs.Index>;
 type OrtcExceptions = Except<{
-  validateAndNormalizeSctpStreamParameters: 'DataProducer and DataConsumer';
   // FlatBuffers, between mediasoup and its worker.
   serializeRtpMapping: 'there is no such thing here';
 }>;
@@ -178,8 +178,8 @@ export type RtpObserver = [
 type TransportExceptions = Except<{
   produce: 'Producer has exceptions';
   consume: 'Producer has exceptions';
-  produceData: 'DataProducer and DataConsumer';
-  consumeData: 'DataProducer and DataConsumer';
+  produceData: 'DataProducer has exceptions';
+  consumeData: 'DataProducer has exceptions';
   observer: 'Producer has exceptions';
   routerClosed: 'private in mediasoup';
   listenServerClosed: 'private in mediasoup';
@@ -187,10 +187,9 @@ type TransportExceptions = Except<{
 type TransportObserverExceptions = Except<{
   newproducer: 'Producer has exceptions';
   newconsumer: 'Producer has exceptions';
-  newdataproducer: 'DataProducer and DataConsumer';
-  newdataconsumer: 'DataProducer and DataConsumer';
+  newdataproducer: 'DataProducer has exceptions';
+  newdataconsumer: 'DataProducer has exceptions';
 }>;
-type TellsOfSctp = Except<{ sctpstatechange: 'DataProducer and DataConsumer' }>;
 export type Transport = [
   Expect<ClassDoes<theirs.Transport, ours.Transport, TransportExceptions>>,
   Expect<EventsDo<theirs.TransportEvents, ours.TransportEvents>>,
@@ -203,46 +202,21 @@ export type Transport = [
 
 // WebRtcTransport.
 
-type WebRtcTransportExceptions = Except<{
-  sctpParameters: 'DataProducer and DataConsumer';
-  sctpState: 'DataProducer and DataConsumer';
-  sctpNegotiatedCapabilities: 'DataProducer and DataConsumer';
-  dump: 'DataProducer and DataConsumer';
-}>;
-type WebRtcTransportOptionsExceptions = Except<{
-  webRtcServer: 'takes our own class';
-  maxSendMessageSize: 'DataProducer and DataConsumer';
-  maxReceiveMessageSize: 'DataProducer and DataConsumer';
-  sctpSendBufferSize: 'DataProducer and DataConsumer';
-  sctpPerStreamSendQueueLimit: 'DataProducer and DataConsumer';
-  sctpMaxReceiverWindowBufferSize: 'DataProducer and DataConsumer';
-  sctpDefaultStreamBufferedAmountLowThreshold: 'DataProducer and DataConsumer';
-}>;
+type WebRtcTransportExceptions = Except<{ dump: 'wrong in mediasoup' }>;
+type WebRtcTransportOptionsExceptions = Except<{ webRtcServer: 'takes our own class' }>;
 type WebRtcTransportDumpExceptions = Except<{
   // A MID and a RID are strings, and come so from mediasoup as well.
   rtpListener: 'wrong in mediasoup';
-  maxSendMessageSize: 'DataProducer and DataConsumer';
-  maxReceiveMessageSize: 'DataProducer and DataConsumer';
-  sctpParameters: 'DataProducer and DataConsumer';
-  sctpState: 'DataProducer and DataConsumer';
-  sctpNegotiatedCapabilities: 'DataProducer and DataConsumer';
-  sctpListener: 'DataProducer and DataConsumer';
 }>;
-type SctpState = Except<{ sctpState: 'DataProducer and DataConsumer' }>;
-type WebRtcTransportObserverExceptions = TransportObserverExceptions | TellsOfSctp;
 export type WebRtcTransport = [
   Expect<ClassDoes<theirs.WebRtcTransport, ours.WebRtcTransport, TransportExceptions | WebRtcTransportExceptions>>,
-  Expect<EventsDo<theirs.WebRtcTransportEvents, ours.WebRtcTransportEvents, TellsOfSctp>>,
+  Expect<EventsDo<theirs.WebRtcTransportEvents, ours.WebRtcTransportEvents>>,
   Expect<
-    EventsDo<
-      theirs.WebRtcTransportObserverEvents,
-      ours.WebRtcTransportObserverEvents,
-      WebRtcTransportObserverExceptions
-    >
+    EventsDo<theirs.WebRtcTransportObserverEvents, ours.WebRtcTransportObserverEvents, TransportObserverExceptions>
   >,
   Expect<OptionsDo<theirs.WebRtcTransportOptions, ours.WebRtcTransportOptions, WebRtcTransportOptionsExceptions>>,
   Expect<DataDoes<theirs.WebRtcTransportDump, ours.WebRtcTransportDump, WebRtcTransportDumpExceptions>>,
-  Expect<DataDoes<theirs.WebRtcTransportStat, ours.WebRtcTransportStat, SctpState>>,
+  Expect<DataDoes<theirs.WebRtcTransportStat, ours.WebRtcTransportStat>>,
   Expect<Assignable<theirs.IceParameters, ours.IceParameters>>,
   Expect<Assignable<theirs.IceCandidate, ours.IceCandidate>>,
   Expect<Assignable<theirs.DtlsParameters, ours.DtlsParameters>>,
@@ -251,43 +225,26 @@ export type WebRtcTransport = [
 
 // PlainTransport and PipeTransport.
 
-type SctpOptions = Except<{
-  maxSendMessageSize: 'DataProducer and DataConsumer';
-  maxReceiveMessageSize: 'DataProducer and DataConsumer';
-  sctpSendBufferSize: 'DataProducer and DataConsumer';
-  sctpPerStreamSendQueueLimit: 'DataProducer and DataConsumer';
-  sctpMaxReceiverWindowBufferSize: 'DataProducer and DataConsumer';
-  sctpDefaultStreamBufferedAmountLowThreshold: 'DataProducer and DataConsumer';
-}>;
+type PlainTransportExceptions = Except<{ dump: 'wrong in mediasoup' }>;
 export type PlainTransport = [
-  Expect<ClassDoes<theirs.PlainTransport, ours.PlainTransport, TransportExceptions | WebRtcTransportExceptions>>,
-  Expect<EventsDo<theirs.PlainTransportEvents, ours.PlainTransportEvents, TellsOfSctp>>,
-  Expect<
-    EventsDo<theirs.PlainTransportObserverEvents, ours.PlainTransportObserverEvents, WebRtcTransportObserverExceptions>
-  >,
-  Expect<OptionsDo<theirs.PlainTransportOptions, ours.PlainTransportOptions, SctpOptions>>,
+  Expect<ClassDoes<theirs.PlainTransport, ours.PlainTransport, TransportExceptions | PlainTransportExceptions>>,
+  Expect<EventsDo<theirs.PlainTransportEvents, ours.PlainTransportEvents>>,
+  Expect<EventsDo<theirs.PlainTransportObserverEvents, ours.PlainTransportObserverEvents, TransportObserverExceptions>>,
+  Expect<OptionsDo<theirs.PlainTransportOptions, ours.PlainTransportOptions>>,
   Expect<DataDoes<theirs.PlainTransportDump, ours.PlainTransportDump, WebRtcTransportDumpExceptions>>,
-  Expect<DataDoes<theirs.PlainTransportStat, ours.PlainTransportStat, SctpState>>,
+  Expect<DataDoes<theirs.PlainTransportStat, ours.PlainTransportStat>>,
   Expect<Assignable<theirs.SrtpParameters, ours.SrtpParameters>>,
   Expect<Assignable<ours.SrtpParameters, theirs.SrtpParameters>>,
 ];
 export type PipeTransport = [
-  Expect<ClassDoes<theirs.PipeTransport, ours.PipeTransport, TransportExceptions | WebRtcTransportExceptions>>,
-  Expect<EventsDo<theirs.PipeTransportEvents, ours.PipeTransportEvents, TellsOfSctp>>,
-  Expect<
-    EventsDo<theirs.PipeTransportObserverEvents, ours.PipeTransportObserverEvents, WebRtcTransportObserverExceptions>
-  >,
-  Expect<OptionsDo<theirs.PipeTransportOptions, ours.PipeTransportOptions, SctpOptions>>,
+  Expect<ClassDoes<theirs.PipeTransport, ours.PipeTransport, TransportExceptions | PlainTransportExceptions>>,
+  Expect<EventsDo<theirs.PipeTransportEvents, ours.PipeTransportEvents>>,
+  Expect<EventsDo<theirs.PipeTransportObserverEvents, ours.PipeTransportObserverEvents, TransportObserverExceptions>>,
+  Expect<OptionsDo<theirs.PipeTransportOptions, ours.PipeTransportOptions>>,
   Expect<OptionsDo<theirs.PipeConsumerOptions, ours.PipeConsumerOptions>>,
   Expect<DataDoes<theirs.PipeTransportDump, ours.PipeTransportDump, WebRtcTransportDumpExceptions>>,
-  Expect<DataDoes<theirs.PipeTransportStat, ours.PipeTransportStat, SctpState>>,
-  Expect<
-    OptionsDo<
-      theirs.PipeToRouterOptions,
-      ours.PipeToRouterOptions,
-      SctpOptions | Except<{ router: 'takes our own class' }>
-    >
-  >,
+  Expect<DataDoes<theirs.PipeTransportStat, ours.PipeTransportStat>>,
+  Expect<OptionsDo<theirs.PipeToRouterOptions, ours.PipeToRouterOptions, Except<{ router: 'takes our own class' }>>>,
   Expect<
     DataDoes<
       theirs.PipeToRouterResult,
@@ -295,8 +252,8 @@ export type PipeTransport = [
       Except<{
         pipeProducer: 'Producer has exceptions';
         pipeConsumer: 'Producer has exceptions';
-        pipeDataProducer: 'DataProducer and DataConsumer';
-        pipeDataConsumer: 'DataProducer and DataConsumer';
+        pipeDataProducer: 'DataProducer has exceptions';
+        pipeDataConsumer: 'DataProducer has exceptions';
       }>
     >
   >,
@@ -306,14 +263,8 @@ export type PipeTransport = [
 
 type DirectTransportDumpExceptions = Except<{
   rtpListener: 'wrong in mediasoup';
-  maxSendMessageSize: 'DataProducer and DataConsumer';
-  maxReceiveMessageSize: 'DataProducer and DataConsumer';
-  sctpParameters: 'DataProducer and DataConsumer';
-  sctpState: 'DataProducer and DataConsumer';
-  sctpNegotiatedCapabilities: 'DataProducer and DataConsumer';
-  sctpListener: 'DataProducer and DataConsumer';
 }>;
-type Dump = Except<{ dump: 'DataProducer and DataConsumer' }>;
+type Dump = Except<{ dump: 'wrong in mediasoup' }>;
 export type DirectTransport = [
   Expect<ClassDoes<theirs.DirectTransport, ours.DirectTransport, TransportExceptions | Dump>>,
   Expect<EventsDo<theirs.DirectTransportEvents, ours.DirectTransportEvents>>,
@@ -322,7 +273,7 @@ export type DirectTransport = [
   >,
   Expect<OptionsDo<theirs.DirectTransportOptions, ours.DirectTransportOptions>>,
   Expect<DataDoes<theirs.DirectTransportDump, ours.DirectTransportDump, DirectTransportDumpExceptions>>,
-  Expect<DataDoes<theirs.DirectTransportStat, ours.DirectTransportStat, SctpState>>,
+  Expect<DataDoes<theirs.DirectTransportStat, ours.DirectTransportStat>>,
 ];
 
 // Producer.
@@ -353,6 +304,31 @@ export type Consumer = [
   Expect<DataDoes<theirs.SimpleConsumerDump, ours.ConsumerDump>>,
   Expect<DataDoes<theirs.ConsumerStat, ours.ConsumerStat>>,
   Expect<DataDoes<theirs.ConsumerTraceEventData, ours.ConsumerTraceEventData>>,
+];
+
+// DataProducer and DataConsumer.
+
+type DataProducerExceptions = Except<{ send: 'data of the application'; transportClosed: 'private in mediasoup' }>;
+export type DataProducer = [
+  Expect<ClassDoes<theirs.DataProducer, ours.DataProducer, DataProducerExceptions>>,
+  Expect<EventsDo<theirs.DataProducerEvents, ours.DataProducerEvents>>,
+  Expect<EventsDo<theirs.DataProducerObserverEvents, ours.DataProducerObserverEvents>>,
+  Expect<OptionsDo<theirs.DataProducerOptions, ours.DataProducerOptions>>,
+  Expect<DataDoes<theirs.DataProducerDump, ours.DataProducerDump>>,
+  Expect<DataDoes<theirs.DataProducerStat, ours.DataProducerStat>>,
+];
+export type DataConsumer = [
+  Expect<ClassDoes<theirs.DataConsumer, ours.DataConsumer, Except<{ transportClosed: 'private in mediasoup' }>>>,
+  Expect<EventsDo<theirs.DataConsumerEvents, ours.DataConsumerEvents>>,
+  Expect<EventsDo<theirs.DataConsumerObserverEvents, ours.DataConsumerObserverEvents>>,
+  Expect<OptionsDo<theirs.DataConsumerOptions, ours.DataConsumerOptions>>,
+  Expect<DataDoes<theirs.DataConsumerDump, ours.DataConsumerDump>>,
+  Expect<DataDoes<theirs.DataConsumerStat, ours.DataConsumerStat>>,
+];
+export type Sctp = [
+  Expect<Assignable<theirs.SctpParameters, ours.SctpParameters>>,
+  Expect<Assignable<theirs.SctpState, ours.SctpState>>,
+  Expect<Assignable<theirs.SctpNegotiatedCapabilities, ours.SctpNegotiatedCapabilities>>,
 ];
 
 // RTP parameters travel both ways.

@@ -71,9 +71,21 @@ export type BaseTransportDump = {
   /** Consumers by the SSRC of their retransmissions. */
   mapRtxSsrcConsumerId: Array<SsrcEntryDump>;
   /** Ids of its data producers. */
-  dataProducerIds: Array<string>;
+  dataProducerIds: Array<DataProducerId>;
   /** Ids of its data consumers. */
-  dataConsumerIds: Array<string>;
+  dataConsumerIds: Array<DataConsumerId>;
+  /** Longest message that data consumers send, in bytes. */
+  maxSendMessageSize: number;
+  /** Longest message that data producers receive, in bytes. */
+  maxReceiveMessageSize: number;
+  /** SCTP parameters, if it has an association. */
+  sctpParameters?: SctpParameters;
+  /** State of the association. */
+  sctpState?: SctpState;
+  /** What the association's ends agreed on, once it is connected. */
+  sctpNegotiatedCapabilities?: SctpNegotiatedCapabilities;
+  /** How incoming messages find their data producer. */
+  sctpListener?: SctpListenerDump;
   /** Header extensions that are read from incoming packets. */
   recvRtpHeaderExtensions: RecvRtpHeaderExtensions;
   /** How incoming packets find their producer. */
@@ -88,6 +100,8 @@ export type BaseTransportStats = {
   transportId: string;
   /** When the numbers were read, in ms of the worker's clock. */
   timestamp: number;
+  /** State of the SCTP association, if there is one. */
+  sctpState?: SctpState;
   /** Bytes received, of every protocol. */
   bytesReceived: number;
   /** Bitrate received in bit/s. */
@@ -279,6 +293,124 @@ export type ConsumerTraceEventType = "rtp" | "keyframe" | "nack" | "pli" | "fir"
 /** How a consumer treats its producer's streams. */
 export type ConsumerType = "simple" | "simulcast" | "svc" | "pipe";
 
+/** The insides of a data consumer, for debugging. */
+export type DataConsumerDump = {
+  /** Id. */
+  id: DataConsumerId;
+  /** Whether it is paused. */
+  paused: boolean;
+  /** Whether its data producer is paused. */
+  dataProducerPaused: boolean;
+  /** Subchannels that it subscribes to, ascending. */
+  subchannels: Array<number>;
+  /** Its data producer. */
+  dataProducerId: DataProducerId;
+  /** How messages leave the worker. */
+  type: DataProducerType;
+  /** The stream on which it sends. */
+  sctpStreamParameters?: SctpStreamParameters;
+  /** Name of the channel. */
+  label: string;
+  /** Subprotocol of the channel. */
+  protocol: string;
+  /** Bytes that the peer has not acknowledged yet. */
+  bufferedAmount: number;
+  /** At which amount `bufferedamountlow` is emitted. */
+  bufferedAmountLowThreshold: number;
+};
+
+/** Id of a DataConsumer, unique within a Router. */
+export type DataConsumerId = string;
+
+/** Options of `transport.consumeData()`. */
+export type DataConsumerOptions = {
+  /** The data producer to consume. */
+  dataProducerId: DataProducerId;
+  /** Whether messages arrive in order. Default: as the data producer's, true for one of the application. */
+  ordered?: boolean;
+  /** Milliseconds after which a message is given up, 1–65535. Default: as the data producer's. */
+  maxPacketLifeTime?: number;
+  /** Retransmissions after which a message is given up, 0–65535. Default: as the data producer's. */
+  maxRetransmits?: number;
+  /** Whether it starts paused. Default: false. */
+  paused?: boolean;
+  /** Subchannels to subscribe to, at most 256. Default: none. */
+  subchannels?: Array<number>;
+  /** The stream to send on, 0–1023, such as that of a channel which the peer opened. Default: a free one. */
+  streamId?: number;
+};
+
+/** Statistics of a data consumer. */
+export type DataConsumerStat = {
+  /** `data-consumer`. */
+  type: string;
+  /** When the numbers were read, in ms of the worker's clock. */
+  timestamp: number;
+  /** Name of the channel. */
+  label: string;
+  /** Subprotocol of the channel. */
+  protocol: string;
+  /** Messages that were sent. */
+  messagesSent: number;
+  /** Bytes of these messages. */
+  bytesSent: number;
+  /** Bytes that the peer has not acknowledged yet. */
+  bufferedAmount: number;
+};
+
+/** How messages leave the worker. */
+export type DataConsumerType = DataProducerType;
+
+/** The insides of a data producer, for debugging. */
+export type DataProducerDump = {
+  /** Id. */
+  id: DataProducerId;
+  /** Whether it is paused. */
+  paused: boolean;
+  /** How messages reach it. */
+  type: DataProducerType;
+  /** The stream on which the peer sends. */
+  sctpStreamParameters?: SctpStreamParameters;
+  /** Name of the channel. */
+  label: string;
+  /** Subprotocol of the channel. */
+  protocol: string;
+};
+
+/** Id of a DataProducer, unique within a Router. */
+export type DataProducerId = string;
+
+/** Options of `transport.produceData()`. */
+export type DataProducerOptions = {
+  /** The stream on which the peer sends. Required but on direct transports. */
+  sctpStreamParameters?: SctpStreamParameters;
+  /** Name of the channel, at most 65535 bytes. Default: empty. */
+  label?: string;
+  /** Subprotocol of the channel, at most 65535 bytes. Default: empty. */
+  protocol?: string;
+  /** Whether it starts paused. Default: false. */
+  paused?: boolean;
+};
+
+/** Statistics of a data producer. */
+export type DataProducerStat = {
+  /** `data-producer`. */
+  type: string;
+  /** When the numbers were read, in ms of the worker's clock. */
+  timestamp: number;
+  /** Name of the channel. */
+  label: string;
+  /** Subprotocol of the channel. */
+  protocol: string;
+  /** Messages that came. */
+  messagesReceived: number;
+  /** Bytes of these messages. */
+  bytesReceived: number;
+};
+
+/** How messages reach or leave the worker. */
+export type DataProducerType = "sctp" | "direct";
+
 /** The insides of a DirectTransport, for debugging. */
 export type DirectTransportDump = {
   /** Id. */
@@ -292,9 +424,21 @@ export type DirectTransportDump = {
   /** Consumers by the SSRC of their retransmissions. */
   mapRtxSsrcConsumerId: Array<SsrcEntryDump>;
   /** Ids of its data producers. */
-  dataProducerIds: Array<string>;
+  dataProducerIds: Array<DataProducerId>;
   /** Ids of its data consumers. */
-  dataConsumerIds: Array<string>;
+  dataConsumerIds: Array<DataConsumerId>;
+  /** Longest message that data consumers send, in bytes. */
+  maxSendMessageSize: number;
+  /** Longest message that data producers receive, in bytes. */
+  maxReceiveMessageSize: number;
+  /** SCTP parameters, if it has an association. */
+  sctpParameters?: SctpParameters;
+  /** State of the association. */
+  sctpState?: SctpState;
+  /** What the association's ends agreed on, once it is connected. */
+  sctpNegotiatedCapabilities?: SctpNegotiatedCapabilities;
+  /** How incoming messages find their data producer. */
+  sctpListener?: SctpListenerDump;
   /** Header extensions that are read from incoming packets. */
   recvRtpHeaderExtensions: RecvRtpHeaderExtensions;
   /** How incoming packets find their producer. */
@@ -319,6 +463,8 @@ export type DirectTransportStat = {
   transportId: string;
   /** When the numbers were read, in ms of the worker's clock. */
   timestamp: number;
+  /** State of the SCTP association, if there is one. */
+  sctpState?: SctpState;
   /** Bytes received, of every protocol. */
   bytesReceived: number;
   /** Bitrate received in bit/s. */
@@ -516,9 +662,21 @@ export type PipeTransportDump = {
   /** Consumers by the SSRC of their retransmissions. */
   mapRtxSsrcConsumerId: Array<SsrcEntryDump>;
   /** Ids of its data producers. */
-  dataProducerIds: Array<string>;
+  dataProducerIds: Array<DataProducerId>;
   /** Ids of its data consumers. */
-  dataConsumerIds: Array<string>;
+  dataConsumerIds: Array<DataConsumerId>;
+  /** Longest message that data consumers send, in bytes. */
+  maxSendMessageSize: number;
+  /** Longest message that data producers receive, in bytes. */
+  maxReceiveMessageSize: number;
+  /** SCTP parameters, if it has an association. */
+  sctpParameters?: SctpParameters;
+  /** State of the association. */
+  sctpState?: SctpState;
+  /** What the association's ends agreed on, once it is connected. */
+  sctpNegotiatedCapabilities?: SctpNegotiatedCapabilities;
+  /** How incoming messages find their data producer. */
+  sctpListener?: SctpListenerDump;
   /** Header extensions that are read from incoming packets. */
   recvRtpHeaderExtensions: RecvRtpHeaderExtensions;
   /** How incoming packets find their producer. */
@@ -543,8 +701,6 @@ export type PipeTransportOptions = {
    * @deprecated Use `port` of `listenInfo`.
    */
   port?: number;
-  /** Whether to open an SCTP association. Only false is supported. Default: false. */
-  enableSctp?: boolean;
   /** Whether packets that get lost between the routers are sent again; both ends must say so. Default: false. */
   enableRtx?: boolean;
   /** Whether RTP and RTCP are secured by SRTP (`AEAD_AES_256_GCM`); both ends must say so. Default: false. */
@@ -561,6 +717,8 @@ export type PipeTransportStat = {
   transportId: string;
   /** When the numbers were read, in ms of the worker's clock. */
   timestamp: number;
+  /** State of the SCTP association, if there is one. */
+  sctpState?: SctpState;
   /** Bytes received, of every protocol. */
   bytesReceived: number;
   /** Bitrate received in bit/s. */
@@ -640,9 +798,21 @@ export type PlainTransportDump = {
   /** Consumers by the SSRC of their retransmissions. */
   mapRtxSsrcConsumerId: Array<SsrcEntryDump>;
   /** Ids of its data producers. */
-  dataProducerIds: Array<string>;
+  dataProducerIds: Array<DataProducerId>;
   /** Ids of its data consumers. */
-  dataConsumerIds: Array<string>;
+  dataConsumerIds: Array<DataConsumerId>;
+  /** Longest message that data consumers send, in bytes. */
+  maxSendMessageSize: number;
+  /** Longest message that data producers receive, in bytes. */
+  maxReceiveMessageSize: number;
+  /** SCTP parameters, if it has an association. */
+  sctpParameters?: SctpParameters;
+  /** State of the association. */
+  sctpState?: SctpState;
+  /** What the association's ends agreed on, once it is connected. */
+  sctpNegotiatedCapabilities?: SctpNegotiatedCapabilities;
+  /** How incoming messages find their data producer. */
+  sctpListener?: SctpListenerDump;
   /** Header extensions that are read from incoming packets. */
   recvRtpHeaderExtensions: RecvRtpHeaderExtensions;
   /** How incoming packets find their producer. */
@@ -676,8 +846,6 @@ export type PlainTransportOptions = {
    * SRTP only. Without SRTP whoever sends first is the endpoint. Default: false.
    */
   comedia?: boolean;
-  /** Whether to open an SCTP association. Only false is supported. Default: false. */
-  enableSctp?: boolean;
   /** Whether RTP and RTCP are secured by SRTP; `connect()` tells the endpoint's key then. Default: false. */
   enableSrtp?: boolean;
   /** Suite of the local key; `connect()` may change it. Default: `AES_CM_128_HMAC_SHA1_80`. */
@@ -700,6 +868,8 @@ export type PlainTransportStat = {
   transportId: string;
   /** When the numbers were read, in ms of the worker's clock. */
   timestamp: number;
+  /** State of the SCTP association, if there is one. */
+  sctpState?: SctpState;
   /** Bytes received, of every protocol. */
   bytesReceived: number;
   /** Bitrate received in bit/s. */
@@ -844,6 +1014,16 @@ export type RecvRtpHeaderExtensions = {
   absSendTime?: number;
   /** Transport-wide sequence number. */
   transportWideCc01?: number;
+};
+
+/** A data channel that a peer opened in-band (RFC 8832). */
+export type RemoteDataChannel = {
+  /** Its stream both ways and how hard the peer tries to deliver: as `produceData()` takes it. */
+  sctpStreamParameters: SctpStreamParameters;
+  /** Its name, often empty. */
+  label: string;
+  /** Its subprotocol, often empty. */
+  protocol: string;
 };
 
 /** The insides of a router, for debugging. */
@@ -1230,6 +1410,83 @@ export type ScalabilityMode = {
   ksvc: boolean;
 };
 
+/** How a transport finds the data producer of a message. */
+export type SctpListenerDump = {
+  /** Data producers by SCTP stream. */
+  streamIdTable: Array<StreamEntryDump>;
+};
+
+/** What an association's ends agreed on. */
+export type SctpNegotiatedCapabilities = {
+  /** Streams towards the peer. */
+  negotiatedMaxOutboundStreams: number;
+  /** Streams from the peer. */
+  negotiatedMaxInboundStreams: number;
+};
+
+/** Options of every transport that can carry data. */
+export type SctpOptions = {
+  /** Whether to open an SCTP association (RFC 8831). Default: false. */
+  enableSctp?: boolean;
+  /** Longest message that data consumers send, in bytes, 1–524288. Default: 262144. */
+  maxSendMessageSize?: number;
+  /**
+   * Longest message that data producers receive, in bytes, 1–524288. A longer one ends the association.
+   * Default: 262144.
+   */
+  maxReceiveMessageSize?: number;
+  /** Bytes that wait for the peer at most, 1–67108864. Default: 2000000. */
+  sctpSendBufferSize?: number;
+  /** Bytes that wait on one stream at most, 1–67108864. Default: 2000000. */
+  sctpPerStreamSendQueueLimit?: number;
+  /**
+   * Bytes that the peer may have sent without their being deliverable, 65536–67108864; more than the longest message.
+   * Default: 5242880.
+   */
+  sctpMaxReceiverWindowBufferSize?: number;
+  /** When the bytes that wait on a stream fall to this amount, `bufferedamountlow` is emitted. Default: 1024. */
+  sctpDefaultStreamBufferedAmountLowThreshold?: number;
+};
+
+/** SCTP parameters of a transport, for signalling. */
+export type SctpParameters = {
+  /** SCTP port, always 5000. */
+  port: number;
+  /** Outgoing streams, always 1024. */
+  OS: number;
+  /** Incoming streams, always 1024. */
+  MIS: number;
+  /** The same as `maxReceiveMessageSize`, by its older name. */
+  maxMessageSize: number;
+  /** Longest message that data consumers send, in bytes. */
+  maxSendMessageSize: number;
+  /** Longest message that data producers receive, in bytes. */
+  maxReceiveMessageSize: number;
+  /** Bytes that wait for the peer at most. */
+  sendBufferSize: number;
+  /** Bytes that wait on one stream at most. */
+  perStreamSendQueueLimit: number;
+  /** Bytes that the peer may have sent without their being deliverable. */
+  maxReceiverWindowBufferSize: number;
+  /** Whether the association is one of WebRTC data channels: true on WebRTC transports. */
+  isDataChannel: boolean;
+};
+
+/** State of an SCTP association. */
+export type SctpState = "new" | "connecting" | "connected" | "failed" | "closed";
+
+/** One SCTP stream and how hard it tries to deliver. */
+export type SctpStreamParameters = {
+  /** Stream number, 0–1023. */
+  streamId: number;
+  /** Whether messages come in the order in which they were sent. Default: true, and false with one of the others. */
+  ordered?: boolean;
+  /** Milliseconds after which a message is given up, 1–65535. Not with `ordered`. */
+  maxPacketLifeTime?: number;
+  /** Retransmissions after which a message is given up, 0–65535. Not with `ordered`. */
+  maxRetransmits?: number;
+};
+
 /** Cipher and tag lengths of SRTP. */
 export type SrtpCryptoSuite = "AEAD_AES_256_GCM" | "AEAD_AES_128_GCM" | "AES_CM_128_HMAC_SHA1_80" | "AES_CM_128_HMAC_SHA1_32";
 
@@ -1249,6 +1506,14 @@ export type SsrcEntryDump = {
   /** SSRC. */
   key: number;
   /** Object id. */
+  value: string;
+};
+
+/** An entry of a dumped map from stream number to data producer. */
+export type StreamEntryDump = {
+  /** SCTP stream. */
+  key: number;
+  /** Id of the data producer. */
   value: string;
 };
 
@@ -1429,9 +1694,21 @@ export type WebRtcTransportDump = {
   /** Consumers by the SSRC of their retransmissions. */
   mapRtxSsrcConsumerId: Array<SsrcEntryDump>;
   /** Ids of its data producers. */
-  dataProducerIds: Array<string>;
+  dataProducerIds: Array<DataProducerId>;
   /** Ids of its data consumers. */
-  dataConsumerIds: Array<string>;
+  dataConsumerIds: Array<DataConsumerId>;
+  /** Longest message that data consumers send, in bytes. */
+  maxSendMessageSize: number;
+  /** Longest message that data producers receive, in bytes. */
+  maxReceiveMessageSize: number;
+  /** SCTP parameters, if it has an association. */
+  sctpParameters?: SctpParameters;
+  /** State of the association. */
+  sctpState?: SctpState;
+  /** What the association's ends agreed on, once it is connected. */
+  sctpNegotiatedCapabilities?: SctpNegotiatedCapabilities;
+  /** How incoming messages find their data producer. */
+  sctpListener?: SctpListenerDump;
   /** Header extensions that are read from incoming packets. */
   recvRtpHeaderExtensions: RecvRtpHeaderExtensions;
   /** How incoming packets find their producer. */
@@ -1477,8 +1754,6 @@ export type WebRtcTransportOptions = {
   initialAvailableOutgoingBitrate?: number;
   /** The versions of DTLS. Not in mediasoup. Default: `1.2`. */
   dtlsVersion?: DtlsVersion;
-  /** Whether to open an SCTP association (RFC 8831). Only false is supported. Default: false. */
-  enableSctp?: boolean;
 };
 
 /** Statistics of a WebRtcTransport. */
@@ -1497,6 +1772,8 @@ export type WebRtcTransportStat = {
   transportId: string;
   /** When the numbers were read, in ms of the worker's clock. */
   timestamp: number;
+  /** State of the SCTP association, if there is one. */
+  sctpState?: SctpState;
   /** Bytes received, of every protocol. */
   bytesReceived: number;
   /** Bitrate received in bit/s. */

@@ -40,6 +40,9 @@ export declare function normalizeRtpCapabilities(rtpCapabilities: string): strin
 /** Checks `RtpParameters` and fills in what was left out. */
 export declare function normalizeRtpParameters(rtpParameters: string): string
 
+/** Checks `SctpStreamParameters` and writes `ordered` out. */
+export declare function normalizeSctpStreamParameters(sctpStreamParameters: string): string
+
 /** The layers that a scalability mode names, as JSON text of `ScalabilityMode`. */
 export declare function parseScalabilityMode(mode: string): string
 

@@ -163,6 +163,7 @@ impl Arrived {
             // At work, and wider than what is sent here.
             intake: IntakeLimits { packets_per_second: 1_000_000, bits_per_second: 12_000_000_000 },
             wall_clock: clock,
+            sctp: None,
         };
         let mut transport = WebRtcTransport::new(config, now);
         let theirs = PeerFingerprints::new(vec![peer.fingerprint()]).expect("one fingerprint");

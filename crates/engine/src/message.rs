@@ -81,7 +81,7 @@ impl Message {
     pub(crate) fn keeping(&self) -> Keeping {
         match self {
             Self::Reply { .. } | Self::Died { .. } => Keeping::Always,
-            Self::Event { event: "trace", .. } => Keeping::Sampled,
+            Self::Event { event: "trace" | "datachannel" | "datachannelclose", .. } => Keeping::Sampled,
             Self::Event { target, event, .. } => Keeping::Latest(*target, event),
             Self::Log { .. } => Keeping::Log,
         }

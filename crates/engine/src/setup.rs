@@ -2,12 +2,15 @@
 
 use std::time::Duration;
 
-use millrace_model::{ConsumerLayers, MediaKind, RtpCodecParameters, RtpParameters, spatial_layers, temporal_layers};
+use millrace_model::{
+    ConsumerLayers, MediaKind, RtpCodecParameters, RtpParameters, SctpLimits, spatial_layers, temporal_layers,
+};
 use millrace_packet::header::ExtensionPlan;
 use millrace_packet::{ExtensionIds, ExtensionKind, VideoCodec};
 
 use millrace_router::setup::{CodecSetup, Feedback, PayloadTypes, ProducerSetup, StreamSetup};
 use millrace_router::{SessionId, Wish};
+use millrace_transport::sctp::SctpSettings;
 
 /// What a producer's router side is made from.
 pub(crate) struct Publication<'a> {
@@ -154,4 +157,18 @@ pub(crate) fn payload_types(
             Some(PayloadTypes { producer: codec.payload_type, viewer: viewer_type, viewer_rtx })
         })
         .collect()
+}
+
+/// An SCTP association as a transport's options describe it.
+pub(crate) fn sctp(limits: &SctpLimits, data_channels: bool, initiative: Duration) -> SctpSettings {
+    SctpSettings {
+        max_send_message_bytes: limits.max_send_message_size,
+        max_receive_message_bytes: limits.max_receive_message_size,
+        send_buffer_bytes: limits.send_buffer_size as usize,
+        stream_send_bytes: limits.per_stream_send_queue_limit as usize,
+        receive_window_bytes: limits.max_receiver_window_buffer_size,
+        buffered_amount_low_threshold: limits.buffered_amount_low_threshold as usize,
+        data_channels,
+        initiative,
+    }
 }

@@ -30,7 +30,7 @@ macro_rules! hunts {
 
 hunts! {
     rtp rtp_header rtcp transport_feedback rtx vp8 vp9 h264 h265 av1 dependency stun srtp dtls_client_hello dtls_records
-    tcp_framing process_frames transport plain router
+    sctp_filter tcp_framing process_frames sctp transport plain router
 }
 
 #[test]

@@ -130,6 +130,30 @@ counters! {
     dtls_records_dropped_unexpected,
     /// DTLS flights sent again because the peer had not answered.
     dtls_flights_repeated,
+    /// SCTP packets received.
+    sctp_packets_received,
+    /// SCTP packets dropped because they were malformed: lengths that do not add up, a false checksum, too long.
+    sctp_packets_dropped_malformed,
+    /// SCTP packets dropped because they came before or after the association, or with another's verification tag.
+    sctp_packets_dropped_unexpected,
+    /// SCTP chunks dropped because they are unknown, malformed, or too far ahead of what was acknowledged.
+    sctp_chunks_dropped,
+    /// SCTP associations ended because the peer took more than it may.
+    sctp_associations_aborted,
+    /// Data channels refused that peers opened in-band: malformed, or on a stream that is taken.
+    sctp_channels_refused,
+    /// Data messages received over SCTP.
+    sctp_messages_received,
+    /// Data messages sent over SCTP.
+    sctp_messages_sent,
+    /// Data messages dropped because no data producer has their stream.
+    data_messages_dropped_unknown_stream,
+    /// Data messages not sent because the peer's association is not up, or their stream is being closed.
+    data_messages_dropped_not_connected,
+    /// Data messages not sent because the peer's send buffer is full.
+    data_messages_dropped_full,
+    /// Data messages not sent because they are longer than the peer takes.
+    data_messages_dropped_too_long,
     /// RTP packets dropped because their header contradicts their length (RFC 3550 §5.1, RFC 8285).
     rtp_packets_dropped_malformed,
     /// RTP packets dropped because no producer declares their SSRC, MID or RID.

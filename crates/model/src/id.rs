@@ -86,6 +86,10 @@ ids! {
     ConsumerId,
     /// Id of an RtpObserver, unique within a process.
     RtpObserverId,
+    /// Id of a DataProducer, unique within a Router.
+    DataProducerId,
+    /// Id of a DataConsumer, unique within a Router.
+    DataConsumerId,
 }
 
 /// Reads an id from a string without keeping the string.

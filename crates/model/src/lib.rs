@@ -9,6 +9,8 @@
 pub mod capture;
 pub mod consumer;
 pub mod counters;
+pub mod data_consumer;
+pub mod data_producer;
 pub mod direct_transport;
 pub mod dtls;
 pub mod error;
@@ -24,6 +26,7 @@ pub mod producer;
 pub mod router;
 pub mod rtp;
 pub mod rtp_observer;
+pub mod sctp;
 pub mod srtp;
 pub mod time;
 pub mod transport;
@@ -35,11 +38,16 @@ pub mod worker;
 pub use capture::*;
 pub use consumer::*;
 pub use counters::Counters;
+pub use data_consumer::*;
+pub use data_producer::*;
 pub use direct_transport::*;
 pub use dtls::*;
 pub use error::{ErrorClass, ModelError, Within};
 pub use ice::*;
-pub use id::{ConsumerId, MalformedId, ProducerId, RouterId, RtpObserverId, TransportId, WebRtcServerId};
+pub use id::{
+    ConsumerId, DataConsumerId, DataProducerId, MalformedId, ProducerId, RouterId, RtpObserverId, TransportId,
+    WebRtcServerId,
+};
 pub use listen::*;
 pub use metrics::{Metrics, TransportMetrics};
 pub use parse::parse;
@@ -49,6 +57,7 @@ pub use producer::*;
 pub use router::*;
 pub use rtp::*;
 pub use rtp_observer::*;
+pub use sctp::*;
 pub use srtp::*;
 pub use time::{NtpTime, WallClock};
 pub use transport::*;

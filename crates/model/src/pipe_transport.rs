@@ -7,7 +7,7 @@ use crate::consumer::{ConsumerSettings, RtpNumbering};
 use crate::error::ModelError;
 use crate::id::ProducerId;
 use crate::listen::{ListenInfo, TransportListenInfo, TransportListenIpOrText};
-use crate::plain_transport::{refuse_sctp, single_listen_info};
+use crate::plain_transport::single_listen_info;
 use crate::rtp::RtpCapabilities;
 use crate::srtp::SrtpParameters;
 use crate::transport::{BaseTransportDump, BaseTransportStats, TransportTuple};
@@ -30,9 +30,6 @@ pub struct PipeTransportOptions {
     /// @deprecated Use `port` of `listenInfo`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub port: Option<u16>,
-    /// Whether to open an SCTP association. Only false is supported. Default: false.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub enable_sctp: Option<bool>,
     /// Whether packets that get lost between the routers are sent again; both ends must say so. Default: false.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub enable_rtx: Option<bool>,
@@ -56,10 +53,9 @@ impl PipeTransportOptions {
     /// Checks the options.
     ///
     /// # Errors
-    /// [`ModelError::Invalid`] that names the option; [`ModelError::Unsupported`] for `enableSctp`.
+    /// [`ModelError::Invalid`] that names the option.
     pub fn into_checked(self) -> Result<PipeTransportSettings, ModelError> {
         let listen = single_listen_info(self.listen_info, self.listen_ip, self.port)?;
-        refuse_sctp(self.enable_sctp)?;
         Ok(PipeTransportSettings {
             listen,
             rtx: self.enable_rtx.unwrap_or_default(),

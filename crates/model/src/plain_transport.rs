@@ -40,9 +40,6 @@ pub struct PlainTransportOptions {
     /// SRTP only. Without SRTP whoever sends first is the endpoint. Default: false.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub comedia: Option<bool>,
-    /// Whether to open an SCTP association. Only false is supported. Default: false.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub enable_sctp: Option<bool>,
     /// Whether RTP and RTCP are secured by SRTP; `connect()` tells the endpoint's key then. Default: false.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub enable_srtp: Option<bool>,
@@ -68,7 +65,7 @@ impl PlainTransportOptions {
     /// Checks the options.
     ///
     /// # Errors
-    /// [`ModelError::Invalid`] that names the option; [`ModelError::Unsupported`] for `enableSctp`.
+    /// [`ModelError::Invalid`] that names the option.
     pub fn into_checked(self) -> Result<PlainTransportSettings, ModelError> {
         let rtcp_mux = self.rtcp_mux.unwrap_or(true);
         let listen = single_listen_info(self.listen_info, self.listen_ip, self.port)?;
@@ -81,7 +78,6 @@ impl PlainTransportOptions {
             }
             (false, None) => Some(listen.clone()),
         };
-        refuse_sctp(self.enable_sctp)?;
         Ok(PlainTransportSettings {
             listen,
             rtcp_listen,
@@ -110,14 +106,6 @@ fn udp_listen_info(info: TransportListenInfo) -> Result<ListenInfo, ModelError> 
         return Err(ModelError::invalid("protocol", "is not udp, which is all that goes without ICE"));
     }
     info.into_checked()
-}
-
-pub(crate) fn refuse_sctp(enable_sctp: Option<bool>) -> Result<(), ModelError> {
-    if enable_sctp == Some(true) {
-        let reason = "data channels are not supported; leave it out or give false";
-        return Err(ModelError::unsupported("enableSctp", reason));
-    }
-    Ok(())
 }
 
 /// What `plainTransport.connect()` is told of the endpoint.
@@ -300,7 +288,6 @@ mod tests {
         assert_eq!(place(checked(&[INFO, r#""srtpCryptoSuite":"NULL""#])), "srtpCryptoSuite");
         let rtcp = r#""rtcpMux":false,"rtcpListenInfo":{"protocol":"tcp","ip":"::1"}"#;
         assert_eq!(place(checked(&[INFO, rtcp])), "rtcpListenInfo.protocol");
-        assert!(matches!(checked(&[INFO, r#""enableSctp":true"#]), Err(ModelError::Unsupported { .. })));
     }
 
     #[test]

@@ -4,8 +4,9 @@ use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
 use crate::error::ModelError;
-use crate::id::{ConsumerId, ProducerId, TransportId};
+use crate::id::{ConsumerId, DataConsumerId, DataProducerId, ProducerId, TransportId};
 use crate::listen::TransportProtocol;
+use crate::sctp::{SctpListenerDump, SctpNegotiatedCapabilities, SctpParameters, SctpState};
 
 /// Lowest limit of the outgoing bitrate in bit/s, as in mediasoup; below it not even audio gets through.
 pub const OUTGOING_BITRATE_MIN: u64 = 30_000;
@@ -126,6 +127,7 @@ pub struct RecvRtpHeaderExtensions {
 /// The insides of any transport, for debugging.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
+#[ts(optional_fields)]
 pub struct BaseTransportDump {
     /// Id.
     pub id: TransportId,
@@ -138,9 +140,25 @@ pub struct BaseTransportDump {
     /// Consumers by the SSRC of their retransmissions.
     pub map_rtx_ssrc_consumer_id: Vec<SsrcEntryDump>,
     /// Ids of its data producers.
-    pub data_producer_ids: Vec<String>,
+    pub data_producer_ids: Vec<DataProducerId>,
     /// Ids of its data consumers.
-    pub data_consumer_ids: Vec<String>,
+    pub data_consumer_ids: Vec<DataConsumerId>,
+    /// Longest message that data consumers send, in bytes.
+    pub max_send_message_size: u32,
+    /// Longest message that data producers receive, in bytes.
+    pub max_receive_message_size: u32,
+    /// SCTP parameters, if it has an association.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sctp_parameters: Option<SctpParameters>,
+    /// State of the association.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sctp_state: Option<SctpState>,
+    /// What the association's ends agreed on, once it is connected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sctp_negotiated_capabilities: Option<SctpNegotiatedCapabilities>,
+    /// How incoming messages find their data producer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sctp_listener: Option<SctpListenerDump>,
     /// Header extensions that are read from incoming packets.
     pub recv_rtp_header_extensions: RecvRtpHeaderExtensions,
     /// How incoming packets find their producer.
@@ -158,6 +176,9 @@ pub struct BaseTransportStats {
     pub transport_id: String,
     /// When the numbers were read, in ms of the worker's clock.
     pub timestamp: u64,
+    /// State of the SCTP association, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sctp_state: Option<SctpState>,
     /// Bytes received, of every protocol.
     pub bytes_received: u64,
     /// Bitrate received in bit/s.

@@ -8,8 +8,9 @@ use crate::rtp::RTP_HEADER_EXTENSION_URIS;
 const HEADER: &str = "// Generated from crates/model; run `cargo xtask generate`. Do not edit.\n";
 
 /// Types that only TypeScript needs: mediasoup has them, and they are made of others.
-const ALIASES: [(&str, &str, &str); 6] = [
+const ALIASES: [(&str, &str, &str); 7] = [
     ("ConsumerStat", "Statistics of a consumer's stream.", "RtpStreamSendStats"),
+    ("DataConsumerType", "How messages leave the worker.", "DataProducerType"),
     ("ProducerStat", "Statistics of one of a producer's streams.", "RtpStreamRecvStats"),
     (
         "RouterRtpCapabilities",
@@ -108,13 +109,17 @@ declared_types! {
         ConsumerDump, ConsumerLayers, ConsumerOptions, ConsumerScore, ConsumerTraceEventData, ConsumerTraceEventType,
         ConsumerType, RtpNumbering,
     },
+    data_consumer::{DataConsumerDump, DataConsumerOptions, DataConsumerStat},
+    data_producer::{DataProducerDump, DataProducerOptions, DataProducerStat, DataProducerType},
     direct_transport::{DirectTransportDump, DirectTransportOptions, DirectTransportStat},
     dtls::{
         DtlsFingerprint, DtlsParameters, DtlsRole, DtlsState, DtlsVersion, FingerprintAlgorithm, WebRtcTransportConnectOptions,
     },
     error::{ErrorClass},
     ice::{IceCandidate, IceCandidateTcpType, IceCandidateType, IceParameters, IceRole, IceState},
-    id::{ConsumerId, ProducerId, RouterId, RtpObserverId, TransportId, WebRtcServerId},
+    id::{
+        ConsumerId, DataConsumerId, DataProducerId, ProducerId, RouterId, RtpObserverId, TransportId, WebRtcServerId,
+    },
     listen::{
         TransportListenInfo, TransportListenIp, TransportListenIpOrText, TransportPortRange, TransportProtocol,
         TransportSocketFlags,
@@ -137,6 +142,10 @@ declared_types! {
         ScalabilityMode,
     },
     rtp_observer::{ActiveSpeakerObserverOptions, AudioLevelObserverOptions, RtpObserverType},
+    sctp::{
+        RemoteDataChannel, SctpListenerDump, SctpNegotiatedCapabilities, SctpOptions, SctpParameters, SctpState,
+        SctpStreamParameters, StreamEntryDump,
+    },
     srtp::{SrtpCryptoSuite, SrtpParameters},
     transport::{
         BaseTransportDump, BaseTransportStats, NameEntryDump, RecvRtpHeaderExtensions, RtpListenerDump, SsrcEntryDump,

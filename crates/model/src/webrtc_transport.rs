@@ -65,9 +65,6 @@ pub struct WebRtcTransportOptions {
     /// The versions of DTLS. Not in mediasoup. Default: `1.2`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dtls_version: Option<DtlsVersion>,
-    /// Whether to open an SCTP association (RFC 8831). Only false is supported. Default: false.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub enable_sctp: Option<bool>,
 }
 
 /// Options of a WebRtcTransport, checked.
@@ -107,29 +104,22 @@ impl WebRtcTransportOptions {
     /// Checks the options.
     ///
     /// # Errors
-    /// [`ModelError::Invalid`] or [`ModelError::Limit`] that names the option; [`ModelError::Unsupported`] for
-    /// `enableSctp`.
+    /// [`ModelError::Invalid`] or [`ModelError::Limit`] that names the option.
     pub fn into_checked(self) -> Result<WebRtcTransportSettings, ModelError> {
-        let enable_sctp = self.enable_sctp.unwrap_or_default();
         let bitrate = self.initial_available_outgoing_bitrate.unwrap_or(INITIAL_AVAILABLE_OUTGOING_BITRATE_DEFAULT);
         if bitrate > BITRATE_MAX {
             let reason = format!("{bitrate} bit/s is above {BITRATE_MAX}");
             return Err(ModelError::invalid("initialAvailableOutgoingBitrate", reason));
         }
         let timeout_secs = self.ice_consent_timeout.unwrap_or(ICE_CONSENT_TIMEOUT_SECS_DEFAULT);
-        let settings = WebRtcTransportSettings {
+        Ok(WebRtcTransportSettings {
             prefer_udp: self.prefer_udp.unwrap_or_default(),
             prefer_tcp: self.prefer_tcp.unwrap_or_default(),
             ice_consent_timeout: (timeout_secs != 0).then(|| Duration::from_secs(timeout_secs.into())),
             initial_available_outgoing_bitrate: bitrate,
             dtls_version: self.dtls_version.unwrap_or_default(),
             listen: self.into_listen()?,
-        };
-        if enable_sctp {
-            let reason = "data channels are not supported; leave it out or give false";
-            return Err(ModelError::unsupported("enableSctp", reason));
-        }
-        Ok(settings)
+        })
     }
 
     /// Chooses the one place to listen.
@@ -298,14 +288,6 @@ mod tests {
     }
 
     #[test]
-    fn sctp_is_refused_only_once_everything_else_is_right() {
-        let error = checked(&[INFOS, r#""enableSctp":true"#]).unwrap_err();
-        assert!(matches!(error, ModelError::Unsupported { path, .. } if path == "enableSctp"));
-        assert_eq!(path(&[r#""enableSctp":true"#]), "listenInfos");
-        assert!(checked(&[INFOS, r#""enableSctp":false"#]).is_ok());
-    }
-
-    #[test]
     fn p03_wrong_types_and_ranges_are_type_errors_that_name_the_option() {
         for (field, expected) in [
             (r#""enableUdp":1"#, "enableUdp"),
@@ -314,7 +296,6 @@ mod tests {
             (r#""initialAvailableOutgoingBitrate":1e30"#, "initialAvailableOutgoingBitrate"),
             (r#""initialAvailableOutgoingBitrate":9007199254740992"#, "initialAvailableOutgoingBitrate"),
             (r#""webRtcServerId":"x""#, "webRtcServerId"),
-            (r#""enableSctp":"yes""#, "enableSctp"),
         ] {
             assert_eq!(path(&[INFOS, field]), expected, "{field}");
         }

@@ -1,7 +1,7 @@
 //! The functions of negotiation, for applications that negotiate without a worker. Arguments and results are JSON text.
 
 use millrace_model::ortc::{self, ConsumerNegotiation, RtpCodecsEncodingsMapping};
-use millrace_model::{MediaKind, RtpCapabilities, RtpParameters, parse};
+use millrace_model::{MediaKind, RtpCapabilities, RtpParameters, SctpStreamParameters, parse};
 use napi::bindgen_prelude::Result;
 use napi_derive::napi;
 use serde::{Deserialize, Serialize};
@@ -22,6 +22,13 @@ pub fn normalize_rtp_parameters(rtp_parameters: String) -> Result<String> {
     let mut parameters: RtpParameters = parse(&rtp_parameters).map_err(refused)?;
     ortc::validate_and_normalize_rtp_parameters(&mut parameters).map_err(refused)?;
     json(&parameters)
+}
+
+/// Checks `SctpStreamParameters` and writes `ordered` out.
+#[napi(catch_unwind)]
+pub fn normalize_sctp_stream_parameters(sctp_stream_parameters: String) -> Result<String> {
+    let parameters: SctpStreamParameters = parse(&sctp_stream_parameters).map_err(refused)?;
+    json(&parameters.to_checked().map_err(refused)?)
 }
 
 #[derive(Deserialize)]

@@ -5,6 +5,7 @@
 mod cache;
 mod consumer;
 mod context;
+pub mod data;
 mod dominance;
 pub mod events;
 mod history;

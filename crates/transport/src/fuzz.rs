@@ -3,7 +3,7 @@
 use millrace_packet::PacketPool;
 
 use crate::srtp::{SrtpInbound, SrtpKeys, SrtpOutbound, SrtpProfile};
-use crate::{dtls, stun};
+use crate::{dtls, sctp, stun};
 
 /// Parses `data` as a STUN message and checks what a parsed message promises.
 pub fn fuzz_stun(data: &[u8]) {
@@ -50,4 +50,14 @@ pub fn fuzz_dtls_client_hello(data: &[u8]) {
 pub fn fuzz_dtls_records(data: &[u8]) {
     dtls::record_filter::fuzz(data);
     dtls::gate::fuzz(data);
+}
+
+/// Reads `data` as the chunks of SCTP packets of the peer.
+pub fn fuzz_sctp_filter(data: &[u8]) {
+    sctp::fuzz_filter(data);
+}
+
+/// An SCTP packet of these chunks, with a true checksum.
+pub fn sctp_packet(verification_tag: u32, chunks: &[u8]) -> Vec<u8> {
+    sctp::packet(verification_tag, chunks)
 }

@@ -10,6 +10,7 @@ pub mod intake;
 pub mod outgoing;
 pub mod plain;
 pub mod received;
+pub mod sctp;
 pub mod srtp;
 pub mod stun;
 pub mod tuple;

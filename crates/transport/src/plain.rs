@@ -5,6 +5,7 @@
 //! who sends the first packet that makes sense: with SRTP that is the first authentic one; **without SRTP it is anybody's
 //! RTP or RTCP packet**, and nobody else is heard from then on. No other packet changes anything but counters.
 
+mod data;
 #[cfg(test)]
 mod tests;
 
@@ -20,6 +21,7 @@ use crate::demux::DatagramKind;
 use crate::intake::{Intake, IntakeLimits};
 use crate::outgoing::{OutgoingQueue, OutgoingStreamError, OutgoingStreamSpec, Outlet, SendSlots};
 use crate::received::Received;
+use crate::sctp::{SctpAssociation, SctpEvent, SctpSettings};
 use crate::srtp::{MasterKey, SrtpError, SrtpInbound, SrtpOutbound};
 use crate::tuple::{Protocol, SocketId, Tuple};
 
@@ -40,6 +42,8 @@ pub struct PlainConfig {
     pub sources_max: usize,
     /// Gives outgoing abs-send-time extensions their time.
     pub wall_clock: WallClock,
+    /// Carries data over SCTP, if there is something here.
+    pub sctp: Option<SctpSettings>,
 }
 
 /// Where the endpoint receives.
@@ -60,6 +64,8 @@ pub enum PlainEvent {
     RtcpTuple(Tuple),
     /// Media can be sent.
     Connected,
+    /// Something about data.
+    Data(SctpEvent),
 }
 
 /// Why [`PlainTransport::connect`] was refused; nothing has changed then.
@@ -89,7 +95,8 @@ struct Srtp {
     outbound: SrtpOutbound,
 }
 
-/// The transport of one endpoint. After each call drain [`poll_event`](Self::poll_event). It has no timers.
+/// The transport of one endpoint. After each call drain [`poll_event`](Self::poll_event); with data, drain
+/// [`poll_transmit`](Self::poll_transmit) and arm a timer for [`deadline`](Self::deadline) too.
 #[derive(Debug)]
 pub struct PlainTransport {
     socket: SocketId,
@@ -106,6 +113,8 @@ pub struct PlainTransport {
     queue: OutgoingQueue,
     /// What waits for the socket of RTCP, where that has one of its own.
     rtcp_queue: Option<Box<OutgoingQueue>>,
+    /// There only where the application wants data.
+    sctp: Option<Box<SctpAssociation>>,
     events: VecDeque<PlainEvent>,
     counters: Counters,
 }
@@ -127,6 +136,7 @@ impl PlainTransport {
             sources_max: config.sources_max,
             queue: OutgoingQueue::new(config.wall_clock),
             rtcp_queue,
+            sctp: config.sctp.map(|settings| Box::new(SctpAssociation::new(settings))),
             events: VecDeque::new(),
             counters: Counters::default(),
         }
@@ -163,7 +173,8 @@ impl PlainTransport {
     }
 
     /// Takes what signalling told of the endpoint: its address, unless its first packet will tell it, and its SRTP key.
-    /// `keys` are ours and the endpoint's; ours replaces the one that the transport was made with.
+    /// `keys` are ours and the endpoint's; ours replaces the one that the transport was made with. Data begins with the
+    /// next call of [`with_sctp`](Self::with_sctp).
     ///
     /// # Errors
     /// [`PlainConnectError`]; nothing has changed then.
@@ -200,6 +211,10 @@ impl PlainTransport {
         let bytes = packet.bytes();
         self.counters.datagrams_received += 1;
         self.counters.datagram_bytes_received += bytes.len() as u64;
+        if self.is_data(bytes) && self.tuple.as_ref().is_some_and(|known| is_same(known, tuple)) {
+            self.take_data(packet.bytes(), now);
+            return None;
+        }
         let is_rtcp = match DatagramKind::of(bytes) {
             _ if bytes.len() > DATAGRAM_BYTES_MAX => None,
             DatagramKind::Rtp => Some(false),
@@ -226,6 +241,7 @@ impl PlainTransport {
         let packet = self.open(packet, is_rtcp, is_first)?;
         if is_first {
             self.learn(*tuple, is_rtcp);
+            self.begin_data(now);
         }
         Some(self.count_media(packet, is_rtcp))
     }

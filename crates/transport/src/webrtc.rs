@@ -5,6 +5,7 @@
 //! packet sealed with them reaches the router. Whatever comes out of that order is counted and dropped.
 
 mod association;
+mod data;
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -19,6 +20,7 @@ use crate::ice::{IceCredentials, IceEvent, IceLite, IceState};
 use crate::intake::{Intake, IntakeLimits};
 use crate::outgoing::{OutgoingQueue, OutgoingStreamError, OutgoingStreamSpec, Outlet, SendSlots};
 use crate::received::Received;
+use crate::sctp::{SctpAssociation, SctpEvent, SctpSettings};
 use crate::srtp::{SrtpError, SrtpInbound};
 use crate::tuple::{SocketId, Transmit, Tuple};
 
@@ -41,6 +43,8 @@ pub struct WebRtcConfig {
     pub intake: IntakeLimits,
     /// Gives outgoing abs-send-time extensions their time.
     pub wall_clock: WallClock,
+    /// Carries data over SCTP, if there is something here.
+    pub sctp: Option<SctpSettings>,
 }
 
 /// What happened in a transport, in the order in which it happened.
@@ -50,6 +54,8 @@ pub enum TransportEvent {
     Ice(IceEvent),
     /// The DTLS state changed.
     Dtls(DtlsState),
+    /// Something about data.
+    Data(SctpEvent),
 }
 
 /// Why `connect` was refused; nothing has changed then.
@@ -73,6 +79,8 @@ pub struct WebRtcTransport {
     srtp: Option<Srtp>,
     intake: Intake,
     queue: OutgoingQueue,
+    /// There only where the application wants data channels, which most transports have not.
+    sctp: Option<Box<SctpAssociation>>,
     certificate: LocalCertificate,
     dtls_version: DtlsVersion,
     srtp_sha1_32: bool,
@@ -91,6 +99,7 @@ impl WebRtcTransport {
             srtp: None,
             intake: Intake::new(config.intake, now),
             queue: OutgoingQueue::new(config.wall_clock),
+            sctp: config.sctp.map(|settings| Box::new(SctpAssociation::new(settings))),
             certificate: config.certificate,
             dtls_version: config.dtls_version,
             srtp_sha1_32: config.srtp_sha1_32,
@@ -189,13 +198,17 @@ impl WebRtcTransport {
 
     /// When [`handle_timeout`](Self::handle_timeout) is due; `None` when nothing waits for time to pass.
     pub fn deadline(&self) -> Option<Instant> {
-        [self.ice.deadline(), self.association.deadline()].into_iter().flatten().min()
+        let data = self.sctp.as_ref().and_then(|sctp| sctp.deadline());
+        [self.ice.deadline(), self.association.deadline(), data].into_iter().flatten().min()
     }
 
     /// Does what is due: ends consent, repeats handshake flights.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.ice.handle_timeout(now, &mut self.counters);
         self.association.handle_timeout(now, &mut self.counters);
+        if let Some(sctp) = self.sctp.as_mut().filter(|sctp| sctp.deadline().is_some_and(|deadline| deadline <= now)) {
+            sctp.handle_timeout(now, &mut self.counters);
+        }
         self.settle(now);
     }
 
@@ -352,23 +365,33 @@ impl WebRtcTransport {
         if has_path {
             self.association.start(now, &mut self.counters);
         }
+        self.apply_outcomes(now);
+        self.send_data(now);
+        // DTLS may have ended by what it was to seal.
+        self.apply_outcomes(now);
+        self.tell_data();
         while let Some(bytes) = self.association.poll_transmit() {
             // Without a path there is nobody to tell; the flight is repeated once there is one.
             let path = self.ice.selected_tuple();
             self.transmits.extend(path.map(|tuple| Transmit { tuple: *tuple, bytes }));
         }
+    }
+
+    fn apply_outcomes(&mut self, now: Instant) {
         while let Some(outcome) = self.association.poll_outcome() {
-            self.apply(outcome);
+            self.apply(outcome, now);
         }
     }
 
-    fn apply(&mut self, outcome: Outcome) {
+    fn apply(&mut self, outcome: Outcome, now: Instant) {
         match outcome {
+            Outcome::Data(packet) => return self.take_data(packet, now),
             Outcome::Secured(srtp) => self.srtp = Some(srtp),
             Outcome::State(state) => {
                 if !matches!(state, DtlsState::Connected { .. }) {
                     self.srtp = None;
                 }
+                self.data_follows(&state, now);
                 self.events.push_back(TransportEvent::Dtls(state));
             }
         }

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
-use millrace_model::{ConsumerId, Counters, DirectTransportSettings, TransportId, WallClock};
+use millrace_model::{ConsumerId, Counters, DirectTransportSettings, SctpLimits, TransportId, WallClock};
 use millrace_packet::{DATAGRAM_BYTES_MAX, OutgoingStreamId, PacketRef, Rewrite};
 use millrace_transport::DatagramKind;
 use millrace_transport::outgoing::{ClearStreams, OutgoingStreamError, OutgoingStreamSpec, SLOT_BYTES_MIN};
@@ -192,7 +192,8 @@ impl Plane {
         let direct = DirectTransport::new(&self.taps, self.clock);
         let number = direct.number;
         let core = TransportCore::Direct(direct);
-        let index = self.enter_transport(NewTransport { id, router, core, listeners: Vec::new() }, now);
+        let index =
+            self.enter_transport(NewTransport { id, router, core, listeners: Vec::new(), data: SctpLimits::NONE }, now);
         self.inlets.insert(number, Inlet { transport: index, is_rtcp: true });
         let session = self.transports[index].session;
         self.with_router(router, now, |core, fanout| core.connect_session(session, now, fanout));

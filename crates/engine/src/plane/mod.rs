@@ -3,6 +3,9 @@
 mod candidates;
 mod captures;
 mod crowds;
+mod data;
+mod data_reports;
+mod data_traffic;
 mod direct;
 mod events;
 mod fanout;
@@ -35,8 +38,8 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use millrace_model::{
-    CheckedWorkerSettings, ConsumerId, Counters, ProducerId, RouterId, RtpObserverId, TransportId, TransportPortRange,
-    WallClock, WebRtcServerId,
+    CheckedWorkerSettings, ConsumerId, Counters, DataConsumerId, DataProducerId, ProducerId, RouterId, RtpObserverId,
+    TransportId, TransportPortRange, WallClock, WebRtcServerId,
 };
 use millrace_net::{RecvBatch, TcpReadBuffer, TimerWheel};
 use millrace_packet::{PacketMut, PacketPool};
@@ -57,6 +60,7 @@ pub(crate) use sockets::{Attended, SocketHandle};
 
 use sockets::{Changes, Sockets};
 
+use data::{DataConsumerAt, DataProducerAt};
 use direct::{Inlet, Taps};
 use events::Told;
 use listen::Server;
@@ -79,16 +83,30 @@ const PRODUCERS_MAX: usize = 65_536;
 /// those that are there.
 const CONSUMERS_MAX: usize = 262_144;
 
+/// Data producers of one worker at most. One more is refused.
+const DATA_PRODUCERS_MAX: usize = 65_536;
+
+/// Data consumers of one worker at most. One more is refused.
+const DATA_CONSUMERS_MAX: usize = 262_144;
+
 /// How many objects a worker takes on before it refuses new ones.
 #[derive(Clone, Copy, Debug)]
 struct ObjectLimits {
     transports: usize,
     producers: usize,
     consumers: usize,
+    data_producers: usize,
+    data_consumers: usize,
 }
 
 impl ObjectLimits {
-    const DEFAULT: Self = Self { transports: TRANSPORTS_MAX, producers: PRODUCERS_MAX, consumers: CONSUMERS_MAX };
+    const DEFAULT: Self = Self {
+        transports: TRANSPORTS_MAX,
+        producers: PRODUCERS_MAX,
+        consumers: CONSUMERS_MAX,
+        data_producers: DATA_PRODUCERS_MAX,
+        data_consumers: DATA_CONSUMERS_MAX,
+    };
 }
 
 /// Everything that a worker has.
@@ -122,6 +140,10 @@ pub(crate) struct Plane {
     consumer_ids: FxHashMap<ConsumerId, (usize, ConsumerIndex)>,
     /// Each observer's router and index.
     observer_ids: FxHashMap<RtpObserverId, (usize, ObserverIndex)>,
+    data_producer_ids: FxHashMap<DataProducerId, DataProducerAt>,
+    data_consumer_ids: FxHashMap<DataConsumerId, DataConsumerAt>,
+    /// What became of the message at hand, kept for its memory.
+    data_outcomes: Vec<data_traffic::Outcome>,
     /// Which transport the datagrams of a validated path belong to.
     paths: FxHashMap<(SocketId, SocketAddr), usize>,
     /// Which transport made an ICE user name fragment.
@@ -219,6 +241,9 @@ impl Plane {
             producer_ids: FxHashMap::default(),
             consumer_ids: FxHashMap::default(),
             observer_ids: FxHashMap::default(),
+            data_producer_ids: FxHashMap::default(),
+            data_consumer_ids: FxHashMap::default(),
+            data_outcomes: Vec::new(),
             paths: FxHashMap::default(),
             ufrags: FxHashMap::default(),
             inlets: FxHashMap::default(),

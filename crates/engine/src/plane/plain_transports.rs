@@ -1,11 +1,12 @@
 //! Plain and pipe transports: made, connected; and what follows from what their endpoints send.
 
 use std::net::{IpAddr, SocketAddr, SocketAddrV6};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use millrace_model::{
     ModelError, PeerAddress, PipeTransportSettings, PlainPeer, PlainPeerWanted, PlainTransportConnectOptions,
-    PlainTransportSettings, SrtpCryptoSuite, SrtpKey, SrtpParameters, TransportId, TransportTuple, WorkerLogTag,
+    PlainTransportSettings, SctpLimits, SctpParameters, SctpState, SrtpCryptoSuite, SrtpKey, SrtpParameters,
+    TransportId, TransportTuple, WorkerLogTag,
 };
 use millrace_router::setup::PRODUCERS_PER_PIPE_MAX;
 use millrace_transport::plain::Remote;
@@ -21,6 +22,7 @@ use super::sockets::SocketOwner;
 use super::transport_core::{PipeParts, TransportCore};
 use super::transports::NewTransport;
 use crate::error::RequestError;
+use crate::setup;
 
 /// The suite of pipes, as in mediasoup: both ends are ours.
 const PIPE_SUITE: SrtpCryptoSuite = SrtpCryptoSuite::AeadAes256Gcm;
@@ -41,6 +43,8 @@ struct PlainReply {
     #[serde(flatten)]
     tuples: PlainTuples,
     srtp_parameters: Option<SrtpParameters>,
+    sctp_parameters: Option<SctpParameters>,
+    sctp_state: Option<SctpState>,
 }
 
 impl Plane {
@@ -49,6 +53,7 @@ impl Plane {
         router: usize,
         id: TransportId,
         settings: PlainTransportSettings,
+        data: SctpLimits,
         now: Instant,
     ) -> Result<Value, RequestError> {
         let index = self.vacant_transport(id)?;
@@ -63,9 +68,10 @@ impl Plane {
             intake: self.intake,
             sources_max: SOURCES_MAX,
             wall_clock: self.clock,
+            sctp: data.enabled.then(|| setup::sctp(&data, false, Duration::ZERO)),
         };
         let core = TransportCore::Plain(PlainTransport::new(config, now));
-        self.enter_transport(NewTransport { id, router, core, listeners }, now);
+        self.enter_transport(NewTransport { id, router, core, listeners, data }, now);
         self.plain_reply(index)
     }
 
@@ -74,6 +80,7 @@ impl Plane {
         router: usize,
         id: TransportId,
         settings: PipeTransportSettings,
+        data: SctpLimits,
         now: Instant,
     ) -> Result<Value, RequestError> {
         let index = self.vacant_transport(id)?;
@@ -88,9 +95,11 @@ impl Plane {
             intake: IntakeLimits { packets_per_second: 0, bits_per_second: 0 },
             sources_max: SOURCES_PER_PIPE_MAX,
             wall_clock: self.clock,
+            sctp: data.enabled.then(|| setup::sctp(&data, false, Duration::ZERO)),
         };
         let parts = PipeParts { core: PlainTransport::new(config, now), rtx: settings.rtx };
-        self.enter_transport(NewTransport { id, router, core: TransportCore::Pipe(parts), listeners }, now);
+        let core = TransportCore::Pipe(parts);
+        self.enter_transport(NewTransport { id, router, core, listeners, data }, now);
         let session = self.transports[index].session;
         self.routers[router].core.set_producers_max(session, PRODUCERS_PER_PIPE_MAX);
         self.plain_reply(index)
@@ -118,6 +127,7 @@ impl Plane {
         let core = self.transports[index].core.plain_mut().ok_or_else(no_plain)?;
         core.connect(remote, keys)
             .map_err(|error| RequestError::InvalidState(format!("transport.connect(): {error}")))?;
+        core.with_sctp(now, |_, _| ());
         self.after_transport(index, now);
         self.plain_reply(index)
     }
@@ -159,7 +169,13 @@ impl Plane {
 
     fn plain_reply(&self, index: usize) -> Result<Value, RequestError> {
         let srtp_parameters = self.plain_core(index)?.key().map(SrtpKey::to_parameters);
-        json(PlainReply { tuples: self.plain_tuples(index)?, srtp_parameters })
+        let sctp = self.plain_core(index)?.sctp();
+        json(PlainReply {
+            tuples: self.plain_tuples(index)?,
+            srtp_parameters,
+            sctp_parameters: sctp.map(|_| self.transports[index].data.parameters(false)),
+            sctp_state: sctp.map(|sctp| sctp.state()),
+        })
     }
 
     /// The paths of the plain transport at `index`, without a remote address until the endpoint is known.
@@ -185,6 +201,7 @@ impl Plane {
                 self.journal.debug(WorkerLogTag::Rtp, now, || format!("transport {id}: the endpoint is known"));
                 self.with_router(router, now, |core, fanout| core.connect_session(session, now, fanout));
             }
+            PlainEvent::Data(event) => self.apply_data_event(index, event.clone(), now),
         }
     }
 }

@@ -12,6 +12,7 @@ use millrace_router::Layers;
 use serde_json::Value;
 
 use super::Plane;
+use super::data_reports::data_maps;
 use super::observers::observed;
 use super::requests::json;
 use super::routers::{ProducerEntry, RouterEntry};
@@ -40,7 +41,10 @@ impl Plane {
         let producers = self.producer_ids.keys().map(ToString::to_string);
         let consumers = self.consumer_ids.keys().map(ToString::to_string);
         let observers = self.observer_ids.keys().map(ToString::to_string);
-        servers.chain(routers).chain(transports).chain(producers).chain(consumers).chain(observers).collect()
+        let data_producers = self.data_producer_ids.keys().map(ToString::to_string);
+        let data_consumers = self.data_consumer_ids.keys().map(ToString::to_string);
+        let media = producers.chain(consumers).chain(observers);
+        servers.chain(routers).chain(transports).chain(media).chain(data_producers).chain(data_consumers).collect()
     }
 
     /// The counters of the worker and of each open transport. A transport's own and its session's are one.
@@ -69,6 +73,7 @@ impl Plane {
                 .map(|consumer| consumer.id.to_string())
                 .collect(),
         };
+        let (data_consumers, data_producers) = data_maps(entry);
         RouterDump {
             id: entry.id,
             transport_ids: self.transports_of(index).map(|transport| transport.id).collect(),
@@ -78,8 +83,8 @@ impl Plane {
                 .map(|consumer| NameEntryDump { key: consumer.id.to_string(), value: consumer.producer.to_string() })
                 .collect(),
             map_producer_id_observer_ids: observers_by_producer(entry),
-            map_data_producer_id_data_consumer_ids: Vec::new(),
-            map_data_consumer_id_data_producer_id: Vec::new(),
+            map_data_producer_id_data_consumer_ids: data_consumers,
+            map_data_consumer_id_data_producer_id: data_producers,
         }
     }
 

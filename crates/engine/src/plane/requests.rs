@@ -5,9 +5,10 @@ use std::time::Instant;
 
 use millrace_model::{
     ActiveSpeakerObserverOptions, AudioLevelObserverOptions, AudioLevelObserverSettings, ConsumerId, ConsumerOptions,
-    DirectTransportOptions, ModelError, PipeConsumerOptions, PipeTransportOptions, PlainTransportOptions, ProducerId,
-    ProducerOptions, RouterId, RouterOptions, RtpObserverId, TransportId, WebRtcServerId, WebRtcServerOptions,
-    WebRtcTransportOptions, WorkerUpdateableSettings, checked_places, parse,
+    DataConsumerId, DataConsumerOptions, DataProducerId, DataProducerOptions, DirectTransportOptions, ModelError,
+    PipeConsumerOptions, PipeTransportOptions, PlainTransportOptions, ProducerId, ProducerOptions, RouterId,
+    RouterOptions, RtpObserverId, SctpOptions, TransportId, WebRtcServerId, WebRtcServerOptions,
+    WebRtcTransportOptions, Within, WorkerUpdateableSettings, checked_places, checked_subchannels, parse,
 };
 use millrace_router::{ObserverKind, ObserverSetup};
 use serde::de::DeserializeOwned;
@@ -65,6 +66,28 @@ struct OfObserver {
 #[serde(rename_all = "camelCase")]
 struct Places {
     producer_ids: Vec<ProducerId>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct OfDataProducer {
+    data_producer_id: DataProducerId,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct OfDataConsumer {
+    data_consumer_id: DataConsumerId,
+}
+
+#[derive(Deserialize)]
+struct Threshold {
+    threshold: u32,
+}
+
+#[derive(Deserialize)]
+struct Subchannels {
+    subchannels: Vec<u16>,
 }
 
 #[derive(Deserialize)]
@@ -126,6 +149,8 @@ impl Plane {
             "producer" => self.producer_request(verb, text, now),
             "consumer" => self.consumer_request(verb, text, now),
             "rtpObserver" => self.observer_request(verb, text, now),
+            "dataProducer" => self.data_producer_request(verb, text, now),
+            "dataConsumer" => self.data_consumer_request(verb, text, now),
             _ => Err(RequestError::UnknownMethod(head.method.into_owned())),
         }
     }
@@ -181,7 +206,8 @@ impl Plane {
             "createWebRtcTransport" => {
                 let id = parse::<OfTransport>(text)?.transport_id;
                 let settings = parse::<WebRtcTransportOptions>(text)?.into_checked()?;
-                self.create_webrtc_transport(index, id, settings, now)
+                let data = parse::<SctpOptions>(text)?.into_checked()?;
+                self.create_webrtc_transport(index, id, settings, data, now)
             }
             "createAudioLevelObserver" => {
                 let id = parse::<OfObserver>(text)?.rtp_observer_id;
@@ -198,12 +224,14 @@ impl Plane {
             "createPlainTransport" => {
                 let id = parse::<OfTransport>(text)?.transport_id;
                 let settings = parse::<PlainTransportOptions>(text)?.into_checked()?;
-                self.create_plain_transport(index, id, settings, now)
+                let data = parse::<SctpOptions>(text)?.into_checked()?;
+                self.create_plain_transport(index, id, settings, data, now)
             }
             "createPipeTransport" => {
                 let id = parse::<OfTransport>(text)?.transport_id;
                 let settings = parse::<PipeTransportOptions>(text)?.into_checked()?;
-                self.create_pipe_transport(index, id, settings, now)
+                let data = parse::<SctpOptions>(text)?.into_checked()?;
+                self.create_pipe_transport(index, id, settings, data, now)
             }
             "createDirectTransport" => {
                 let id = parse::<OfTransport>(text)?.transport_id;
@@ -255,6 +283,14 @@ impl Plane {
                     _ => parse::<ConsumerOptions>(text)?.into_checked()?,
                 };
                 self.consume(index, id, settings, now)
+            }
+            "produceData" => {
+                let id = parse::<OfDataProducer>(text)?.data_producer_id;
+                self.produce_data(index, id, parse::<DataProducerOptions>(text)?.into_checked()?)
+            }
+            "consumeData" => {
+                let id = parse::<OfDataConsumer>(text)?.data_consumer_id;
+                self.consume_data(index, id, parse::<DataConsumerOptions>(text)?.into_checked()?, now)
             }
             _ => unknown("transport", verb),
         }
@@ -326,6 +362,52 @@ impl Plane {
             "addProducer" => self.observe(at, parse::<OfProducer>(text)?.producer_id, now),
             "removeProducer" => self.unobserve(at, parse::<OfProducer>(text)?.producer_id, now),
             _ => unknown("rtpObserver", verb),
+        }
+    }
+}
+
+impl Plane {
+    fn data_producer_request(&mut self, verb: &str, text: &str, now: Instant) -> Answer {
+        let id = parse::<OfDataProducer>(text)?.data_producer_id;
+        if verb == "close" {
+            self.close_data_producer(id, now);
+            return Ok(Value::Null);
+        }
+        let at = self.data_producer_at(id)?;
+        match verb {
+            "dump" => json(self.data_producer_dump(at)),
+            "getStats" => json(self.data_producer_stats(at, now)),
+            "pause" => Ok(self.pause_data_producer(at, true)),
+            "resume" => Ok(self.pause_data_producer(at, false)),
+            _ => unknown("dataProducer", verb),
+        }
+    }
+
+    fn data_consumer_request(&mut self, verb: &str, text: &str, now: Instant) -> Answer {
+        let id = parse::<OfDataConsumer>(text)?.data_consumer_id;
+        if verb == "close" {
+            self.close_data_consumer(id, now);
+            return Ok(Value::Null);
+        }
+        let at = self.data_consumer_at(id)?;
+        match verb {
+            "dump" => json(self.data_consumer_dump(at, now)),
+            "getStats" => json(self.data_consumer_stats(at, now)),
+            "pause" | "resume" => {
+                self.routers[at.0].data.set_consumer_paused(at.1, verb == "pause");
+                Ok(Value::Null)
+            }
+            "getBufferedAmount" => json(self.waiting_data(at, now).0),
+            "setBufferedAmountLowThreshold" => {
+                self.set_buffered_amount_low_threshold(at, parse::<Threshold>(text)?.threshold, now)
+            }
+            "setSubchannels" => {
+                let set = checked_subchannels(parse::<Subchannels>(text)?.subchannels).within("subchannels")?;
+                self.routers[at.0].data.set_subchannels(at.1, set);
+                json(self.routers[at.0].data.subchannels(at.1))
+            }
+            "send" => self.send_to_data_consumer(at, parse(text)?, now),
+            _ => unknown("dataConsumer", verb),
         }
     }
 }

@@ -4,7 +4,7 @@
 
 use std::time::{Duration, Instant};
 
-use millrace_model::{Counters, TransportId};
+use millrace_model::{Counters, SctpLimits, TransportId};
 use millrace_packet::{OutgoingStreamId, PacketRef, Rewrite};
 use millrace_transport::DatagramKind;
 use millrace_transport::outgoing::{ClearStreams, OutgoingStreamError, OutgoingStreamSpec};
@@ -124,7 +124,8 @@ impl Plane {
             recovery: None,
             counters: Counters::default(),
         });
-        let index = self.enter_transport(NewTransport { id, router, core, listeners: Vec::new() }, now);
+        let index =
+            self.enter_transport(NewTransport { id, router, core, listeners: Vec::new(), data: SctpLimits::NONE }, now);
         self.rings.push(index);
         let session = self.transports[index].session;
         self.with_router(router, now, |core, fanout| core.connect_session(session, now, fanout));

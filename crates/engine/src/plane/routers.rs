@@ -8,10 +8,12 @@ use millrace_model::{
     RouterId, RouterOptions, RtpCapabilities, RtpEncodingParameters, RtpObserverId, RtpParameters, ortc,
 };
 use millrace_packet::OutgoingStreamId;
+use millrace_router::data::DataRouter;
 use millrace_router::{ConsumerIndex, ObserverIndex, ProducerIndex, Router, SessionId};
 use rustc_hash::FxHashMap;
 use serde_json::{Value, json};
 
+use super::data::{DataConsumerEntry, DataProducerEntry};
 use super::{Plane, TimerOwner};
 use crate::error::RequestError;
 
@@ -36,6 +38,11 @@ pub(super) struct RouterEntry {
     pub(super) observers: Vec<Option<RtpObserverId>>,
     /// To whom the further streams of consumers of all streams belong.
     pub(super) consumers_of_streams: FxHashMap<ConsumerIndex, ConsumerIndex>,
+    pub(super) data: DataRouter,
+    /// What applications know of each data producer, by its index.
+    pub(super) data_producers: Vec<Option<DataProducerEntry>>,
+    /// What applications know of each data consumer, by its index.
+    pub(super) data_consumers: Vec<Option<DataConsumerEntry>>,
     /// What selectors are besides, by their index as observers.
     pub(super) selectors: BTreeMap<ObserverIndex, SelectorEntry>,
 }
@@ -171,6 +178,9 @@ impl Plane {
             consumers: Vec::new(),
             observers: Vec::new(),
             consumers_of_streams: FxHashMap::default(),
+            data: DataRouter::default(),
+            data_producers: Vec::new(),
+            data_consumers: Vec::new(),
             selectors: BTreeMap::new(),
         });
         self.router_ids.insert(id, index);

@@ -5,6 +5,7 @@ use std::time::Instant;
 use millrace_model::{Counters, IceCandidate, WebRtcServerId};
 use millrace_packet::{OutgoingStreamId, PacketMut, PacketRef, Rewrite};
 use millrace_transport::outgoing::{OutgoingStreamError, OutgoingStreamSpec, SendSlots};
+use millrace_transport::sctp::{SctpAssociation, SctpEvent};
 use millrace_transport::webrtc::TransportEvent;
 use millrace_transport::{PlainEvent, PlainTransport, Received, SocketId, Transmit, Tuple, WebRtcTransport};
 
@@ -42,6 +43,7 @@ pub(super) struct PipeParts {
 pub(super) enum CoreEvent {
     WebRtc(TransportEvent),
     Plain(PlainEvent),
+    Data(SctpEvent),
 }
 
 impl TransportCore {
@@ -231,7 +233,7 @@ impl TransportCore {
     pub(super) fn deadline(&self) -> Option<Instant> {
         match self {
             Self::WebRtc(parts) => parts.core.deadline(),
-            Self::Plain(_) | Self::Pipe(_) => None,
+            Self::Plain(core) | Self::Pipe(PipeParts { core, .. }) => core.deadline(),
             Self::Direct(_) => None,
             Self::Ring(ring) => ring.deadline(),
         }
@@ -240,7 +242,7 @@ impl TransportCore {
     pub(super) fn handle_timeout(&mut self, now: Instant) {
         match self {
             Self::WebRtc(parts) => parts.core.handle_timeout(now),
-            Self::Plain(_) | Self::Pipe(_) => {}
+            Self::Plain(core) | Self::Pipe(PipeParts { core, .. }) => core.handle_timeout(now),
             Self::Direct(_) | Self::Ring(_) => {}
         }
     }
@@ -248,15 +250,43 @@ impl TransportCore {
     pub(super) fn poll_transmit(&mut self) -> Option<Transmit> {
         match self {
             Self::WebRtc(parts) => parts.core.poll_transmit(),
-            Self::Plain(_) | Self::Pipe(_) => None,
+            Self::Plain(core) | Self::Pipe(PipeParts { core, .. }) => core.poll_transmit(),
             Self::Direct(_) | Self::Ring(_) => None,
         }
     }
 
     pub(super) fn poll_event(&mut self) -> Option<CoreEvent> {
         match self {
-            Self::WebRtc(parts) => parts.core.poll_event().map(CoreEvent::WebRtc),
-            Self::Plain(core) | Self::Pipe(PipeParts { core, .. }) => core.poll_event().map(CoreEvent::Plain),
+            Self::WebRtc(parts) => parts.core.poll_event().map(|event| match event {
+                TransportEvent::Data(event) => CoreEvent::Data(event),
+                event => CoreEvent::WebRtc(event),
+            }),
+            Self::Plain(core) | Self::Pipe(PipeParts { core, .. }) => core.poll_event().map(|event| match event {
+                PlainEvent::Data(event) => CoreEvent::Data(event),
+                event => CoreEvent::Plain(event),
+            }),
+            Self::Direct(_) | Self::Ring(_) => None,
+        }
+    }
+
+    /// The SCTP association, where there is one.
+    pub(super) fn sctp(&self) -> Option<&SctpAssociation> {
+        match self {
+            Self::WebRtc(parts) => parts.core.sctp(),
+            Self::Plain(core) | Self::Pipe(PipeParts { core, .. }) => core.sctp(),
+            Self::Direct(_) | Self::Ring(_) => None,
+        }
+    }
+
+    /// Calls into the SCTP association, where there is one.
+    pub(super) fn with_sctp<T>(
+        &mut self,
+        now: Instant,
+        call: impl FnOnce(&mut SctpAssociation, &mut Counters) -> T,
+    ) -> Option<T> {
+        match self {
+            Self::WebRtc(parts) => parts.core.with_sctp(now, call),
+            Self::Plain(core) | Self::Pipe(PipeParts { core, .. }) => core.with_sctp(now, call),
             Self::Direct(_) | Self::Ring(_) => None,
         }
     }

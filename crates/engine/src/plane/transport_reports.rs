@@ -13,6 +13,7 @@ use millrace_transport::webrtc::DtlsState;
 use serde_json::Value;
 
 use super::Plane;
+use super::data_reports::add_data;
 use super::plain_transports::PlainTuples;
 use super::requests::json;
 use super::routers::{ConsumerEntry, ProducerEntry, RouterEntry};
@@ -140,6 +141,7 @@ impl Plane {
         BaseTransportStats {
             transport_id: entry.id.to_string(),
             timestamp,
+            sctp_state: entry.core.sctp().map(|sctp| sctp.state()),
             bytes_received: bytes.received,
             recv_bitrate: bitrates.received,
             bytes_sent: bytes.sent,
@@ -172,7 +174,7 @@ pub(super) fn no_tuple() -> TransportTuple {
 fn base_dump(index: usize, entry: &TransportEntry, router: &RouterEntry) -> BaseTransportDump {
     let producers: Vec<_> = router.producers.iter().flatten().filter(|producer| producer.transport == index).collect();
     let consumers: Vec<_> = router.consumers.iter().flatten().filter(|consumer| consumer.transport == index).collect();
-    BaseTransportDump {
+    let mut dump = BaseTransportDump {
         id: entry.id,
         producer_ids: producers.iter().map(|producer| producer.id).collect(),
         consumer_ids: consumers.iter().map(|consumer| consumer.id).collect(),
@@ -180,10 +182,18 @@ fn base_dump(index: usize, entry: &TransportEntry, router: &RouterEntry) -> Base
         map_rtx_ssrc_consumer_id: ssrc_entries(&consumers, |parameters| Some(parameters.encodings.first()?.rtx?.ssrc)),
         data_producer_ids: Vec::new(),
         data_consumer_ids: Vec::new(),
+        max_send_message_size: 0,
+        max_receive_message_size: 0,
+        sctp_parameters: None,
+        sctp_state: None,
+        sctp_negotiated_capabilities: None,
+        sctp_listener: None,
         recv_rtp_header_extensions: extensions(&producers),
         rtp_listener: listener(&producers),
         trace_event_types: entry.traces.clone(),
-    }
+    };
+    add_data(&mut dump, index, entry, router);
+    dump
 }
 
 fn ssrc_entries(consumers: &[&ConsumerEntry], ssrc: impl Fn(&RtpParameters) -> Option<u32>) -> Vec<SsrcEntryDump> {

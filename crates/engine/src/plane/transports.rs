@@ -2,7 +2,9 @@
 
 use std::time::Instant;
 
-use millrace_model::{BitrateLimits, ModelError, TransportId, TransportTraceEventType, TransportTuple, WorkerLogTag};
+use millrace_model::{
+    BitrateLimits, ModelError, SctpLimits, TransportId, TransportTraceEventType, TransportTuple, WorkerLogTag,
+};
 use millrace_router::SessionId;
 use millrace_router::setup::SessionSetup;
 use millrace_transport::outgoing::SendSlots;
@@ -25,6 +27,7 @@ pub(super) struct TransportEntry {
     pub(super) session: SessionId,
     /// Its own listeners; none with a server.
     pub(super) listeners: Vec<Listener>,
+    pub(super) data: SctpLimits,
     pub(super) traffic: TrafficMeter,
     /// Where its packets are written to, while they are.
     pub(super) capture: Option<Box<Capture>>,
@@ -42,6 +45,7 @@ pub(super) struct NewTransport {
     pub(super) router: usize,
     pub(super) core: TransportCore,
     pub(super) listeners: Vec<Listener>,
+    pub(super) data: SctpLimits,
 }
 
 impl Plane {
@@ -62,7 +66,7 @@ impl Plane {
 
     /// Takes a transport in, at the index that was [vacant](Self::vacant_transport).
     pub(super) fn enter_transport(&mut self, new: NewTransport, now: Instant) -> usize {
-        let NewTransport { id, router, core, listeners } = new;
+        let NewTransport { id, router, core, listeners, data } = new;
         let index = self.transports.vacant_key();
         let entry = TransportEntry {
             id,
@@ -70,6 +74,7 @@ impl Plane {
             router,
             session: self.open_session(router, index),
             listeners,
+            data,
             traffic: TrafficMeter::new(now),
             capture: None,
             limits: BitrateLimits::default(),
@@ -133,6 +138,7 @@ impl Plane {
         entry.core.close(now);
         let (id, router, session) = (entry.id, entry.router, entry.session);
         self.close_session(router, session);
+        self.close_data_of(router, session, now);
         self.send_transmits(index);
         // The goodbye leaves before the sockets are closed.
         self.flush();
@@ -171,6 +177,7 @@ impl Plane {
             match event {
                 CoreEvent::WebRtc(event) => self.apply_webrtc_event(index, event, now),
                 CoreEvent::Plain(event) => self.apply_plain_event(index, &event, now),
+                CoreEvent::Data(event) => self.apply_data_event(index, event, now),
             }
         }
         let deadline = self.transports.get(index).and_then(|entry| entry.core.deadline());

@@ -1,9 +1,9 @@
 //! WebRTC transports: made, connected, restarted; and what follows from what ICE and DTLS say.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use millrace_model::{
-    DtlsFingerprint, DtlsParameters, DtlsRole, DtlsState, IceCandidate, IceParameters, IceRole, ModelError,
+    DtlsFingerprint, DtlsParameters, DtlsRole, DtlsState, IceCandidate, IceParameters, IceRole, ModelError, SctpLimits,
     TransportId, WebRtcServerId, WebRtcTransportConnectOptions, WebRtcTransportListen, WebRtcTransportSettings,
     WorkerLogTag,
 };
@@ -20,6 +20,10 @@ use super::transport_core::{TransportCore, WebRtcParts};
 use super::transports::NewTransport;
 use super::{Plane, candidates};
 use crate::error::RequestError;
+use crate::setup;
+
+/// How long browsers have to begin the SCTP handshake before we do; they all begin as soon as DTLS is connected.
+const WEBRTC_INITIATIVE: Duration = Duration::from_secs(1);
 
 impl Plane {
     pub(super) fn create_webrtc_transport(
@@ -27,6 +31,7 @@ impl Plane {
         router: usize,
         id: TransportId,
         settings: WebRtcTransportSettings,
+        data: SctpLimits,
         now: Instant,
     ) -> Result<Value, RequestError> {
         let index = self.vacant_transport(id)?;
@@ -43,10 +48,11 @@ impl Plane {
             srtp_sha1_32: false,
             intake: self.intake,
             wall_clock: self.clock,
+            sctp: data.enabled.then(|| setup::sctp(&data, true, WEBRTC_INITIATIVE)),
         };
         let parts = WebRtcParts { core: WebRtcTransport::new(config, now), server, candidates };
-        let reply = self.webrtc_reply(&parts);
-        self.enter_transport(NewTransport { id, router, core: TransportCore::WebRtc(parts), listeners }, now);
+        let reply = self.webrtc_reply(&parts, &data);
+        self.enter_transport(NewTransport { id, router, core: TransportCore::WebRtc(parts), listeners, data }, now);
         Ok(reply)
     }
 
@@ -87,8 +93,10 @@ impl Plane {
         }
     }
 
-    fn webrtc_reply(&self, parts: &WebRtcParts) -> Value {
+    fn webrtc_reply(&self, parts: &WebRtcParts, data: &SctpLimits) -> Value {
         json!({
+            "sctpParameters": data.enabled.then(|| data.parameters(true)),
+            "sctpState": parts.core.sctp().map(|sctp| sctp.state()),
             "iceRole": IceRole::Controlled,
             "iceParameters": ice_parameters(parts.core.ice_parameters()),
             "iceCandidates": parts.candidates,
@@ -166,6 +174,7 @@ impl Plane {
                 self.ufrags.remove(ufrag.as_bytes());
             }
             TransportEvent::Dtls(state) => self.tell_dtls_state(index, &state, now),
+            TransportEvent::Data(event) => self.apply_data_event(index, event, now),
         }
     }
 
@@ -204,7 +213,7 @@ impl Plane {
             match event {
                 TransportEvent::Ice(IceEvent::TupleRemoved(tuple)) => self.remove_path(index, &tuple, now),
                 TransportEvent::Ice(IceEvent::UfragRetired(ufrag)) => drop(self.ufrags.remove(ufrag.as_bytes())),
-                TransportEvent::Ice(_) | TransportEvent::Dtls(_) => {}
+                TransportEvent::Ice(_) | TransportEvent::Dtls(_) | TransportEvent::Data(_) => {}
             }
         }
         if let Some(server) = parts.server.and_then(|id| self.servers.get_mut(&id)) {

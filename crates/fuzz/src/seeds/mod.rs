@@ -5,8 +5,8 @@ mod protocols;
 mod scripts;
 
 pub(crate) use media::{av1, dependency, h264, h265, rtcp, rtp, rtx, transport_feedback, vp8, vp9};
-pub(crate) use protocols::{dtls_client_hello, dtls_records, process_frames, srtp, stun, tcp_framing};
-pub(crate) use scripts::{plain, router, transport};
+pub(crate) use protocols::{dtls_client_hello, dtls_records, process_frames, sctp_filter, srtp, stun, tcp_framing};
+pub(crate) use scripts::{plain, router, sctp, transport};
 
 /// Inputs with their names.
 pub(crate) type Seeds = Vec<(String, Vec<u8>)>;

@@ -4,6 +4,7 @@ use millrace_engine::process::write_frame;
 use millrace_transport::stun::{Class, ErrorCode, IntegrityKey, Writer};
 
 use super::{Seeds, numbered};
+use crate::targets::init;
 
 /// The two datagrams of a browser's ClientHello.
 const CHROMIUM_HELLO: [&[u8]; 2] = [
@@ -47,6 +48,15 @@ pub(crate) fn srtp() -> Seeds {
     let rtp = [&[0x90, 96, 0, 1, 0, 0, 0, 1, 0, 0, 0, 7, 0xbe, 0xde, 0, 1, 0x10, 5, 0, 0][..], &[9; 30]].concat();
     let rtcp = [&[0x81, 200, 0, 6, 0, 0, 0, 7][..], &[9; 34]].concat();
     numbered([&rtp[..], &rtcp])
+}
+
+/// DATA with a SACK, and an INIT; the target writes the common header.
+pub(crate) fn sctp_filter() -> Seeds {
+    let data = [0, 3, 0, 20, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 51, b't', b'e', b'x', b't'];
+    let sack = [3, 0, 0, 20, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 2, 0, 3];
+    let forward = [192, 0, 0, 12, 0, 0, 0, 9, 0, 0, 0, 4];
+    let reset = [130, 0, 0, 22, 0, 13, 0, 18, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 9, 0, 1, 0, 0];
+    numbered([&[&data[..], &sack].concat()[..], &init(1), &forward, &reset])
 }
 
 pub(crate) fn dtls_client_hello() -> Seeds {

@@ -81,3 +81,45 @@ pub(crate) fn transport() -> Seeds {
     let all = [("connected", connected), ("before", before), ("mutilated", mutilated), ("changes", changes)];
     all.map(|(name, script)| (name.to_owned(), script.finish())).into()
 }
+
+/// Steps of `targets/sctp.rs`.
+const SCTP_CHUNKS: u8 = 0;
+const SCTP_TIME: u8 = 3;
+const SCTP_SEND: u8 = 4;
+const SCTP_CLOSE: u8 = 5;
+const SCTP_SACK: u8 = 7;
+
+/// A channel that is opened and sent on both ways; gaps and what gives them up; streams that are closed.
+pub(crate) fn sctp() -> Seeds {
+    let data = |number: u32, flags: u8, ppid: u8, payload: &[u8]| {
+        let tsn = (u32::MAX - 9).wrapping_add(number);
+        let len = 16 + payload.len() as u16;
+        let header = [&[0, flags][..], &len.to_be_bytes(), &tsn.to_be_bytes(), &[0, 0, 0, number as u8, 0, 0, 0, ppid]];
+        let mut chunk = [&header.concat()[..], payload].concat();
+        chunk.resize(chunk.len().next_multiple_of(4), 0);
+        chunk
+    };
+    let acknowledged = |writer: ScriptWriter, count: u8| {
+        writer.bytes(&[SCTP_SACK, count]).chunk(&[0, 1, 0, 0, 0, 0, 0, 0]).bytes(&[SCTP_TIME, 0, 200])
+    };
+    let open = [&[3, 0, 0, 0, 0, 0, 0, 0, 0, 4, 0, 0][..], b"chat"].concat();
+    let talk = ScriptWriter::default().bytes(&[SCTP_CHUNKS]).chunk(&data(0, 3, 50, &open));
+    let talk = (1..20).fold(talk, |writer, number| {
+        let writer = writer.bytes(&[SCTP_CHUNKS]).chunk(&data(number, 3, 51, b"hello"));
+        acknowledged(writer.bytes(&[SCTP_SEND, 0, number as u8, 9]), number as u8)
+    });
+    let gaps = (0..30).fold(ScriptWriter::default(), |writer, number| {
+        let flags = [2, 0, 1, 3, 7, 4][number as usize % 6];
+        writer.bytes(&[SCTP_CHUNKS]).chunk(&data(number * 2, flags, 53, &[7; 40])).bytes(&[SCTP_TIME, 0, 90])
+    });
+    let gaps = gaps.bytes(&[SCTP_CHUNKS]).chunk(&[192, 0, 0, 12, 0, 0, 0, 9, 0, 0, 0, 4]);
+    let reset = [130, 0, 0, 22, 0, 13, 0, 18, 0xff, 0xff, 0xff, 0xf6, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xf6, 0, 0, 0, 0];
+    let closed = ScriptWriter::default()
+        .bytes(&[SCTP_CHUNKS])
+        .chunk(&data(0, 3, 51, b"hello"))
+        .bytes(&[SCTP_CHUNKS])
+        .chunk(&reset)
+        .bytes(&[SCTP_SEND, 3, 0, 9, SCTP_CLOSE, 3, SCTP_TIME, 9, 0, SCTP_CLOSE, 0, SCTP_SEND, 0, 0, 1]);
+    let all = [("talk", talk), ("gaps", gaps), ("closed", acknowledged(closed, 2))];
+    all.map(|(name, script)| (name.to_owned(), script.finish())).into()
+}

@@ -2,6 +2,7 @@
 
 mod plain;
 mod router;
+mod sctp;
 mod transport;
 
 pub use millrace_engine::process::fuzz_frames as process_frames;
@@ -12,12 +13,14 @@ pub use millrace_packet::fuzz::{
     fuzz_vp8 as vp8, fuzz_vp9 as vp9,
 };
 pub use millrace_transport::fuzz::{
-    fuzz_dtls_client_hello as dtls_client_hello, fuzz_dtls_records as dtls_records, fuzz_srtp as srtp,
-    fuzz_stun as stun,
+    fuzz_dtls_client_hello as dtls_client_hello, fuzz_dtls_records as dtls_records, fuzz_sctp_filter as sctp_filter,
+    fuzz_srtp as srtp, fuzz_stun as stun,
 };
 
 pub use plain::plain;
 pub use router::router;
+pub(crate) use sctp::init;
+pub use sctp::sctp;
 pub use transport::transport;
 
 use crate::seeds;
@@ -77,8 +80,10 @@ pub const TARGETS: &[Target] = &[
         memory_max: 1 << 20,
         ..parser("dtls_records", dtls_records, seeds::dtls_records)
     },
+    Target { executions: 40_000, ..parser("sctp_filter", sctp_filter, seeds::sctp_filter) },
     Target { len_max: SCRIPT_LEN_MAX, executions: 40_000, ..parser("tcp_framing", tcp_framing, seeds::tcp_framing) },
     parser("process_frames", process_frames, seeds::process_frames),
+    Target { executions: 3_000, ..machine("sctp", sctp, seeds::sctp) },
     Target { executions: 1_000, ..machine("transport", transport, seeds::transport) },
     Target { executions: 10_000, ..machine("plain", plain, seeds::plain) },
     Target { executions: 3_000, ..machine("router", router, seeds::router) },

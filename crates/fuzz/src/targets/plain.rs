@@ -57,6 +57,7 @@ impl Life {
             intake: IntakeLimits { packets_per_second: 100, bits_per_second: 1_000_000 },
             sources_max: 16,
             wall_clock: WallClock::new(now, Duration::ZERO),
+            sctp: None,
         };
         let mut transport = PlainTransport::new(config, now);
         let keys = (setup & SRTP != 0).then(|| (key(1), key(2)));

@@ -72,6 +72,7 @@ impl Life {
             // So little that scripts reach it.
             intake: IntakeLimits { packets_per_second: 1_000, bits_per_second: 1_000_000 },
             wall_clock: WallClock::new(now, Duration::ZERO),
+            sctp: None,
         };
         let local = address(PEER_PORT);
         let mut peer = Peer::new(&PeerConfig { seed: 1, local, srtp_profiles: vec![SrtpProfile::AeadAes128Gcm] }, now);

@@ -104,6 +104,7 @@ impl Server {
             srtp_sha1_32: false,
             intake: IntakeLimits { packets_per_second: 0, bits_per_second: 0 },
             wall_clock: self.clock,
+            sctp: None,
         };
         let mut transport = WebRtcTransport::new(config, now);
         let remote_role = if self.dtls.is_client { Role::Server } else { Role::Client };

@@ -247,6 +247,13 @@ impl DtlsEngine for DimplDtls {
         self.events.pop_front()
     }
 
+    fn send_data(&mut self, data: &[u8], now: Instant) -> Result<(), DtlsError> {
+        if !self.progress.is_reported {
+            return Ok(());
+        }
+        self.run(now, |library| library.send_application_data(data).map(|_| ()))
+    }
+
     fn close(&mut self, now: Instant) {
         // Whatever comes of it, this is the end.
         let _ = self.run(now, Dtls::close);

@@ -94,6 +94,14 @@ pub trait DtlsEngine: Send {
     /// The next event, in order.
     fn poll_event(&mut self) -> Option<DtlsEvent>;
 
+    /// Seals application data into a record for the peer (RFC 8261). Before the handshake is complete, and after the
+    /// end, it is dropped: nothing of the handshake vouches for the peer then.
+    ///
+    /// # Errors
+    ///
+    /// As [`handle_datagram`](Self::handle_datagram).
+    fn send_data(&mut self, data: &[u8], now: Instant) -> Result<(), DtlsError>;
+
     /// Ends the association and queues a `close_notify` for the peer.
     fn close(&mut self, now: Instant);
 

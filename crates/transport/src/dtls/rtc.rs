@@ -241,6 +241,28 @@ impl DtlsEngine for RtcDtls {
         self.events.pop_front()
     }
 
+    fn send_data(&mut self, data: &[u8], now: Instant) -> Result<(), DtlsError> {
+        let State::Connected(library, _) = &mut self.state else { return Ok(()) };
+        let endpoint = &mut library.endpoint;
+        match catch_unwind(AssertUnwindSafe(|| endpoint.write(now, PLACEHOLDER, data))) {
+            Ok(Ok(())) => {
+                while let Some(transmit) = library.endpoint.poll_transmit() {
+                    self.transmits.push_back(transmit.message.to_vec());
+                }
+                Ok(())
+            }
+            Ok(Err(error)) => {
+                self.end();
+                Err(DtlsError::Peer(error.to_string()))
+            }
+            Err(_) => {
+                self.state = State::Over;
+                self.end();
+                Err(DtlsError::EngineFailed)
+            }
+        }
+    }
+
     fn close(&mut self, now: Instant) {
         if let Some(library) = self.state.library() {
             library.close(now);

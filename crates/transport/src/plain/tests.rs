@@ -212,6 +212,7 @@ impl Bench {
             sources_max: SOURCES_MAX,
             intake: IntakeLimits { packets_per_second: 10_000, bits_per_second: 100_000_000 },
             wall_clock: WallClock::new(now, Duration::ZERO),
+            sctp: None,
         };
         Self { transport: PlainTransport::new(config, now), sent: Slots::default(), pool: PacketPool::new(64), now }
     }

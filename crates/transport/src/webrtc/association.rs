@@ -41,6 +41,8 @@ pub(super) enum Outcome {
     Secured(Srtp),
     /// The state changed to this.
     State(DtlsState),
+    /// The peer sent application data.
+    Data(Vec<u8>),
 }
 
 /// One association. After each call drain [`poll_transmit`](Self::poll_transmit) and
@@ -126,6 +128,11 @@ impl Association {
         }
     }
 
+    /// Sends application data, once the peer has proved who it is.
+    pub(super) fn send_data(&mut self, data: &[u8], now: Instant, counters: &mut Counters) {
+        self.step(counters, |engine| engine.send_data(data, now));
+    }
+
     pub(super) fn deadline(&self) -> Option<Instant> {
         if let Stage::Running(engine, _) = &self.stage { engine.deadline() } else { None }
     }
@@ -158,14 +165,14 @@ impl Association {
         self.transmits.extend(std::iter::from_fn(|| engine.poll_transmit()));
         let events: Vec<DtlsEvent> = std::iter::from_fn(|| engine.poll_event()).collect();
         for event in events {
-            self.take(event, role, counters);
+            self.take(event, role);
         }
         if let Err(error) = result {
             self.end(DtlsState::Failed(error));
         }
     }
 
-    fn take(&mut self, event: DtlsEvent, role: Role, counters: &mut Counters) {
+    fn take(&mut self, event: DtlsEvent, role: Role) {
         match event {
             DtlsEvent::Connected { keys, remote_certificate } => match Srtp::new(&keys, role) {
                 Ok(srtp) => {
@@ -175,7 +182,7 @@ impl Association {
                 Err(_) => self.end(DtlsState::Failed(DtlsError::EngineFailed)),
             },
             DtlsEvent::Closed => self.end(DtlsState::Closed),
-            DtlsEvent::ApplicationData(_) => counters.dtls_data_dropped += 1,
+            DtlsEvent::ApplicationData(data) => self.outcomes.push_back(Outcome::Data(data)),
         }
     }
 

@@ -42,6 +42,7 @@ impl World {
             srtp_sha1_32: false,
             intake: INTAKE,
             wall_clock: WallClock::new(now, Duration::ZERO),
+            sctp: None,
         };
         Self {
             transport: WebRtcTransport::new(config, now),
@@ -168,7 +169,7 @@ impl World {
     pub(super) fn dtls_states(&self) -> Vec<&'static str> {
         let dtls = self.events.iter().filter_map(|event| match event {
             TransportEvent::Dtls(state) => Some(state),
-            TransportEvent::Ice(_) => None,
+            TransportEvent::Ice(_) | TransportEvent::Data(_) => None,
         });
         dtls.map(|state| match state {
             DtlsState::New => "new",

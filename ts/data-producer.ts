@@ -1,0 +1,152 @@
+import type { Channel } from './channel.js';
+import { EnhancedEventEmitter } from './enhanced-event-emitter.js';
+import type * as model from './generated/model.js';
+import type { DataProducerDump, DataProducerStat, DataProducerType, SctpStreamParameters } from './generated/model.js';
+import { type AppData, RemoteObject } from './remote-object.js';
+
+/** Options of {@link Transport.produceData}. */
+export type DataProducerOptions<DataProducerAppData extends AppData = AppData> = model.DataProducerOptions & {
+  /** Id, a UUID that no other DataProducer of the Router has. Default: a new one. */
+  id?: string;
+  /** The application's own data. Default: `{}`. */
+  appData?: DataProducerAppData;
+};
+
+/** Events of a {@link DataProducer}. */
+export type DataProducerEvents = {
+  /** The Transport was closed, and the DataProducer with it. */
+  transportclose: [];
+};
+
+/** Observer of a {@link DataProducer}. */
+export type DataProducerObserver = EnhancedEventEmitter<DataProducerObserverEvents>;
+
+/** Events of a {@link DataProducerObserver}. */
+export type DataProducerObserverEvents = {
+  /** The DataProducer was closed, by whomever. */
+  close: [];
+  /** The DataProducer was paused. */
+  pause: [];
+  /** The DataProducer was resumed. */
+  resume: [];
+};
+
+/** What the worker answered to `transport.produceData`. */
+export type DataProducerReply = {
+  readonly type: DataProducerType;
+  readonly sctpStreamParameters?: SctpStreamParameters | null;
+  readonly label: string;
+  readonly protocol: string;
+  readonly paused: boolean;
+};
+
+/** A source of messages published into a {@link Router}. Its Transport closes it. */
+export class DataProducer<DataProducerAppData extends AppData = AppData> extends RemoteObject<
+  DataProducerEvents,
+  DataProducerObserver,
+  DataProducerAppData
+> {
+  readonly #id: string;
+  readonly #reply: DataProducerReply;
+  readonly #onClose: () => void;
+  #paused: boolean;
+
+  /** @internal */
+  constructor(
+    channel: Channel,
+    id: string,
+    appData: DataProducerAppData | undefined,
+    reply: DataProducerReply,
+    onClose: () => void,
+  ) {
+    super(channel, new EnhancedEventEmitter(), appData);
+    this.#id = id;
+    this.#reply = reply;
+    this.#onClose = onClose;
+    this.#paused = reply.paused;
+  }
+
+  /** Id, a UUID. */
+  get id(): string {
+    return this.#id;
+  }
+
+  /** Whether messages come over SCTP or from the application. */
+  get type(): DataProducerType {
+    return this.#reply.type;
+  }
+
+  /** The stream on which the endpoint sends; none on a direct Transport. */
+  get sctpStreamParameters(): SctpStreamParameters | undefined {
+    return structuredClone(this.#reply.sctpStreamParameters) ?? undefined;
+  }
+
+  /** Name of the channel, often empty. */
+  get label(): string {
+    return this.#reply.label;
+  }
+
+  /** Subprotocol of the channel, often empty. */
+  get protocol(): string {
+    return this.#reply.protocol;
+  }
+
+  /** Whether the DataProducer is paused. */
+  get paused(): boolean {
+    return this.#paused;
+  }
+
+  /** Closes the DataProducer and its channel, and tells its DataConsumers. Idempotent. */
+  close(): void {
+    if (this.closed) {
+      return;
+    }
+    this.end(this.command('dataProducer.close', { dataProducerId: this.#id }));
+    this.#onClose();
+    this.observer.safeEmit('close');
+  }
+
+  /** @internal */
+  transportClosed(released: Promise<void>): void {
+    if (this.closed) {
+      return;
+    }
+    this.end(released);
+    this.safeEmit('transportclose');
+    this.observer.safeEmit('close');
+  }
+
+  /** The DataProducer's inner state, for debugging. Its shape may change. */
+  async dump(): Promise<DataProducerDump> {
+    return await this.#ask('dataProducer.dump');
+  }
+
+  /** Statistics, an array of one. */
+  async getStats(): Promise<DataProducerStat[]> {
+    return await this.#ask('dataProducer.getStats');
+  }
+
+  /** Drops messages from now on; DataConsumers are told. */
+  async pause(): Promise<void> {
+    await this.#ask('dataProducer.pause');
+    const wasPaused = this.#paused;
+    this.#paused = true;
+    if (!wasPaused && !this.closed) {
+      this.observer.safeEmit('pause');
+    }
+  }
+
+  /** Forwards messages again; DataConsumers are told. */
+  async resume(): Promise<void> {
+    await this.#ask('dataProducer.resume');
+    const wasPaused = this.#paused;
+    this.#paused = false;
+    if (wasPaused && !this.closed) {
+      this.observer.safeEmit('resume');
+    }
+  }
+
+  #ask<T>(method: string): Promise<T> {
+    return this.request<T>(method, { dataProducerId: this.#id });
+  }
+}
