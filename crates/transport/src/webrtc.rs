@@ -385,7 +385,7 @@ impl WebRtcTransport {
 
     fn apply(&mut self, outcome: Outcome, now: Instant) {
         match outcome {
-            Outcome::Data(packet) => return self.take_data(packet, now),
+            Outcome::Data(packet) => self.take_data(packet, now),
             Outcome::Secured(srtp) => self.srtp = Some(srtp),
             Outcome::State(state) => {
                 if !matches!(state, DtlsState::Connected { .. }) {

@@ -146,7 +146,21 @@ impl Plane {
             let (stream, reliability) = (parameters.stream_id, reliability(parameters));
             self.transports[transport].core.with_sctp(now, |sctp, _| sctp.open_stream(stream, reliability));
         }
-        self.enter_data_consumer((router, index), producer, transport, id, settings.data_producer_id, parameters);
+        let entry = &mut self.routers[router];
+        let source = entry.data_producer(producer);
+        let (label, protocol) =
+            source.map(|source| (source.label.clone(), source.protocol.clone())).unwrap_or_default();
+        let consumer = DataConsumerEntry {
+            id,
+            transport,
+            producer: settings.data_producer_id,
+            sctp_stream_parameters: parameters,
+            label,
+            protocol,
+            is_cut: false,
+        };
+        place(&mut entry.data_consumers, index.0, consumer);
+        self.data_consumer_ids.insert(id, (router, index));
         Ok(self.data_consumer_reply((router, index), producer))
     }
 
@@ -184,25 +198,6 @@ impl Plane {
             }
         };
         Ok(SctpStreamParameters { stream_id, ..parameters })
-    }
-
-    fn enter_data_consumer(
-        &mut self,
-        at: DataConsumerAt,
-        producer: DataProducerIndex,
-        transport: usize,
-        id: DataConsumerId,
-        producer_id: DataProducerId,
-        sctp_stream_parameters: Option<SctpStreamParameters>,
-    ) {
-        let (entry, is_cut) = (&mut self.routers[at.0], false);
-        let source = entry.data_producer(producer);
-        let (label, protocol) =
-            source.map(|source| (source.label.clone(), source.protocol.clone())).unwrap_or_default();
-        let consumer =
-            DataConsumerEntry { id, transport, producer: producer_id, sctp_stream_parameters, label, protocol, is_cut };
-        place(&mut entry.data_consumers, at.1.0, consumer);
-        self.data_consumer_ids.insert(id, at);
     }
 
     fn data_consumer_reply(&self, (router, index): DataConsumerAt, producer: DataProducerIndex) -> Value {

@@ -94,7 +94,7 @@ async fn i12_nothing_that_a_stranger_sends_is_answered() {
 #[tokio::test]
 async fn k12_new_work_is_refused_first_and_what_is_there_goes_on() {
     let mut stage = Stage::new();
-    stage.plane.limits = ObjectLimits { transports: 2, producers: 1, consumers: 1 };
+    stage.plane.limits = ObjectLimits { transports: 2, producers: 1, consumers: 1, ..ObjectLimits::DEFAULT };
     let [first, _] = TRANSPORTS.map(|id| stage.transport(id));
     let id = |number: u32| format!("00000000-0000-4000-8000-0000000001{number:02}");
     let third = json!({ "routerId": ROUTER, "transportId": id(0), "webRtcServerId": SERVER });

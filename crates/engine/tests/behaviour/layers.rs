@@ -45,7 +45,7 @@ fn pictures() -> Vec<Vec<u8>> {
     for frame in 0..6u8 {
         let template = [0, 2, 1, 3, 1, 3][usize::from(frame)];
         let structure: &[u8] = if frame == 0 { &L2T1 } else { &[] };
-        let descriptor = [&[0xc0 | (62 + template) % 64, 0, frame], structure].concat();
+        let descriptor = [&[0xc0 | ((62 + template) % 64), 0, frame], structure].concat();
         stream.extensions = vec![(DESCRIPTOR_ID, descriptor)];
         packets.push(stream.packet(frame % 2 == 1, &[0x10, 0x30, frame]));
         stream.timestamp = stream.timestamp.wrapping_add(u32::from(frame % 2) * 3000);
@@ -69,7 +69,7 @@ fn a_viewer_of_the_lower_spatial_layer_gets_its_frames_its_marker_and_its_descri
         assert_eq!((descriptor[2], descriptor[3] & 0x40), (frame, 0x40), "it says which targets are sent");
     }
     let second = heard[1].meta.value(&heard[1].bytes, ExtensionKind::DependencyDescriptor).unwrap();
-    assert_eq!(second[3..], [0b0_1000_010], "the first of two");
+    assert_eq!(second[3..], [0b0100_0010], "the first of two");
 }
 
 #[test]

@@ -116,7 +116,7 @@ mod tests {
     fn bits_are_written_where_they_are_read() {
         let mut out = [0xff; 2];
         let mut writer = BitWriter::new(&mut out, 3);
-        writer.bits(0b0_1101_0, 6).unwrap();
+        writer.bits(0b01_1010, 6).unwrap();
         assert_eq!(writer.finish(), Some(2));
         assert_eq!(out, [0b1110_1101, 0]);
         assert_eq!(BitWriter::new(&mut out, 12).bits(0, 5), None);

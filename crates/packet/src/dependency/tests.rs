@@ -37,7 +37,7 @@ impl Frame<'_> {
     fn bytes(&self) -> Vec<u8> {
         let mut out = [0; 255];
         let [high, low] = self.number.to_be_bytes();
-        out[..3].copy_from_slice(&[0xc0 | (self.template + ID_OFFSET) % 64, high, low]);
+        out[..3].copy_from_slice(&[0xc0 | ((self.template + ID_OFFSET) % 64), high, low]);
         if self.structure.is_none() && self.active.is_none() && self.distances.is_none() {
             return out[..3].to_vec();
         }

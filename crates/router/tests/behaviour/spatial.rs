@@ -470,7 +470,7 @@ impl Described {
     /// Sends the next frame, of `template` of the structure, in picture `picture`.
     fn send(&mut self, picture: u32, template: u8, structure: &[u8], marker: bool) {
         let [high, low] = self.frame.to_be_bytes();
-        let descriptor = [&[0xc0 | (62 + template) % 64, high, low], structure].concat();
+        let descriptor = [&[0xc0 | ((62 + template) % 64), high, low], structure].concat();
         let packet = Rtp { sequence: self.frame, timestamp: picture * 3000, payload: vec![0xff; 40], ..Rtp::key(0) };
         publish(&mut self.call, &packet.with_extension(DESCRIPTOR_ID, &descriptor), marker);
         self.frame = self.frame.wrapping_add(1);
@@ -517,7 +517,7 @@ fn a_viewer_of_fewer_layers_that_gets_descriptors_is_told_so_in_every_frame() {
         assert_eq!((edit.frame_number, edit.target_count), (65_530u16.wrapping_add(2 * at), 2));
         let mut out = [0; 16];
         let len = edit.write(&[0xc0, 0, 0], &mut out).unwrap();
-        assert_eq!((len, out[3]), (4, 0b0_1000_010), "only the first of two targets");
+        assert_eq!((len, out[3]), (4, 0b0100_0010), "only the first of two targets");
     }
 }
 

@@ -249,7 +249,7 @@ impl PacketFilter {
         let (Some(received), Some(tsn)) = (&mut self.received, u32_at(value, 0)) else { return false };
         let ahead = tsn.wrapping_sub(received.acknowledged);
         let is_behind = ahead > u32::MAX / 2;
-        if value.len() % 4 != 0 || (!is_behind && ahead > TSN_WINDOW_MAX) {
+        if !value.len().is_multiple_of(4) || (!is_behind && ahead > TSN_WINDOW_MAX) {
             return false;
         }
         if tsn.wrapping_sub(received.highest) <= u32::MAX / 2 {
