@@ -24,11 +24,7 @@ impl Plane {
         let done =
             self.with_router(router, now, |core, fanout| core.replace_producer(index, &replacement, now, fanout));
         done.unwrap_or(Err(ReplaceError::Unknown)).map_err(replace_error)?;
-        let encodings = self.routers[router].producer(producer).map(|source| source.consumable.encodings.clone());
-        self.change_consumer(at, |consumer| {
-            consumer.producer = id;
-            consumer.consumable_encodings = encodings.unwrap_or_default();
-        });
+        self.change_consumer(at, |consumer| consumer.producer = id);
         Ok(self.consumer_reply(at, producer))
     }
 
@@ -41,10 +37,6 @@ impl Plane {
         if consumer.all_streams {
             let reason = "a consumer of all streams keeps its producer; consume the other one anew";
             return Err(ModelError::unsupported("producerId", reason).into());
-        }
-        if consumer.all_streams {
-            let reason = "a consumer of all streams cannot take another producer's; consume that one";
-            return Err(ModelError::unsupported("consumerId", reason).into());
         }
         if source.kind != consumer.kind {
             return Err(ModelError::unsupported("producerId", ReplaceError::OtherKind.to_string()).into());

@@ -79,12 +79,11 @@ pub(super) struct ConsumerEntry {
     pub(super) parameters: RtpParameters,
     /// The router's payload types as the viewer numbers them; `None` where it uses the router's.
     pub(super) numbers: Option<Box<[ortc::CodecMapping]>>,
-    pub(super) consumable_encodings: Vec<RtpEncodingParameters>,
     pub(super) stream: OutgoingStreamId,
     /// Whether each of the producer's streams is sent as one of its own.
     pub(super) all_streams: bool,
     /// The streams after the first, and the router's consumers of them.
-    pub(super) further: Vec<(ConsumerIndex, OutgoingStreamId)>,
+    pub(super) further: Box<[(ConsumerIndex, OutgoingStreamId)]>,
     pub(super) priority: u8,
     pub(super) paused: bool,
     /// Its packets go to the application, where nobody listens to them.
@@ -93,11 +92,6 @@ pub(super) struct ConsumerEntry {
 }
 
 impl ConsumerEntry {
-    /// How it treats its producer's streams.
-    pub(super) fn consumer_type(&self) -> ConsumerType {
-        if self.all_streams { ConsumerType::Pipe } else { ProducerType::of(&self.consumable_encodings).into() }
-    }
-
     /// Its streams in the transport.
     pub(super) fn streams(&self) -> impl Iterator<Item = OutgoingStreamId> {
         std::iter::once(self.stream).chain(self.further.iter().map(|(_, stream)| *stream))
@@ -110,6 +104,19 @@ impl ConsumerEntry {
 }
 
 impl RouterEntry {
+    /// What viewers may have of a producer.
+    pub(super) fn consumable_encodings(&self, producer: ProducerIndex) -> &[RtpEncodingParameters] {
+        self.producer(producer).map(|producer| producer.consumable.encodings.as_slice()).unwrap_or_default()
+    }
+
+    /// How a consumer treats the streams of its producer.
+    pub(super) fn consumer_type(&self, consumer: &ConsumerEntry, producer: ProducerIndex) -> ConsumerType {
+        match consumer.all_streams {
+            true => ConsumerType::Pipe,
+            false => ProducerType::of(self.consumable_encodings(producer)).into(),
+        }
+    }
+
     pub(super) fn producer(&self, index: ProducerIndex) -> Option<&ProducerEntry> {
         self.producers.get(index.0 as usize)?.as_ref()
     }
@@ -129,7 +136,7 @@ impl RouterEntry {
 
     /// What the router knows a consumer as: one for each stream that it sends.
     pub(super) fn streams_of(&self, index: ConsumerIndex) -> Vec<ConsumerIndex> {
-        let further = self.consumer(index).map(|consumer| consumer.further.as_slice()).unwrap_or_default();
+        let further = self.consumer(index).map(|consumer| &*consumer.further).unwrap_or_default();
         std::iter::once(index).chain(further.iter().map(|(index, _)| *index)).collect()
     }
 }
@@ -240,7 +247,7 @@ impl Plane {
     pub(super) fn forget_consumer(&mut self, router: usize, index: ConsumerIndex) -> Option<ConsumerId> {
         let entry = self.routers.get_mut(router)?;
         let consumer = entry.consumers.get_mut(index.0 as usize)?.take()?;
-        for (further, _) in &consumer.further {
+        for (further, _) in consumer.further.iter() {
             entry.consumers_of_streams.remove(further);
         }
         self.consumer_ids.remove(&consumer.id);

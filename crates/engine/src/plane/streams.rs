@@ -143,7 +143,7 @@ impl Plane {
         self.transports[transport].next_mid += u64::from(chose_mid);
         let Negotiated { kind, parameters, numbers } = negotiated;
         let parts = ConsumerParts { id, kind, parameters, numbers, stream: streams[0], further, settings };
-        self.enter_consumer((router, index), producer, transport, parts);
+        self.enter_consumer((router, index), transport, parts);
         Ok(self.consumer_reply((router, index), producer))
     }
 
@@ -297,11 +297,10 @@ impl Plane {
         }
     }
 
-    fn enter_consumer(&mut self, at: ConsumerAt, producer: ProducerIndex, transport: usize, parts: ConsumerParts) {
+    fn enter_consumer(&mut self, at: ConsumerAt, transport: usize, parts: ConsumerParts) {
         let (router, index) = at;
         let unheard = self.transports[transport].core.direct().is_some();
         let entry = &mut self.routers[router];
-        let encodings = entry.producer(producer).map(|source| source.consumable.encodings.clone()).unwrap_or_default();
         entry.consumers_of_streams.extend(parts.further.iter().map(|(further, _)| (*further, index)));
         let consumer = ConsumerEntry {
             id: parts.id,
@@ -310,7 +309,6 @@ impl Plane {
             kind: parts.kind,
             parameters: parts.parameters,
             numbers: parts.numbers,
-            consumable_encodings: encodings,
             stream: parts.stream,
             all_streams: parts.settings.all_streams,
             further: parts.further,
@@ -332,7 +330,7 @@ impl Plane {
         json!({
             "kind": consumer.kind,
             "rtpParameters": consumer.parameters,
-            "type": consumer.consumer_type(),
+            "type": entry.consumer_type(consumer, producer),
             "preferredLayers": entry.core.preferred_layers(index).map(layers),
             "producerPaused": entry.core.is_producer_paused(producer),
             "score": score,
@@ -526,7 +524,7 @@ struct ConsumerParts {
     numbers: Option<Box<[CodecMapping]>>,
     stream: OutgoingStreamId,
     /// The streams after the first, and the router's consumers of them.
-    further: Vec<(ConsumerIndex, OutgoingStreamId)>,
+    further: Box<[(ConsumerIndex, OutgoingStreamId)]>,
     settings: ConsumerSettings,
 }
 
