@@ -99,6 +99,13 @@ test('the example of data channels prints what was agreed', async (t) => {
   ]);
 });
 
+test('the example of layers prints what it prefers', async (t) => {
+  t.is(
+    await run('layers.mjs'),
+    'svc { spatialLayer: 1, temporalLayer: 2 }\nsvc { spatialLayer: 2, temporalLayer: 0 }\nsimple true\n',
+  );
+});
+
 test('every example is listed', (t) => {
   const page = readFileSync(`${root}/examples/README.md`, 'utf8');
   t.deepEqual(

@@ -279,8 +279,8 @@ test('new media codecs change the capabilities at once, or nothing', async (t) =
 });
 
 test('what later versions add does not exist', async (t) => {
-  const { transport } = await openCall();
-  t.false('produceData' in transport);
+  const { worker } = await openCall();
+  t.false('createAudioMixer' in worker);
 });
 
 type Call = {
