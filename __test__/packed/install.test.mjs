@@ -40,12 +40,16 @@ for (const [version, node] of runtimes) {
       assert.equal(stdout, 'the same\n');
     });
 
-    await t.test('the examples run', async () => {
-      for (const name of readdirSync(join(root, 'examples')).filter((file) => file.endsWith('.mjs'))) {
-        cpSync(join(root, 'examples', name), join(folder, name));
-        await run(node, folder, [name]);
-      }
-    });
+    await t.test(
+      'the examples run, but for the recorder, which needs FFmpeg, and the room, which never ends',
+      async () => {
+        const examples = readdirSync(join(root, 'examples')).filter((file) => file.endsWith('.mjs'));
+        for (const name of examples.filter((file) => !['recorder.mjs', 'room.mjs'].includes(file))) {
+          cpSync(join(root, 'examples', name), join(folder, name));
+          await run(node, folder, [name]);
+        }
+      },
+    );
 
     await t.test('without the platform package, one sentence says what is missing and how to get it', async () => {
       const without = withoutBinary(t, folder);

@@ -7,7 +7,7 @@ export declare class NativeWorker {
    * Starts a worker. `settings` is JSON text; `onMessages` gets batches of messages as JSON text, and of packets as
    * bytes: each behind its number and its length, 32 bits each, little endian.
    */
-  constructor(settings: string, onMessages: (arg: Batch) => unknown)
+  constructor(settings: string, onMessages: (batch: string, packets?: Buffer | null) => unknown)
   /** Sends one request as JSON text. After `close` it does nothing. */
   request(command: string): void
   /**

@@ -34,7 +34,11 @@ pub struct NativeWorker {
 impl NativeWorker {
     /// Starts a worker. `settings` is JSON text; `onMessages` gets batches of messages as JSON text, and of packets as
     /// bytes: each behind its number and its length, 32 bits each, little endian.
-    #[napi(constructor, catch_unwind)]
+    #[napi(
+        constructor,
+        catch_unwind,
+        ts_args_type = "settings: string, onMessages: (batch: string, packets?: Buffer | null) => unknown"
+    )]
     pub fn new(env: Env, settings: String, on_messages: Function<'_, Batch, Unknown<'static>>) -> Result<Self> {
         panics::quiet_worker_threads();
         // The outbox holds the wake function and so the callback: the callback must not hold the outbox in turn.
