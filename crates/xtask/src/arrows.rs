@@ -8,15 +8,16 @@ use crate::tree::{Finding, Tree};
 /// Each crate with the crates of this workspace that it may use outside its tests.
 const ARROWS: &[(&str, &[&str])] = &[
     ("node", &["engine", "model"]),
-    ("engine", &["transport", "net", "router", "packet", "model"]),
+    ("engine", &["transport", "net", "router", "frames", "packet", "model"]),
     ("transport", &["packet", "model"]),
     ("net", &["packet", "model"]),
     ("router", &["packet", "model"]),
+    ("frames", &["packet", "model"]),
     ("packet", &["model"]),
     ("model", &[]),
     ("testkit", &["transport", "router", "packet", "model"]),
     ("loadgen", &["engine", "transport", "net", "packet", "model", "testkit"]),
-    ("fuzz", &["engine", "transport", "net", "router", "packet", "model", "testkit"]),
+    ("fuzz", &["engine", "transport", "net", "router", "frames", "packet", "model", "testkit"]),
     ("xtask", &["model"]),
 ];
 

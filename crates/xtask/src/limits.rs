@@ -30,11 +30,12 @@ const OTHER_NAMES: [&str; 16] = [
 ];
 
 /// The folders with a table of their own, in the order of the page.
-const FOLDERS: [(&str, &str); 8] = [
+const FOLDERS: [(&str, &str); 9] = [
     ("crates/net/src", "net"),
     ("crates/transport/src", "transport"),
     ("crates/packet/src", "packet"),
     ("crates/router/src", "router"),
+    ("crates/frames/src", "frames"),
     ("crates/model/src", "model"),
     ("crates/engine/src", "engine"),
     ("crates/node/src", "node"),

@@ -1,0 +1,10 @@
+//! RTP to frames and back: reordering and jitter buffer, depacketizers and packetizers, the mapping from RTP to NTP
+//! time, and the traits by which whoever handles frames has them decoded and encoded.
+//!
+//! A core: it is told the time, takes bytes and returns frames. It knows no C library; `codecs` implements [`codec`].
+
+pub mod codec;
+
+pub use codec::{
+    AudioDecoder, AudioEncoder, DecodeError, EncodeError, Encoded, PictureView, VideoDecoder, VideoEncoder,
+};
