@@ -8,16 +8,17 @@ use crate::tree::{Finding, Tree};
 /// Each crate with the crates of this workspace that it may use outside its tests.
 const ARROWS: &[(&str, &[&str])] = &[
     ("node", &["engine", "model"]),
-    ("engine", &["transport", "net", "router", "frames", "packet", "model"]),
-    ("transport", &["packet", "model"]),
+    ("engine", &["transport", "net", "router", "frames", "bandwidth", "packet", "model"]),
+    ("transport", &["bandwidth", "packet", "model"]),
     ("net", &["packet", "model"]),
-    ("router", &["packet", "model"]),
+    ("router", &["bandwidth", "packet", "model"]),
     ("frames", &["packet", "model"]),
+    ("bandwidth", &["packet", "model"]),
     ("packet", &["model"]),
     ("model", &[]),
-    ("testkit", &["transport", "router", "packet", "model"]),
-    ("loadgen", &["engine", "transport", "net", "packet", "model", "testkit"]),
-    ("fuzz", &["engine", "transport", "net", "router", "frames", "packet", "model", "testkit"]),
+    ("testkit", &["transport", "router", "bandwidth", "packet", "model"]),
+    ("loadgen", &["engine", "transport", "net", "bandwidth", "packet", "model", "testkit"]),
+    ("fuzz", &["engine", "transport", "net", "router", "frames", "bandwidth", "packet", "model", "testkit"]),
     ("xtask", &["model"]),
 ];
 

@@ -30,12 +30,13 @@ const OTHER_NAMES: [&str; 16] = [
 ];
 
 /// The folders with a table of their own, in the order of the page.
-const FOLDERS: [(&str, &str); 9] = [
+const FOLDERS: [(&str, &str); 10] = [
     ("crates/net/src", "net"),
     ("crates/transport/src", "transport"),
     ("crates/packet/src", "packet"),
     ("crates/router/src", "router"),
     ("crates/frames/src", "frames"),
+    ("crates/bandwidth/src", "bandwidth"),
     ("crates/model/src", "model"),
     ("crates/engine/src", "engine"),
     ("crates/node/src", "node"),
