@@ -3,8 +3,13 @@
 //!
 //! A core: it is told the time, takes bytes and returns frames. It knows no C library; `codecs` implements [`codec`].
 
+pub mod audio;
 pub mod codec;
+pub mod opus;
+pub mod timeline;
 
+pub use audio::{AudioCodec, AudioCodecs, AudioEncoding, AudioFormat, CodecUnavailable};
 pub use codec::{
     AudioDecoder, AudioEncoder, DecodeError, EncodeError, Encoded, PictureView, VideoDecoder, VideoEncoder,
 };
+pub use timeline::{RtpToNtp, TimestampUnwrapper};
