@@ -25,8 +25,8 @@ const LATE_SHARE: f32 = 0.01;
 /// As NetEq has it (0.9983, `modules/audio_coding/neteq/delay_manager.cc`).
 const FORGET: f32 = 0.9983;
 
-/// A transit that differs by this from the shortest is another clock: 3 s. Everything is learned anew.
-const TRANSIT_STEP_MAX: i64 = 3 * RATE as i64;
+/// A transit that differs by this from the shortest is another clock: 1 s. Everything is learned anew.
+const TRANSIT_STEP_MAX: i64 = RATE as i64;
 
 /// `now` in samples since `start`; instants before it count as it.
 pub fn samples_since(start: Instant, now: Instant) -> i64 {

@@ -153,7 +153,7 @@ mod tests {
     #[test]
     fn a_full_buffer_drops_the_oldest_and_counts_it() {
         let numbers: Vec<_> = (0..WAITING_PACKETS_MAX as u64 + 3).collect();
-        let mut buffer = buffer_with(&numbers);
+        let buffer = buffer_with(&numbers);
         assert_eq!((buffer.len(), buffer.overflowed), (WAITING_PACKETS_MAX, 3));
         assert_eq!(buffer.first().unwrap().sequence, 3);
     }

@@ -3,13 +3,20 @@
 //!
 //! A core: it is told the time, takes bytes and returns frames. It knows no C library; `codecs` implements [`codec`].
 
+pub mod arrival;
 pub mod audio;
 pub mod codec;
+pub mod jitter;
 pub mod opus;
+pub mod playout;
+pub mod resample;
 pub mod timeline;
 
 pub use audio::{AudioCodec, AudioCodecs, AudioEncoding, AudioFormat, CodecUnavailable};
 pub use codec::{
     AudioDecoder, AudioEncoder, DecodeError, EncodeError, Encoded, PictureView, VideoDecoder, VideoEncoder,
 };
+pub use jitter::Inserted;
+pub use playout::{AudioPacket, Playout, PlayoutStats, Sound};
+pub use resample::Resampler;
 pub use timeline::{RtpToNtp, TimestampUnwrapper};
