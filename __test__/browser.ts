@@ -202,5 +202,7 @@ export async function until(met: () => Promise<boolean>): Promise<void> {
     if (performance.now() > deadline) {
       throw new Error('it never happened');
     }
+    // Lets the event loop turn, for what is met by events alone.
+    await new Promise((resolve) => setTimeout(resolve, 5));
   }
 }
