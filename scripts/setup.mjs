@@ -9,6 +9,7 @@ import { probe, root, run, SetupError, step } from './steps.mjs';
 /** What the native build needs beside Rust: how to see that it is there, and the Debian packages that have it. */
 export const BUILD_NEEDS = [
   { name: 'a C compiler with headers', test: 'echo "#include <stdlib.h>" | cc -E -', debian: ['gcc', 'libc6-dev'] },
+  { name: 'CMake', test: 'command -v cmake', debian: ['cmake'] },
 ];
 
 /** What the tools need that come from PyPI. */
@@ -17,6 +18,15 @@ export const PYTHON_NEEDS = [
     name: 'venv for /usr/bin/python3',
     test: '/usr/bin/python3 -c "import ensurepip, venv"',
     debian: ['python3', 'python3-venv'],
+  },
+];
+
+/** What the Rust tests need on top of the build. */
+export const RUST_TEST_NEEDS = [
+  {
+    name: 'FFmpeg, which sends, receives and records plain RTP, and is the other end of each codec',
+    test: 'command -v ffmpeg && command -v ffprobe',
+    debian: ['ffmpeg'],
   },
 ];
 
@@ -37,11 +47,7 @@ export const TEST_NEEDS = [
     test: 'echo "#include <srtp2/srtp.h>" | cc -E -',
     debian: ['libsrtp2-dev'],
   },
-  {
-    name: 'FFmpeg, which sends, receives and records plain RTP',
-    test: 'command -v ffmpeg && command -v ffprobe',
-    debian: ['ffmpeg'],
-  },
+  ...RUST_TEST_NEEDS,
   {
     name: 'GStreamer with its RTP, SRTP and codec plugins',
     test: 'gst-inspect-1.0 vp9enc && gst-inspect-1.0 srtpenc && gst-inspect-1.0 openh264enc && gst-inspect-1.0 opusenc',

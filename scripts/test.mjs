@@ -9,6 +9,7 @@ import {
   nativeBuild,
   npmPackages,
   peersBuild,
+  RUST_TEST_NEEDS,
   systemPackages,
   TEST_NEEDS,
   typescriptBuild,
@@ -27,7 +28,8 @@ const RUST_TOTALS = /^test result: .*? (\d+) passed; (\d+) failed/gm;
 const TAP_TOTALS = /^# pass (\d+)\n(?:# skip \d+\n)?# fail (\d+)/gm;
 
 await main(async () => {
-  await systemPackages([...BUILD_NEEDS, ...(wanted('ava') ? TEST_NEEDS : [])]);
+  const testNeeds = wanted('ava') ? TEST_NEEDS : wanted('rust') ? RUST_TEST_NEEDS : [];
+  await systemPackages([...BUILD_NEEDS, ...testNeeds]);
   await npmPackages();
   if (wanted('rust')) await part('Rust tests', rustTests);
   if (wanted('ava')) {

@@ -12,6 +12,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("transport", &["bandwidth", "packet", "model"]),
     ("net", &["packet", "model"]),
     ("router", &["bandwidth", "packet", "model"]),
+    ("codecs", &["frames", "model"]),
     ("frames", &["packet", "model"]),
     ("bandwidth", &["packet", "model"]),
     ("packet", &["model"]),
