@@ -18,6 +18,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("packet", &["model"]),
     ("model", &[]),
     ("testkit", &["transport", "router", "bandwidth", "packet", "model"]),
+    ("netlab", &["bandwidth", "packet"]),
     ("loadgen", &["engine", "transport", "net", "bandwidth", "packet", "model", "testkit"]),
     ("fuzz", &["engine", "transport", "net", "router", "frames", "bandwidth", "packet", "model", "testkit"]),
     ("xtask", &["model"]),
@@ -73,7 +74,7 @@ mod tests {
     use crate::tree::Planted;
 
     /// Crates that are for tests and tools only: no other crate ships them.
-    const DEVELOPMENT: [&str; 4] = ["testkit", "loadgen", "fuzz", "xtask"];
+    const DEVELOPMENT: [&str; 5] = ["testkit", "netlab", "loadgen", "fuzz", "xtask"];
 
     #[test]
     fn no_arrow_points_up() {
