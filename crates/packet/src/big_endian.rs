@@ -50,8 +50,13 @@ impl<'a> Cursor<'a> {
 
     /// Appends zeros until the length is a multiple of four.
     pub(crate) fn pad_to_word(&mut self) -> Option<()> {
-        let missing = self.len.wrapping_neg() % 4;
-        (0..missing).try_for_each(|_| self.put(&[0]))
+        // Each a store of known length: a loop becomes a call of the C library.
+        match self.len % 4 {
+            0 => Some(()),
+            1 => self.put(&[0; 3]),
+            2 => self.put(&[0; 2]),
+            _ => self.put(&[0; 1]),
+        }
     }
 
     /// Forgets everything after the first `len` bytes.

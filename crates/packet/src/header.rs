@@ -60,7 +60,8 @@ fn write_header_with(
     write_header_around(len.map(|len| &bytes[..len]), source, meta, header, out)
 }
 
-#[inline]
+/// Inlined, so that without an edit nothing of it is asked about again for each extension.
+#[inline(always)]
 fn write_header_around(
     descriptor: Option<&[u8]>,
     source: &[u8],
@@ -189,19 +190,36 @@ fn write_fixed(header: &OutgoingHeader, first_byte: u8, cursor: &mut Cursor) -> 
 /// Writes the extensions that the packet has and tells whether there are any.
 ///
 /// One-byte elements where every number and length allows it: they are shorter and every receiver knows them.
+#[inline(always)]
 fn write_extensions(values: &Values, cursor: &mut Cursor) -> Option<bool> {
-    if values.iter().next().is_none() {
+    if values.plan.planned.is_empty() {
         return Some(false);
     }
     let start = cursor.len();
-    if !write_one_byte_block(values, cursor)? {
-        cursor.truncate(start);
-        write_two_byte_block(values, cursor)?;
+    match write_one_byte_block(values, cursor) {
+        Some(true) => {}
+        Some(false) => {
+            cursor.truncate(start);
+            write_two_byte_block(values, cursor)?;
+        }
+        // Where there is no room, none is needed for a packet that has nothing of what was planned.
+        None if is_empty(values) => cursor.truncate(start),
+        None => return None,
     }
-    Some(true)
+    let has_elements = cursor.len() > start + Block::HEAD_BYTES;
+    if !has_elements {
+        cursor.truncate(start);
+    }
+    Some(has_elements)
+}
+
+#[cold]
+fn is_empty(values: &Values) -> bool {
+    values.iter().next().is_none()
 }
 
 /// Writes a block of one-byte elements; `Some(false)` when a number or a length does not allow it.
+#[inline(always)]
 fn write_one_byte_block(values: &Values, cursor: &mut Cursor) -> Option<bool> {
     let block = Block::begin(ONE_BYTE_PROFILE, cursor)?;
     for &(id, kind) in &values.plan.planned {
@@ -235,6 +253,7 @@ fn write_one_byte_block(values: &Values, cursor: &mut Cursor) -> Option<bool> {
     Some(true)
 }
 
+#[cold]
 fn write_two_byte_block(values: &Values, cursor: &mut Cursor) -> Option<()> {
     let block = Block::begin(TWO_BYTE_PROFILE, cursor)?;
     for (id, value) in values.iter() {
@@ -250,6 +269,9 @@ struct Block {
 }
 
 impl Block {
+    /// Bytes before the elements: profile and length.
+    const HEAD_BYTES: usize = 4;
+
     fn begin(profile: u16, cursor: &mut Cursor) -> Option<Self> {
         let [high, low] = profile.to_be_bytes();
         cursor.put(&[high, low, 0, 0])?;
@@ -356,6 +378,19 @@ mod tests {
             assert_eq!(write_header(&source, &meta, &header, &mut out[..len]), None, "{len}");
         }
         assert_eq!(write_header(&source, &meta, &header, &mut out), Some(24));
+    }
+
+    #[test]
+    fn a_packet_without_anything_of_the_plan_needs_no_room_for_a_block() {
+        let source = [0x80, 96, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3];
+        let meta = RtpMeta::parse(&source, &ExtensionIds::default()).unwrap();
+        let plan = ExtensionPlan::new([(2, ExtensionKind::VideoOrientation)]);
+        let header = OutgoingHeader { ssrc: 7, rewrite: &REWRITE, plan: &plan, stamps: STAMPS };
+        for room in 12..20 {
+            let mut out = [0; 20];
+            assert_eq!(write_header(&source, &meta, &header, &mut out[..room]), Some(12), "{room}");
+            assert_eq!(out[0], 0x80);
+        }
     }
 
     #[test]

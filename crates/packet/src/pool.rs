@@ -146,7 +146,7 @@ impl PacketMut {
     /// Ends writing: the packet can be shared, together with what parsing it told.
     pub fn freeze(mut self, meta: RtpMeta) -> PacketRef {
         self.slot_mut().meta = meta;
-        PacketRef { slot: self.slot.take(), pool: self.pool.clone() }
+        PacketRef { slot: self.slot.take(), pool: std::mem::take(&mut self.pool) }
     }
 }
 
@@ -174,17 +174,20 @@ impl PacketRef {
     }
 
     /// The packet's bytes, header included.
+    #[inline]
     pub fn bytes(&self) -> &[u8] {
         let slot = self.slot();
         &slot.bytes[usize::from(slot.start)..usize::from(slot.end)]
     }
 
     /// What parsing the packet told.
+    #[inline]
     pub fn meta(&self) -> &RtpMeta {
         &self.slot().meta
     }
 
     /// The payload without padding.
+    #[inline]
     pub fn payload(&self) -> &[u8] {
         let meta = self.meta();
         let start = usize::from(meta.payload_offset);

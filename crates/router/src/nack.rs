@@ -98,7 +98,11 @@ impl NackGenerator {
     }
 
     /// When [`collect`](Self::collect) has something to do.
+    #[inline]
     pub(crate) fn deadline(&self) -> Option<Instant> {
+        if self.missing.is_empty() {
+            return None;
+        }
         // Older holes have been asked for more often but not always later; the list is short and mostly empty.
         self.missing.iter().map(|missing| missing.due(self.retry_interval())).min()
     }

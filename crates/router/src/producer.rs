@@ -12,6 +12,7 @@ use crate::consumer::{Consumer, Flow};
 use crate::context::Context;
 use crate::events::{ConsumerScore, Direction, RouterEvent, StreamScore, Trace, TraceKinds, TracedPacket};
 use crate::levels::Levels;
+use crate::nack::NackGenerator;
 use crate::reception::Arrival as PacketArrival;
 use crate::relay::Relay;
 use crate::replace::{Arrival, Opening};
@@ -55,9 +56,8 @@ pub(crate) struct Producer {
     orientation: Option<VideoOrientation>,
 }
 
-/// A packet that its stream accepted, with what the viewers need to know of it.
+/// What became of a packet that its stream accepted.
 struct Received {
-    meta: RtpMeta,
     codec: usize,
     is_first: bool,
     accepted: Accepted,
@@ -96,23 +96,23 @@ impl Producer {
     }
 
     /// Takes a packet of one of its streams: counts it, unwraps a retransmission, keeps it and sends it to the viewers.
-    /// Returns it where others than its viewers take it.
+    /// Returns it where others than its viewers take it. `meta` is completed by what the payload tells.
     pub(crate) fn handle_rtp<O: Output>(
         &mut self,
         route: Route,
         mut packet: PacketMut,
-        meta: &RtpMeta,
+        meta: &mut RtpMeta,
         cx: &mut Context<'_, O>,
     ) -> Option<Opening> {
         let received = self.receive(route, &mut packet, meta, cx)?;
-        self.trace_received(route, packet.bytes().len(), &received.meta, cx);
-        self.note_arrival(route.source.stream, &received, cx);
-        self.note_orientation(packet.bytes(), &received.meta, cx);
+        self.trace_received(route, packet.bytes().len(), meta, cx);
+        self.note_arrival(route.source.stream, &received, meta, cx);
+        self.note_orientation(packet.bytes(), meta, cx);
         if self.paused {
             return None;
         }
-        self.note_level(packet.bytes(), &received.meta, cx);
-        let starts = self.forward(route.source.stream, packet.freeze(received.meta), &received, cx);
+        self.note_level(packet.bytes(), meta, cx);
+        let starts = self.forward(route.source.stream, packet.freeze(*meta), &received, cx);
         let opening = Opening { stream: route.source.stream, index: received.accepted.index, starts };
         ((starts && !self.arrivals.is_empty()) || self.has_relays()).then_some(opening)
     }
@@ -125,10 +125,10 @@ impl Producer {
         let arrival = PacketArrival { bytes: packet.bytes().len(), codec: codec as u8, clock_rate };
         let Ok(accepted) = stream.receive(meta, arrival, false, cx.now) else { return };
         let meta = RtpMeta { ssrc: stream.ssrc.unwrap_or_default(), ..*meta };
-        let received = Received { meta, codec, is_first, accepted };
+        let received = Received { codec, is_first, accepted };
         let route = Route { source: self.source(0), role: Role::Media };
         self.trace_received(route, packet.bytes().len(), &meta, cx);
-        self.note_arrival(0, &received, cx);
+        self.note_arrival(0, &received, &meta, cx);
         if !self.paused {
             self.note_level(packet.bytes(), &meta, cx);
             self.forward(0, packet, &received, cx);
@@ -232,7 +232,7 @@ impl Producer {
         &mut self,
         route: Route,
         packet: &mut PacketMut,
-        meta: &RtpMeta,
+        meta: &mut RtpMeta,
         cx: &mut Context<'_, O>,
     ) -> Option<Received> {
         let payload_type_of = |codec: &CodecSetup| match route.role {
@@ -245,20 +245,20 @@ impl Producer {
         };
         let stream = self.streams.get_mut(usize::from(route.source.stream))?;
         let is_first = stream.reception.is_none();
-        let (setup, mut meta) = (&self.codecs[codec], *meta);
+        let setup = &self.codecs[codec];
         let placed = match route.role {
             Role::Media => {
                 let arrival =
                     PacketArrival { bytes: packet.bytes().len(), codec: codec as u8, clock_rate: setup.clock_rate };
-                stream.receive(&meta, arrival, !self.paused, cx.now)
+                stream.receive(meta, arrival, !self.paused, cx.now)
             }
             Role::Rtx => {
                 let original =
                     OriginalStream { ssrc: stream.ssrc.unwrap_or_default(), payload_type: setup.payload_type };
-                match rtx::decapsulate(packet, &meta, original) {
+                match rtx::decapsulate(packet, meta, original) {
                     Ok(unwrapped) => {
-                        meta = unwrapped;
-                        stream.receive_retransmission(&meta, cx.now)
+                        *meta = unwrapped;
+                        stream.receive_retransmission(meta, cx.now)
                     }
                     Err(_) => Err(Rejected::OutOfRange),
                 }
@@ -266,10 +266,10 @@ impl Producer {
         };
         match placed {
             Ok(accepted) => {
-                if !stream.read_picture(setup, packet.bytes(), &mut meta) {
+                if !stream.read_picture(setup, packet.bytes(), meta) {
                     cx.counters.dependency_descriptors_unread += 1;
                 }
-                Some(Received { meta, codec, is_first, accepted })
+                Some(Received { codec, is_first, accepted })
             }
             Err(rejected) => {
                 count_rejected(route.role, rejected, cx);
@@ -279,13 +279,13 @@ impl Producer {
     }
 
     /// Everything that a packet changes besides being sent on.
-    fn note_arrival<O: Output>(&mut self, place: u8, received: &Received, cx: &mut Context<'_, O>) {
+    fn note_arrival<O: Output>(&mut self, place: u8, received: &Received, meta: &RtpMeta, cx: &mut Context<'_, O>) {
         let (index, session) = (self.index, self.session);
         let Some(stream) = self.streams.get_mut(usize::from(place)) else { return };
         if stream.nack_alarm.is_off()
-            && let Some(nack) = &stream.nack
+            && let Some(due) = stream.nack.as_ref().and_then(NackGenerator::deadline)
         {
-            stream.nack_alarm.set(nack.deadline(), Task::Nack(index, place), cx.timers);
+            stream.nack_alarm.set(Some(due), Task::Nack(index, place), cx.timers);
         }
         if received.accepted.repaired {
             cx.counters.rtp_packets_repaired += 1;
@@ -296,7 +296,7 @@ impl Producer {
             cx.awake.push(session);
         }
         self.note_activity(place, cx);
-        self.note_key_frame_state(place, received, cx);
+        self.note_key_frame_state(place, received, meta.key_frame, cx);
     }
 
     /// Starts the upkeep of a stream that was silent.
@@ -313,7 +313,13 @@ impl Producer {
         self.choose_layers(cx);
     }
 
-    fn note_key_frame_state<O: Output>(&mut self, place: u8, received: &Received, cx: &mut Context<'_, O>) {
+    fn note_key_frame_state<O: Output>(
+        &mut self,
+        place: u8,
+        received: &Received,
+        is_key_frame: bool,
+        cx: &mut Context<'_, O>,
+    ) {
         if self.kind != MediaKind::Video {
             return;
         }
@@ -322,7 +328,7 @@ impl Producer {
             self.restart_consumers(place);
         }
         let Some(stream) = self.streams.get_mut(usize::from(place)) else { return };
-        if received.meta.key_frame {
+        if is_key_frame {
             stream.key_frames.note_key_frame();
             return;
         }
@@ -358,13 +364,15 @@ impl Producer {
     ) -> bool {
         let source = self.source(place);
         let Some(setup) = self.codecs.get(received.codec) else { return false };
-        let lines = self.other_lines(place, received, setup.clock_rate);
+        let meta = packet.meta();
+        let lines = self.other_lines(place, received, meta.key_frame, setup.clock_rate);
         let Some(stream) = self.streams.get_mut(usize::from(place)) else { return false };
         let Accepted { index, timestamp, .. } = received.accepted;
-        let is_told = setup.reads_descriptor && received.meta.extension(ExtensionKind::DependencyDescriptor).is_some();
+        let is_told = setup.reads_descriptor && meta.extension(ExtensionKind::DependencyDescriptor).is_some();
         let can_wait = setup.video_codec.is_some() || is_told;
         let is_layered = self.layers_within_stream;
-        let starts = received.meta.payload_len > 0 && (received.meta.key_frame || !can_wait);
+        let starts = meta.payload_len > 0 && (meta.key_frame || !can_wait);
+        let starts_frame = meta.picture.flags.has(PictureFlags::STARTS);
         let codec = received.codec as u8;
         let forwarded = SourcePacket {
             source,
@@ -374,7 +382,7 @@ impl Producer {
             codec,
             clock_rate: setup.clock_rate,
             starts,
-            sieve: sieve(packet.meta(), setup, is_layered),
+            sieve: sieve(meta, setup, is_layered),
             dependency: stream.dependency.as_deref(),
             on_other_lines: lines.as_ref(),
         };
@@ -386,7 +394,6 @@ impl Producer {
             }
         }
         stream.cache.insert(index, timestamp, codec, packet, cx.now.at);
-        let starts_frame = received.meta.picture.flags.has(PictureFlags::STARTS);
         if is_layered && starts_frame && self.consumers.iter().any(Consumer::is_stuck) {
             self.wish_key_frame(place, cx);
         }
@@ -398,9 +405,10 @@ impl Producer {
         &self,
         place: u8,
         received: &Received,
+        is_key_frame: bool,
         clock_rate: u32,
     ) -> Option<[Option<u32>; STREAMS_PER_PRODUCER_MAX]> {
-        if self.streams.len() < 2 || !received.meta.key_frame {
+        if self.streams.len() < 2 || !is_key_frame {
             return None;
         }
         let own = self.streams.get(usize::from(place))?.sender_report?;

@@ -16,6 +16,7 @@ pub(crate) struct ByteRate {
 
 impl ByteRate {
     /// Adds `bytes` at `now_ms` ms of the router's time.
+    #[inline]
     pub(crate) fn add(&mut self, bytes: usize, now_ms: u64) {
         self.advance(now_ms / BUCKET_MS);
         let place = (self.bucket % BUCKETS as u64) as usize;
@@ -30,9 +31,13 @@ impl ByteRate {
     }
 
     fn advance(&mut self, bucket: u64) {
-        if bucket <= self.bucket {
-            return;
+        if bucket > self.bucket {
+            self.go_to(bucket);
         }
+    }
+
+    #[cold]
+    fn go_to(&mut self, bucket: u64) {
         let steps = (bucket - self.bucket).min(BUCKETS as u64);
         for step in 1..=steps {
             let place = ((bucket - steps + step) % BUCKETS as u64) as usize;

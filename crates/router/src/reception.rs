@@ -90,7 +90,7 @@ impl Reception {
     pub(crate) fn note_newest(&mut self, meta: &RtpMeta, arrival: Arrival, now: Moment) -> u32 {
         self.received += 1;
         self.codec = arrival.codec;
-        let timestamp = self.timestamps.advance(meta.timestamp, now.at);
+        let timestamp = self.timestamps.advance(meta.timestamp, now);
         self.note_transit(timestamp, now);
         timestamp
     }

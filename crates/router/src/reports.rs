@@ -63,7 +63,7 @@ impl Router {
     ) {
         let Some(session) = self.sessions.get_mut(id.0 as usize) else { return };
         let Some(recorder) = &mut session.transport_cc else { return };
-        if recorder.record(sequence, ssrc, now.at) {
+        if recorder.record(sequence, ssrc, now) {
             send_transport_feedback(id, session, out);
         } else {
             session.transport_cc_alarm.set(recorder.deadline(), Task::TransportCc(id), &mut self.timers);

@@ -67,10 +67,10 @@ impl Router {
     /// numbers; no allocation.
     pub fn handle_rtp(&mut self, session: SessionId, packet: PacketMut, now: Instant, out: &mut impl Output) {
         let now = self.moment(now);
-        let Some((route, meta)) = self.identify(session, &packet, now, out) else { return };
+        let Some((route, mut meta)) = self.identify(session, &packet, now, out) else { return };
         let producer = route.source.producer;
         let opening =
-            self.with_producer(producer, now, out, |producer, cx| producer.handle_rtp(route, packet, &meta, cx));
+            self.with_producer(producer, now, out, |producer, cx| producer.handle_rtp(route, packet, &mut meta, cx));
         if let Some(opening) = opening.flatten() {
             if opening.starts {
                 self.admit(producer, opening, now, out);
@@ -195,7 +195,7 @@ impl Router {
         let index = ProducerIndex(entry.key() as u32);
         let producer = entry.insert(Producer::new(index, setup, session.ssrc));
         if let Some(session) = self.sessions.get_mut(id.0 as usize) {
-            session.add_producer(index, producer, self.origin);
+            session.add_producer(index, producer);
         }
         self.merge_extensions(id);
         Ok(index)

@@ -140,7 +140,7 @@ impl Session {
     }
 
     /// Adds the SSRCs and extension numbers of `producer`.
-    pub(crate) fn add_producer(&mut self, index: ProducerIndex, producer: &Producer, origin: Instant) {
+    pub(crate) fn add_producer(&mut self, index: ProducerIndex, producer: &Producer) {
         self.producers.push(index);
         for (stream, incoming) in producer.streams.iter().enumerate() {
             let source = SourceId { producer: index, stream: stream as u8 };
@@ -151,7 +151,7 @@ impl Session {
         }
         let wanted = producer.codecs.iter().any(|codec| codec.feedback.transport_cc);
         if wanted && self.transport_cc.is_none() {
-            self.transport_cc = Some(TransportCc::new(origin));
+            self.transport_cc = Some(TransportCc::new());
         }
     }
 

@@ -6,17 +6,20 @@ use std::time::{Duration, Instant};
 
 use crate::{ObserverIndex, ProducerIndex, SessionId};
 
-/// An instant with the router's own count of ms, computed once per call.
+/// An instant with the router's own count of microseconds and ms, computed once per call.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Moment {
     pub(crate) at: Instant,
+    pub(crate) us: u64,
     pub(crate) ms: u64,
 }
 
 impl Moment {
     /// `at` as a moment of a router that began at `origin`.
     pub(crate) fn new(origin: Instant, at: Instant) -> Self {
-        Self { at, ms: at.saturating_duration_since(origin).as_millis() as u64 }
+        let since = at.saturating_duration_since(origin);
+        let us = since.as_secs() * 1_000_000 + u64::from(since.subsec_micros());
+        Self { at, us, ms: us / 1_000 }
     }
 }
 

@@ -6,6 +6,8 @@ use millrace_packet::rtcp::feedback::FeedbackSsrcs;
 use millrace_packet::rtcp::transport_feedback::TICKS_PER_REFERENCE;
 use millrace_packet::rtcp::{CompoundWriter, FeedbackHeader};
 
+use crate::timers::Moment;
+
 /// Time from the first unreported packet to its feedback. libwebrtc's sender works with 50 to 250 ms; the shorter, the
 /// sooner a probe of Chromium's is answered and the faster it ramps up.
 const FEEDBACK_INTERVAL: Duration = Duration::from_millis(50);
@@ -26,12 +28,11 @@ const LATE_MAX: u64 = 256;
 const FAR_BEHIND_MAX: u8 = 8;
 
 /// Microseconds of an arrival tick.
-const TICK_US: u128 = 250;
+const TICK_US: u64 = 250;
 
 /// The arrivals of one session.
 #[derive(Debug)]
 pub(crate) struct TransportCc {
-    origin: Instant,
     /// Arrival tick by number, 0 for "not arrived".
     ring: Box<[u64]>,
     highest: u64,
@@ -45,10 +46,9 @@ pub(crate) struct TransportCc {
 }
 
 impl TransportCc {
-    /// Begins with nothing recorded. Arrival times count from `origin`.
-    pub(crate) fn new(origin: Instant) -> Self {
+    /// Begins with nothing recorded.
+    pub(crate) fn new() -> Self {
         Self {
-            origin,
             ring: vec![0; RING as usize].into_boxed_slice(),
             highest: 0,
             base: 0,
@@ -62,10 +62,11 @@ impl TransportCc {
 
     /// Records that the packet with the transport-wide number `sequence` arrived at `now`. True when so many packets
     /// are unreported that the feedback should go at once.
-    pub(crate) fn record(&mut self, sequence: u16, ssrc: u32, now: Instant) -> bool {
+    pub(crate) fn record(&mut self, sequence: u16, ssrc: u32, now: Moment) -> bool {
         self.media_ssrc = ssrc;
         let Some(number) = self.unwrap(sequence) else { return false };
-        let tick = self.tick(now);
+        // One reference unit of room, so that no arrival is 0.
+        let tick = now.us / TICK_US + TICKS_PER_REFERENCE as u64;
         let slot = &mut self.ring[(number % RING) as usize];
         if *slot != 0 {
             return false;
@@ -73,7 +74,7 @@ impl TransportCc {
         *slot = tick;
         self.base = self.base.min(number);
         self.pending += 1;
-        self.due.get_or_insert(now + FEEDBACK_INTERVAL);
+        self.due.get_or_insert(now.at + FEEDBACK_INTERVAL);
         self.pending >= PENDING_MAX
     }
 
@@ -125,11 +126,6 @@ impl TransportCc {
         Some(self.ring[(number % RING) as usize]).filter(|tick| *tick != 0)
     }
 
-    fn tick(&self, now: Instant) -> u64 {
-        // One reference unit of room, so that no arrival is 0.
-        (now.saturating_duration_since(self.origin).as_micros() / TICK_US) as u64 + TICKS_PER_REFERENCE as u64
-    }
-
     fn unwrap(&mut self, sequence: u16) -> Option<u64> {
         if self.highest == 0 {
             return Some(self.restart(sequence));
@@ -176,6 +172,10 @@ mod tests {
         Duration::from_micros(us)
     }
 
+    fn later(start: Instant, microseconds: u64) -> Moment {
+        Moment::new(start, start + us(microseconds))
+    }
+
     /// What all feedback that is due says: numbers with ticks, and the numbers told.
     fn drained(recorder: &mut TransportCc) -> (Vec<(u16, i64)>, usize) {
         let (mut arrivals, mut told) = (Vec::new(), 0);
@@ -201,13 +201,13 @@ mod tests {
     #[test]
     fn feedback_says_exactly_what_arrived_when() {
         let start = Instant::now();
-        let mut recorder = TransportCc::new(start);
+        let mut recorder = TransportCc::new();
         let arrivals: Vec<_> = (0..150u64)
             .filter(|n| n % 7 != 3)
             .map(|n| (65_500u16.wrapping_add(n as u16), 1000 + n * n * 100))
             .collect();
         for &(sequence, at) in &arrivals {
-            recorder.record(sequence, 9, start + us(at));
+            recorder.record(sequence, 9, later(start, at));
         }
         assert_eq!(recorder.deadline(), Some(start + us(1000) + FEEDBACK_INTERVAL));
         assert_eq!(drained(&mut recorder), (expected(&arrivals), 150));
@@ -217,48 +217,48 @@ mod tests {
     #[test]
     fn a_packet_that_comes_after_its_feedback_is_reported_with_the_next_one() {
         let start = Instant::now();
-        let mut recorder = TransportCc::new(start);
-        [1, 2, 4].into_iter().for_each(|sequence| _ = recorder.record(sequence, 9, start));
+        let mut recorder = TransportCc::new();
+        [1, 2, 4].into_iter().for_each(|sequence| _ = recorder.record(sequence, 9, later(start, 0)));
         drained(&mut recorder);
-        recorder.record(3, 9, start + us(500));
-        recorder.record(5, 9, start + us(250));
+        recorder.record(3, 9, later(start, 500));
+        recorder.record(5, 9, later(start, 250));
         assert_eq!(drained(&mut recorder).0, expected(&[(3, 500), (4, 0), (5, 250)]));
     }
 
     #[test]
     fn a_long_silence_between_packets_splits_the_feedback() {
         let start = Instant::now();
-        let mut recorder = TransportCc::new(start);
-        recorder.record(1, 9, start);
-        recorder.record(2, 9, start + us(60_000_000));
+        let mut recorder = TransportCc::new();
+        recorder.record(1, 9, later(start, 0));
+        recorder.record(2, 9, later(start, 60_000_000));
         assert_eq!(drained(&mut recorder).0, expected(&[(1, 0), (2, 60_000_000)]));
     }
 
     #[test]
     fn a_full_record_asks_to_be_sent() {
         let start = Instant::now();
-        let mut recorder = TransportCc::new(start);
-        assert_eq!((0..PENDING_MAX as u16).position(|n| recorder.record(n, 9, start)), Some(PENDING_MAX - 1));
+        let mut recorder = TransportCc::new();
+        assert_eq!((0..PENDING_MAX as u16).position(|n| recorder.record(n, 9, later(start, 0))), Some(PENDING_MAX - 1));
     }
 
     #[test]
     fn duplicates_are_reported_once_with_their_first_arrival() {
         let start = Instant::now();
-        let mut recorder = TransportCc::new(start);
-        recorder.record(1, 9, start);
-        recorder.record(1, 9, start + us(5000));
+        let mut recorder = TransportCc::new();
+        recorder.record(1, 9, later(start, 0));
+        recorder.record(1, 9, later(start, 5000));
         assert_eq!(drained(&mut recorder).0, expected(&[(1, 0)]));
     }
 
     #[test]
     fn jumps_start_the_record_anew_and_cost_little() {
         let start = Instant::now();
-        let mut recorder = TransportCc::new(start);
-        recorder.record(0, 9, start);
-        recorder.record(30_000, 9, start);
+        let mut recorder = TransportCc::new();
+        recorder.record(0, 9, later(start, 0));
+        recorder.record(30_000, 9, later(start, 0));
         assert_eq!(drained(&mut recorder), (expected(&[(30_000, 0)]), 1));
         for n in 0..20 {
-            recorder.record(100 + n, 9, start);
+            recorder.record(100 + n, 9, later(start, 0));
         }
         let (arrivals, told) = drained(&mut recorder);
         assert_eq!((arrivals.first(), told), (Some(&(107, TICKS_PER_REFERENCE)), 13));
@@ -267,12 +267,12 @@ mod tests {
     #[test]
     fn any_numbers_at_all_give_bounded_feedback() {
         let (start, mut random) = (Instant::now(), 7u32);
-        let mut recorder = TransportCc::new(start);
+        let mut recorder = TransportCc::new();
         for step in 0..20_000u64 {
             random ^= random << 13;
             random ^= random >> 17;
             random ^= random << 5;
-            recorder.record(random as u16, 9, start + us(step * 300));
+            recorder.record(random as u16, 9, later(start, step * 300));
             if step % 100 == 0 {
                 assert!(drained(&mut recorder).1 <= RING as usize);
             }

@@ -54,7 +54,9 @@ impl<'a> Compound<'a> {
         let mut rest = bytes;
         for _ in 0..PACKETS_MAX {
             let (frame, after) = Frame::split(rest)?;
-            frame.interpret()?;
+            if frame.interpret().is_none() {
+                return Err(RtcpError::Body);
+            }
             if after.is_empty() {
                 return Ok(Self { bytes });
             }
@@ -70,7 +72,7 @@ impl<'a> Compound<'a> {
             let (frame, after) = Frame::split(rest).ok()?;
             rest = after;
             // `parse` has interpreted every packet once already, so this cannot end the iteration early.
-            frame.interpret().ok()
+            frame.interpret()
         })
     }
 }
@@ -101,9 +103,9 @@ impl<'a> Frame<'a> {
         Ok((Self { packet_type, count: first & 0x1f, body }, after))
     }
 
-    fn interpret(&self) -> Result<RtcpPacket<'a>, RtcpError> {
+    fn interpret(&self) -> Option<RtcpPacket<'a>> {
         let Frame { packet_type, count, body } = *self;
-        let packet = match packet_type {
+        match packet_type {
             packet_type::SENDER_REPORT => SenderReport::parse(count, body).map(RtcpPacket::SenderReport),
             packet_type::RECEIVER_REPORT => ReceiverReport::parse(count, body).map(RtcpPacket::ReceiverReport),
             packet_type::SOURCE_DESCRIPTION => SourceDescription::parse(count, body).map(RtcpPacket::SourceDescription),
@@ -111,8 +113,7 @@ impl<'a> Frame<'a> {
             packet_type::TRANSPORT_FEEDBACK | packet_type::PAYLOAD_FEEDBACK => self.interpret_feedback(),
             packet_type::EXTENDED_REPORT => ExtendedReport::parse(body).map(RtcpPacket::ExtendedReport),
             _ => Some(RtcpPacket::Other { packet_type, count }),
-        };
-        packet.ok_or(RtcpError::Body)
+        }
     }
 
     fn interpret_feedback(&self) -> Option<RtcpPacket<'a>> {

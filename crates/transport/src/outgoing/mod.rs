@@ -250,6 +250,7 @@ impl OutgoingQueue {
         true
     }
 
+    #[inline]
     fn seal(
         &mut self,
         packet: &PacketRef,

@@ -117,6 +117,7 @@ impl SessionKey {
     }
 
     /// Seals `plaintext`, which stays as it is, into `parts`.
+    #[inline]
     pub(super) fn seal_from(&self, id: PacketId, plaintext: &[u8], parts: Parts<'_>) -> Result<(), SrtpError> {
         match self {
             Self::Gcm(key) => key.seal_from(id, plaintext, parts),
@@ -125,6 +126,7 @@ impl SessionKey {
     }
 
     /// Seals the body of `parts` where it lies.
+    #[inline]
     pub(super) fn seal(&self, id: PacketId, parts: Parts<'_>) -> Result<(), SrtpError> {
         match self {
             Self::Gcm(key) => key.seal(id, parts),
@@ -133,6 +135,7 @@ impl SessionKey {
     }
 
     /// Checks the tag, then decrypts the body where it lies. After an error the body is spoilt.
+    #[inline]
     pub(super) fn open(&self, id: PacketId, parts: Parts<'_>) -> Result<(), SrtpError> {
         match self {
             Self::Gcm(key) => key.open(id, parts),

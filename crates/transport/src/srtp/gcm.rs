@@ -37,6 +37,7 @@ impl GcmKey {
         Self { key: LessSafeKey::new(key), salt }
     }
 
+    #[inline]
     pub(super) fn seal_from(&self, id: PacketId, plaintext: &[u8], parts: Parts<'_>) -> Result<(), SrtpError> {
         let Parts { clear, body, trailer } = parts;
         self.key
@@ -44,11 +45,13 @@ impl GcmKey {
             .map_err(|_| SrtpError::SlotTooSmall)
     }
 
+    #[inline]
     pub(super) fn seal(&self, id: PacketId, parts: Parts<'_>) -> Result<(), SrtpError> {
         let Parts { clear, body, trailer } = parts;
         self.seal_in_place(id, clear, body, trailer)
     }
 
+    #[inline]
     pub(super) fn open(&self, id: PacketId, parts: Parts<'_>) -> Result<(), SrtpError> {
         let Parts { clear, body, trailer } = parts;
         self.open_in_place(id, clear, body, trailer)

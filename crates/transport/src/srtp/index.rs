@@ -109,7 +109,21 @@ impl OutgoingIndex {
     /// # Errors
     /// [`SrtpError::IndexReused`] for a number that was given out before or is too old to tell,
     /// [`SrtpError::IndexExhausted`] after 2^48 of them.
+    #[inline]
     pub fn claim(&mut self, sequence: u16) -> Result<u64, SrtpError> {
+        // Most numbers follow the highest one, whose successor is new by itself.
+        if let Some(window) = &mut self.used
+            && sequence == (window.highest as u16).wrapping_add(1)
+            && window.highest < RTP_INDEX_MAX
+        {
+            window.highest += 1;
+            window.mark(window.highest);
+            return Ok(window.highest);
+        }
+        self.claim_out_of_order(sequence)
+    }
+
+    fn claim_out_of_order(&mut self, sequence: u16) -> Result<u64, SrtpError> {
         let index = self.resolve(sequence)?;
         match &mut self.used {
             Some(window) if !window.is_new(index) => return Err(SrtpError::IndexReused),
