@@ -50,6 +50,16 @@ test('data producers and consumers say what they are, and dumps agree', async (t
   await consumer.addSubchannel(9);
   await consumer.removeSubchannel(1);
   t.deepEqual(consumer.subchannels, [3, 9]);
+  // Of larger numbers the low 16 bits count, as in mediasoup.
+  const wide = await sink.consumeData({ dataProducerId: producer.id, subchannels: [65_535, 65_536, 65_537, 1] });
+  t.deepEqual(wide.subchannels, [0, 1, 65_535]);
+  await wide.setSubchannels([131_079]);
+  await wide.addSubchannel(65_539);
+  t.deepEqual(wide.subchannels, [3, 7]);
+  await wide.removeSubchannel(65_543);
+  t.deepEqual(wide.subchannels, [3]);
+  await t.throwsAsync(wide.setSubchannels([1.5]), { instanceOf: TypeError });
+  wide.close();
   await consumer.setBufferedAmountLowThreshold(77);
   t.like(await producer.dump(), { id: producer.id, paused: false, type: 'sctp', label: 'chat' });
   t.like(await consumer.dump(), {
@@ -89,7 +99,6 @@ test('pausing is told once, whoever pauses', async (t) => {
   t.deepEqual(said, [
     'producer pause',
     'dataproducerpause',
-    'consumer pause',
     'consumer pause',
     'producer resume',
     'dataproducerresume',

@@ -145,17 +145,25 @@ test('more codecs than there are dynamic payload types are a LimitError', async 
   await t.throwsAsync(routerOf(17), { instanceOf: errors.LimitError });
 });
 
-test('there is no default export, no path of a binary and no getter for tests', async (t) => {
-  const { worker, router } = await openWorker(t);
-  const { transport } = await openCall(t);
-  const names = [worker, router, transport].flatMap((one) => Object.getOwnPropertyNames(Object.getPrototypeOf(one)));
-  t.deepEqual(
-    names.filter((name) => name.endsWith('ForTesting')),
-    [],
-  );
+test('the module is its own default export, without the path of a binary', async (t) => {
   const module = await import('../ts/index.js');
-  t.false('default' in module);
+  t.is(module.default, module);
+  t.is(module.default.createWorker, createWorker);
   t.false('workerBin' in module);
+});
+
+test('tests find in the parent what is open', async (t) => {
+  const { worker, webRtcServer, router } = await openWorker(t);
+  const transport = await router.createWebRtcTransport({ webRtcServer });
+  t.true(worker.routersForTesting.has(router));
+  t.true(worker.webRtcServersForTesting.has(webRtcServer));
+  t.is(router.transportsForTesting.get(transport.id), transport);
+  t.is(webRtcServer.webRtcTransportsForTesting.get(transport.id), transport);
+  transport.close();
+  router.close();
+  webRtcServer.close();
+  t.is(router.transportsForTesting.size + webRtcServer.webRtcTransportsForTesting.size, 0);
+  t.is(worker.routersForTesting.size + worker.webRtcServersForTesting.size, 0);
 });
 
 type Closer = { teardown(fn: () => void): void };

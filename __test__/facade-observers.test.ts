@@ -74,7 +74,8 @@ test('producers are added and removed by their id, and the observer says so', as
   await observer.removeProducer({ producerId });
   t.deepEqual(told, [`added ${producerId}`, 'pause', 'resume', `removed ${producerId}`]);
   await t.throwsAsync(observer.addProducer({ producerId: 'other' }), { instanceOf: NotFoundError });
-  await t.throwsAsync(observer.addProducer({} as never), { instanceOf: TypeError });
+  await t.throwsAsync(observer.addProducer({} as never), { instanceOf: NotFoundError });
+  await t.throwsAsync(observer.addProducer(undefined as never), { instanceOf: TypeError });
 });
 
 test('a worker knows its observers, and refuses options that make no sense', async (t) => {

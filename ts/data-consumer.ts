@@ -166,7 +166,7 @@ export class DataConsumer<DataConsumerAppData extends AppData = AppData> extends
     await this.#ask('dataConsumer.pause');
     const wasPaused = this.#paused;
     this.#paused = true;
-    if (!wasPaused && !this.closed) {
+    if (!wasPaused && !this.#dataProducerPaused && !this.closed) {
       this.observer.safeEmit('pause');
     }
   }
@@ -203,9 +203,10 @@ export class DataConsumer<DataConsumerAppData extends AppData = AppData> extends
     return await this.#ask('dataConsumer.send', encoded(message, ppid));
   }
 
-  /** Subscribes to these subchannels and no others, at most 256. */
+  /** Subscribes to these subchannels and no others, at most 256. Of larger numbers than 65535 the low 16 bits count. */
   async setSubchannels(subchannels: number[]): Promise<void> {
-    this.#subchannels = await this.#ask<number[]>('dataConsumer.setSubchannels', { subchannels });
+    const wrapped = wrapSubchannels(subchannels);
+    this.#subchannels = await this.#ask<number[]>('dataConsumer.setSubchannels', { subchannels: wrapped });
   }
 
   /** Subscribes to a subchannel too. */
@@ -215,7 +216,8 @@ export class DataConsumer<DataConsumerAppData extends AppData = AppData> extends
 
   /** Unsubscribes from a subchannel. */
   async removeSubchannel(subchannel: number): Promise<void> {
-    await this.setSubchannels(this.#subchannels.filter((other) => other !== subchannel));
+    const gone = subchannel & SUBCHANNEL_MASK;
+    await this.setSubchannels(this.#subchannels.filter((other) => other !== gone));
   }
 
   #ask<T>(method: string, params?: object): Promise<T> {
@@ -258,6 +260,18 @@ export class DataConsumer<DataConsumerAppData extends AppData = AppData> extends
     }
   }
 }
+
+/**
+ * Subchannels in the 16 bits that they have. A larger number counts modulo 65536, as in mediasoup; what is no number is
+ * left to the worker to refuse.
+ */
+export function wrapSubchannels(subchannels: number[]): number[] {
+  return Array.isArray(subchannels)
+    ? subchannels.map((number) => (Number.isInteger(number) ? number & SUBCHANNEL_MASK : number))
+    : subchannels;
+}
+
+const SUBCHANNEL_MASK = 0xffff;
 
 /** Payload protocol identifiers of RFC 8831 §8. */
 const PPID = { string: 51, binary: 53, emptyString: 56, emptyBinary: 57 } as const;

@@ -3,7 +3,7 @@ import type { Consumer } from './consumer.js';
 import type { DataConsumer } from './data-consumer.js';
 import type { DataProducer } from './data-producer.js';
 import type { EnhancedEventEmitter } from './enhanced-event-emitter.js';
-import { InvalidStateError } from './errors.js';
+import { InvalidStateError, NotFoundError } from './errors.js';
 import type { SctpOptions, TransportListenInfo, TransportListenIpOrText } from './generated/model.js';
 import { typeError } from './native-events.js';
 import type { PipeTransport, PipeTransportOptions } from './pipe-transport.js';
@@ -92,7 +92,7 @@ export async function pipeToRouter(source: PipeSource, options: PipeToRouterOpti
   const dataProducer = dataProducerId === undefined ? undefined : source.dataProducer(dataProducerId);
   if (!producer && !dataProducer) {
     const missing = producerId === undefined ? 'dataProducerId' : 'producerId';
-    throw typeError(`${missing}: the Router has nothing with the id "${producerId ?? dataProducerId}"`);
+    throw new NotFoundError(`${missing}: the Router has nothing with the id "${producerId ?? dataProducerId}"`);
   }
   if (keepId && source.isSameWorker) {
     throw typeError('keepId: both Routers are in one Worker, where an id cannot be there twice; give false');
@@ -209,7 +209,7 @@ class TransportPair implements Way {
       const { appData, encrypted } = producer;
       pipeProducer = await far.produce({ id, kind, rtpParameters, paused, encrypted, appData });
       if (pipeConsumer.closed) {
-        throw new InvalidStateError('router.pipeToRouter failed: the Producer was closed meanwhile', 'ERR_CLOSED');
+        throw new NotFoundError('router.pipeToRouter failed: the Producer was closed meanwhile', 'ERR_CLOSED');
       }
       if (pipeConsumer.producerPaused !== pipeProducer.paused) {
         await (pipeConsumer.producerPaused ? pipeProducer.pause() : pipeProducer.resume());
@@ -231,7 +231,7 @@ class TransportPair implements Way {
       const { appData } = dataProducer;
       pipeDataProducer = await far.produceData({ id, sctpStreamParameters, label, protocol, paused, appData });
       if (pipeDataConsumer.closed) {
-        throw new InvalidStateError('router.pipeToRouter failed: the DataProducer was closed meanwhile', 'ERR_CLOSED');
+        throw new NotFoundError('router.pipeToRouter failed: the DataProducer was closed meanwhile', 'ERR_CLOSED');
       }
       if (pipeDataConsumer.dataProducerPaused !== pipeDataProducer.paused) {
         await (pipeDataConsumer.dataProducerPaused ? pipeDataProducer.pause() : pipeDataProducer.resume());

@@ -95,6 +95,15 @@ export class Router<RouterAppData extends AppData = AppData> extends RemoteObjec
     return structuredClone(this.#rtpCapabilities);
   }
 
+  /**
+   * What tests that were written for mediasoup look at.
+   *
+   * @internal
+   */
+  get transportsForTesting(): ReadonlyMap<string, Transport> {
+    return this.#transports;
+  }
+
   /** Closes the Router with its Transports and RtpObservers. Idempotent. */
   close(): void {
     if (this.closed) {
@@ -204,8 +213,8 @@ export class Router<RouterAppData extends AppData = AppData> extends RemoteObjec
    * All that is piped between two Routers goes one way, which the first call opens by its options and which stays open
    * until one of the Routers is closed.
    *
-   * @throws `TypeError` when the options are malformed or there is no such Producer; {@link UnsupportedError} when the
-   * other Router has not its codecs. Nothing was created then but the way.
+   * @throws `TypeError` when the options are malformed; {@link NotFoundError} when there is no such Producer;
+   * {@link UnsupportedError} when the other Router has not its codecs. Nothing was created then but the way.
    */
   async pipeToRouter(options: PipeToRouterOptions): Promise<PipeToRouterResult> {
     checkOptions(options);

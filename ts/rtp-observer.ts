@@ -2,7 +2,6 @@ import type { Channel } from './channel.js';
 import type { EnhancedEventEmitter } from './enhanced-event-emitter.js';
 import { NotFoundError } from './errors.js';
 import type { RtpObserverType } from './generated/model.js';
-import { typeError } from './native-events.js';
 import type { Producer } from './producer.js';
 import { type AppData, checkOptions, RemoteObject } from './remote-object.js';
 
@@ -125,7 +124,7 @@ export abstract class RtpObserver<
   /**
    * Looks at a Producer as well. Once more changes nothing.
    *
-   * @throws {@link NotFoundError} when the Router has no such Producer.
+   * @throws {@link NotFoundError} when the Router has no such Producer; `TypeError` when it is not of audio.
    */
   async addProducer(options: { producerId: string }): Promise<void> {
     const producer = this.#producer(options);
@@ -172,9 +171,6 @@ export abstract class RtpObserver<
   #producer(options: { producerId: string }): Producer {
     checkOptions(options);
     const { producerId } = options;
-    if (typeof producerId !== 'string') {
-      throw typeError('producerId: expected the id of a Producer');
-    }
     const producer = this.#parent.producer(producerId);
     if (!producer) {
       throw new NotFoundError(`producerId: the Router has no Producer with the id "${producerId}"`);

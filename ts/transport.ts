@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Channel } from './channel.js';
 import { Consumer, type ConsumerOptions, type ConsumerReply } from './consumer.js';
-import { DataConsumer, type DataConsumerOptions, type DataConsumerReply } from './data-consumer.js';
+import { DataConsumer, type DataConsumerOptions, type DataConsumerReply, wrapSubchannels } from './data-consumer.js';
 import { DataProducer, type DataProducerOptions, type DataProducerReply } from './data-producer.js';
 import type { EnhancedEventEmitter } from './enhanced-event-emitter.js';
 import { NotFoundError } from './errors.js';
@@ -272,7 +272,9 @@ export abstract class Transport<
       throw new NotFoundError(`dataProducerId: the Router has no DataProducer with the id "${rest.dataProducerId}"`);
     }
     const id = randomUUID();
-    const reply = await this.ask<DataConsumerReply>('transport.consumeData', { ...rest, dataConsumerId: id });
+    const subchannels = rest.subchannels && wrapSubchannels(rest.subchannels);
+    const told = { ...rest, subchannels, dataConsumerId: id };
+    const reply = await this.ask<DataConsumerReply>('transport.consumeData', told);
     this.ensureOpen('transport.consumeData');
     const dataConsumer = new DataConsumer(this.#channel, id, options, reply, () => this.#dataConsumers.delete(id));
     this.#dataConsumers.set(id, dataConsumer);

@@ -38,7 +38,7 @@ export class WebRtcServer<WebRtcServerAppData extends AppData = AppData> extends
 > {
   readonly #id: string;
   readonly #onClose: () => void;
-  readonly #webRtcTransports = new Set<WebRtcTransport>();
+  readonly #webRtcTransports = new Map<string, WebRtcTransport>();
 
   /** @internal */
   constructor(channel: Channel, id: string, appData: WebRtcServerAppData | undefined, onClose: () => void) {
@@ -52,6 +52,15 @@ export class WebRtcServer<WebRtcServerAppData extends AppData = AppData> extends
     return this.#id;
   }
 
+  /**
+   * What tests that were written for mediasoup look at.
+   *
+   * @internal
+   */
+  get webRtcTransportsForTesting(): ReadonlyMap<string, WebRtcTransport> {
+    return this.#webRtcTransports;
+  }
+
   /** Closes the WebRtcServer and the Transports that use it. Idempotent. */
   close(): void {
     if (this.closed) {
@@ -59,7 +68,7 @@ export class WebRtcServer<WebRtcServerAppData extends AppData = AppData> extends
     }
     const released = this.command('webRtcServer.close', { webRtcServerId: this.#id });
     this.end(released);
-    for (const webRtcTransport of this.#webRtcTransports) {
+    for (const webRtcTransport of this.#webRtcTransports.values()) {
       webRtcTransport.listenServerClosed(released);
       this.observer.safeEmit('webrtctransportunhandled', webRtcTransport);
     }
@@ -86,10 +95,10 @@ export class WebRtcServer<WebRtcServerAppData extends AppData = AppData> extends
 
   /** @internal */
   handleWebRtcTransport(webRtcTransport: WebRtcTransport): void {
-    this.#webRtcTransports.add(webRtcTransport);
+    this.#webRtcTransports.set(webRtcTransport.id, webRtcTransport);
     this.observer.safeEmit('webrtctransporthandled', webRtcTransport);
     webRtcTransport.onEnd(() => {
-      this.#webRtcTransports.delete(webRtcTransport);
+      this.#webRtcTransports.delete(webRtcTransport.id);
       this.observer.safeEmit('webrtctransportunhandled', webRtcTransport);
     });
   }

@@ -109,6 +109,24 @@ export class Worker<WorkerAppData extends AppData = AppData> extends RemoteObjec
   }
 
   /**
+   * What tests that were written for mediasoup look at.
+   *
+   * @internal
+   */
+  get webRtcServersForTesting(): ReadonlySet<WebRtcServer> {
+    return this.#webRtcServers;
+  }
+
+  /**
+   * As `webRtcServersForTesting`.
+   *
+   * @internal
+   */
+  get routersForTesting(): ReadonlySet<Router> {
+    return this.#routers;
+  }
+
+  /**
    * Closes the Worker and everything in it, and waits for its thread to end: its ports are free afterwards. Pending
    * calls reject with {@link WorkerClosedError}. Idempotent.
    */
