@@ -58,6 +58,8 @@ export const BARS = {
   'ring: time a packet and target worker': { most: 0.1, scales: true },
   'ring: packets lost': { most: 0 },
   'ring: wake-up p99': { most: 0.5, scales: true },
+  'simulcast: CPU time a delivered packet against one stream': { most: 1.3 },
+  'simulcast: packets lost': { most: 0 },
   'flood: packets of the call lost': { most: 0 },
   'flood: delay p99 against the idle run': { most: 2 },
   'flood: memory growth': { most: 1 },
@@ -95,6 +97,12 @@ export const JOIN_CONCURRENCY = 16;
 
 /** Packets a second that one worker passes to others of its process, and how many others. */
 export const RING = { packetsPerSecond: 105_000, targets: 2 };
+
+/**
+ * A camera with so many streams, whose viewers change their layer so often, beside the same camera with one stream. All layers
+ * send the same frames: what smaller frames cost, the fan-outs tell.
+ */
+export const SIMULCAST = { media: 'frames', viewers: 100, layers: 3, changesPerSecond: 20, framesPerSecond: 30 };
 
 /** Forged datagrams a second in the flood. */
 export const FLOOD_RATE = 100_000;

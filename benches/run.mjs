@@ -15,7 +15,7 @@ import { dirname, join, resolve } from 'node:path';
 import { parseArgs, promisify } from 'node:util';
 import { nativeBuild, typescriptBuild } from '../scripts/setup.mjs';
 import { main, root, run, SetupError, step } from '../scripts/steps.mjs';
-import { EFFORT, FLOOD_RATE, fanouts, JOIN_CONCURRENCY, REFERENCE_FANOUT, RING } from './cases.mjs';
+import { EFFORT, FLOOD_RATE, fanouts, JOIN_CONCURRENCY, REFERENCE_FANOUT, RING, SIMULCAST } from './cases.mjs';
 import { Figures, median } from './figures.mjs';
 import { describeMachine, isQuiet, shareOfOthers } from './machine.mjs';
 import { picture } from './picture.mjs';
@@ -84,6 +84,7 @@ async function measureRound(round) {
   await step(`${round}: a flood of forged datagrams`, measureFlood);
   await step(`${round}: RTP to JavaScript and back`, measureDirect);
   await step(`${round}: packets between workers`, measureRing);
+  await step(`${round}: simulcast`, measureSimulcast);
 }
 
 /** Ours and the null server, one after the other. */
@@ -151,6 +152,21 @@ async function measureRing() {
   figures.note('ring: packets lost', 'packets', run.lost);
   figures.note('ring: wake-up p50', 'ms', run.wakeUpP50Us / 1e3);
   figures.note('ring: wake-up p99', 'ms', run.wakeUpP99Us / 1e3);
+}
+
+/** What changing layers costs: the same camera with one stream, then with several. */
+async function measureSimulcast() {
+  const { layers, changesPerSecond, framesPerSecond, ...call } = SIMULCAST;
+  const { warmupSeconds, seconds } = effort;
+  const one = { scenario: 'fanout', target: 'millrace', rate: framesPerSecond, ...call, warmupSeconds, seconds };
+  const single = await loadgen(one);
+  const several = await loadgen({ ...one, layers, changesPerSecond });
+  for (const run of [single, several]) requireIntact('simulcast', run);
+  const cpuUs = ({ cpuNs, delivered }) => cpuNs / delivered / 1e3;
+  figures.note('simulcast: CPU time a delivered packet against one stream', '', cpuUs(several) / cpuUs(single));
+  figures.note('simulcast: CPU time a delivered packet', 'µs', cpuUs(several));
+  figures.note('simulcast: changes of layer', 'a second', several.layerChanges / several.seconds);
+  figures.note('simulcast: packets lost', 'packets', several.lost);
 }
 
 async function measureDirect() {

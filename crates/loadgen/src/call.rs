@@ -2,7 +2,8 @@
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::time::Duration;
+use std::num::NonZeroU32;
+use std::time::{Duration, Instant};
 
 use millrace_transport::SrtpProfile;
 use serde::Deserialize;
@@ -10,6 +11,7 @@ use serde_json::json;
 
 use crate::accounting::Usage;
 use crate::child::{Kind, ServerProcess};
+use crate::choices::Choices;
 use crate::media::Media;
 use crate::null_server::NullSetup;
 use crate::peer::{Peer, Role};
@@ -42,6 +44,9 @@ pub(crate) struct CallSetup {
     pub(crate) target: Target,
     pub(crate) viewers: usize,
     pub(crate) media: Media,
+    /// Streams of the one camera, each with this media (simulcast; our server only). Viewers spread over them.
+    #[serde(default = "one")]
+    pub(crate) layers: NonZeroU32,
     /// The weather on all links.
     #[serde(default)]
     pub(crate) quality: Quality,
@@ -57,6 +62,7 @@ pub(crate) struct Call {
     pub(crate) stage: Stage,
     pub(crate) publisher: usize,
     pub(crate) viewers: usize,
+    choices: Choices,
     server: Server,
     /// The server's address.
     pub(crate) address: SocketAddr,
@@ -85,16 +91,31 @@ impl Call {
         let mut stage = Stage::new(setup.quality, setup.seed)?;
         let (transport, publisher) = join(&mut room, &mut stage)?;
         let address = stage.peer(publisher).server().ok_or(io::ErrorKind::NotConnected)?;
-        let producer = room.produce(&transport, SSRC, setup.media.is_audio())?;
-        stage.peer(publisher).role = Role::Publisher(Box::new(Publisher::new(SSRC, setup.media)));
+        let ssrcs = layer_ssrcs(setup.layers);
+        let producer = match ssrcs[..] {
+            [ssrc] => room.produce(&transport, ssrc, setup.media.is_audio())?,
+            _ => room.produce_layers(&transport, &ssrcs)?,
+        };
+        let streams = ssrcs.iter().map(|ssrc| Publisher::new(*ssrc, setup.media)).collect();
+        stage.peer(publisher).role = Role::Publisher(streams);
+        let mut choices = Choices::new(setup.layers);
         for number in 0..setup.viewers {
             let (transport, index) = join(&mut room, &mut stage)?;
             let consumed = room.consume(&transport, &producer, false)?;
+            choices.add(consumed.id);
             let viewer = Viewer::new(number, &[consumed.spec], &consumed.extensions, setup.looks_into_all());
             stage.peer(index).role = Role::Viewer(Box::new(viewer));
         }
         wait_connected(&mut stage)?;
-        Ok(Self { stage, publisher, viewers: setup.viewers, server: Server::Millrace(Box::new(room)), address })
+        choices.spread(&mut room)?;
+        Ok(Self {
+            stage,
+            publisher,
+            viewers: setup.viewers,
+            choices,
+            server: Server::Millrace(Box::new(room)),
+            address,
+        })
     }
 
     fn on_null(setup: &CallSetup, core: usize, segmented: bool) -> io::Result<Self> {
@@ -113,11 +134,12 @@ impl Call {
         let mut publisher = Peer::agreed(setup.viewers, address)?;
         // Null servers open nothing: packets come to them in the clear.
         publisher.srtp = None;
-        publisher.role = Role::Publisher(Box::new(Publisher::new(SSRC, setup.media)));
+        publisher.role = Role::Publisher(vec![Publisher::new(SSRC, setup.media)]);
         let publisher = stage.add(publisher)?;
         server.write(&json!(NullSetup { viewers: ports, segmented }))?;
         server.wait()?;
-        Ok(Self { stage, publisher, viewers: setup.viewers, server: Server::Null(server), address })
+        let choices = Choices::new(NonZeroU32::MIN);
+        Ok(Self { stage, publisher, viewers: setup.viewers, choices, server: Server::Null(server), address })
     }
 
     /// CPU time and memory of the server up to this moment.
@@ -128,6 +150,17 @@ impl Call {
         }
     }
 
+    /// Lets another viewer change its layer each `interval`.
+    ///
+    /// # Errors
+    /// When the server refused.
+    pub(crate) fn change_layers(&mut self, interval: Duration, now: Instant) -> io::Result<()> {
+        match &mut self.server {
+            Server::Millrace(room) => self.choices.change(interval, now, room),
+            Server::Null(_) => Ok(()),
+        }
+    }
+
     /// The room, if the server is ours.
     pub(crate) fn room(&mut self) -> Option<&mut Room> {
         match &mut self.server {
@@ -135,6 +168,14 @@ impl Call {
             Server::Null(_) => None,
         }
     }
+}
+
+fn one() -> NonZeroU32 {
+    NonZeroU32::MIN
+}
+
+fn layer_ssrcs(layers: NonZeroU32) -> Vec<u32> {
+    (0..layers.get()).map(|layer| SSRC + 2 * layer).collect()
 }
 
 impl CallSetup {

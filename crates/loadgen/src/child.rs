@@ -1,6 +1,6 @@
 //! A server in a process of its own, so that its CPU time and memory are its alone.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::env;
 use std::io::{self, Read};
 use std::net::Shutdown;
@@ -48,6 +48,8 @@ pub(crate) struct ServerProcess {
     stream: UnixStream,
     received: Vec<u8>,
     messages: VecDeque<Value>,
+    /// How often which event was told.
+    events: BTreeMap<String, u64>,
     requests: u32,
 }
 
@@ -79,7 +81,14 @@ impl ServerProcess {
 
     fn on(stream: UnixStream, process: Option<Child>) -> io::Result<Self> {
         stream.set_nonblocking(true)?;
-        Ok(Self { process, stream, received: Vec::new(), messages: VecDeque::new(), requests: 0 })
+        Ok(Self {
+            process,
+            stream,
+            received: Vec::new(),
+            messages: VecDeque::new(),
+            events: BTreeMap::new(),
+            requests: 0,
+        })
     }
 
     /// Sends one frame.
@@ -128,6 +137,12 @@ impl ServerProcess {
         }))
     }
 
+    /// How often this event has come so far.
+    pub(crate) fn events(&mut self, name: &str) -> io::Result<u64> {
+        self.read()?;
+        Ok(self.events.get(name).copied().unwrap_or_default())
+    }
+
     /// Waits for a frame that is one object, as null servers send it.
     pub(crate) fn wait(&mut self) -> io::Result<Value> {
         let give_up_at = Instant::now() + REPLY_TIME_MAX;
@@ -158,11 +173,19 @@ impl ServerProcess {
         }
         while let Some(frame) = self.take_frame()? {
             match frame {
-                Value::Array(messages) => self.messages.extend(messages),
+                Value::Array(messages) => messages.into_iter().for_each(|message| self.note(message)),
                 message => self.messages.push_back(message),
             }
         }
         Ok(())
+    }
+
+    /// Counts an event, and keeps what somebody may wait for.
+    fn note(&mut self, message: Value) {
+        match message["event"].as_str() {
+            Some(event) => *self.events.entry(event.to_owned()).or_default() += 1,
+            None => self.messages.push_back(message),
+        }
     }
 
     fn take_frame(&mut self) -> io::Result<Option<Value>> {

@@ -10,6 +10,7 @@
 mod accounting;
 mod call;
 mod child;
+mod choices;
 mod handshake;
 mod media;
 mod null_server;

@@ -26,13 +26,16 @@ pub(crate) struct Peer {
     agent: Option<Agent>,
     pub(crate) srtp: Option<Srtp>,
     pub(crate) role: Role,
+    /// The next transport-wide number of what it publishes.
+    transport_sequence: u16,
 }
 
 /// What a peer does once it is connected.
 pub(crate) enum Role {
     /// Nothing; what comes is counted by nobody.
     Bystander,
-    Publisher(Box<Publisher>),
+    /// Sends these streams, the layers of one camera.
+    Publisher(Vec<Publisher>),
     Viewer(Box<Viewer>),
 }
 
@@ -86,7 +89,7 @@ struct Agent {
 
 impl Peer {
     pub(crate) fn new() -> io::Result<Self> {
-        Ok(Self { socket: PeerSocket::bind()?, agent: None, srtp: None, role: Role::Bystander })
+        Ok(Self { socket: PeerSocket::bind()?, agent: None, srtp: None, role: Role::Bystander, transport_sequence: 0 })
     }
 
     /// A peer that shares keys with a null server already.
@@ -196,30 +199,32 @@ impl Peer {
     }
 
     fn publisher_rtcp(&mut self, compound: &[u8], batch: &mut Batch) {
-        if let Role::Publisher(publisher) = &mut self.role {
-            publisher.handle_rtcp(compound, Way { socket: &self.socket, srtp: self.srtp.as_mut(), batch });
-        }
+        self.with_streams(batch, |stream, way| stream.handle_rtcp(compound, way));
     }
 
-    /// Sends the next burst of a publisher; tells how many packets it had.
-    pub(crate) fn burst(&mut self, moment: Moment, batch: &mut Batch, survives: impl FnMut() -> bool) -> usize {
-        let Role::Publisher(publisher) = &mut self.role else { return 0 };
-        let way = Way { socket: &self.socket, srtp: self.srtp.as_mut(), batch };
-        publisher.burst(moment.ns, way, survives)
+    /// Sends the next burst of each stream of a publisher; tells how many packets the last one had.
+    pub(crate) fn burst(&mut self, moment: Moment, batch: &mut Batch, mut survives: impl FnMut() -> bool) -> usize {
+        let mut packets = 0;
+        self.with_streams(batch, |stream, way| packets = stream.burst(moment.ns, way, &mut survives));
+        packets
+    }
+
+    /// Lends each stream of a publisher its way out.
+    fn with_streams(&mut self, batch: &mut Batch, mut work: impl FnMut(&mut Publisher, Way<'_>)) {
+        let Role::Publisher(streams) = &mut self.role else { return };
+        for stream in streams {
+            let (srtp, transport_sequence) = (self.srtp.as_mut(), &mut self.transport_sequence);
+            work(stream, Way { socket: &self.socket, srtp, transport_sequence, batch });
+        }
     }
 
     /// Does what is due: checks, handshake repeats, requests and reports.
     pub(crate) fn upkeep(&mut self, moment: Moment, batch: &mut Batch) {
         self.drive_timers(moment.now);
-        match (&mut self.role, &mut self.srtp) {
-            (Role::Publisher(publisher), srtp) => {
-                publisher.report(moment.ns, Way { socket: &self.socket, srtp: srtp.as_mut(), batch });
-            }
-            (Role::Viewer(viewer), Some(srtp)) if self.agent.is_some() => {
-                viewer.report(moment.ns, &self.socket, srtp, batch);
-            }
-            _ => {}
+        if let (Role::Viewer(viewer), Some(srtp), Some(_)) = (&mut self.role, &mut self.srtp, &self.agent) {
+            viewer.report(moment.ns, &self.socket, srtp, batch);
         }
+        self.with_streams(batch, |stream, way| stream.report(moment.ns, way));
     }
 
     fn drive_timers(&mut self, now: Instant) {

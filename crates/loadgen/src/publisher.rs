@@ -48,7 +48,6 @@ pub(crate) struct Publisher {
     bursts: Vec<Vec<u16>>,
     next_burst: usize,
     sequence: u16,
-    transport_sequence: u16,
     timestamp: u32,
     picture_id: u16,
     number: u32,
@@ -65,6 +64,8 @@ pub(crate) struct Way<'a> {
     pub(crate) socket: &'a PeerSocket,
     /// Without keys packets leave in the clear: for null servers.
     pub(crate) srtp: Option<&'a mut Srtp>,
+    /// The next transport-wide number, which all streams of a transport share.
+    pub(crate) transport_sequence: &'a mut u16,
     pub(crate) batch: &'a mut Batch,
 }
 
@@ -77,7 +78,6 @@ impl Publisher {
             next_burst: 0,
             // Near the wraps, which any sender may meet.
             sequence: u16::MAX - 100,
-            transport_sequence: 0,
             timestamp: u32::MAX - 10_000,
             picture_id: 0x7ff0,
             number: 0,
@@ -97,7 +97,7 @@ impl Publisher {
         way.batch.clear();
         for (position, &size) in sizes.iter().enumerate() {
             let place = Place { is_first: position == 0, is_last: position + 1 == sizes.len() };
-            let len = self.write_packet(place, size, now_ns);
+            let len = self.write_packet(place, size, now_ns, way.transport_sequence);
             if survives() {
                 self.seal(len, &mut way);
             } else if let Some(srtp) = &mut way.srtp {
@@ -135,10 +135,10 @@ impl Publisher {
     }
 
     /// Writes the next packet into the scratch and tells its length.
-    fn write_packet(&mut self, place: Place, size: u16, now_ns: u64) -> usize {
+    fn write_packet(&mut self, place: Place, size: u16, now_ns: u64, transport_sequence: &mut u16) -> usize {
         let payload_type = if self.is_audio { OPUS } else { VP8 };
         let marker = if self.is_audio { self.number == 0 } else { place.is_last };
-        self.write_header(payload_type, marker);
+        self.write_header(payload_type, marker, *transport_sequence);
         let header_len = self.header_len();
         let len = usize::from(size).clamp(header_len, DATAGRAM_BYTES);
         let stamp = Stamp { number: self.number, sent_ns: now_ns };
@@ -150,13 +150,13 @@ impl Publisher {
             self.remember(len);
         }
         self.sequence = self.sequence.wrapping_add(1);
-        self.transport_sequence = self.transport_sequence.wrapping_add(1);
+        *transport_sequence = transport_sequence.wrapping_add(1);
         self.number = self.number.wrapping_add(1);
         self.octets = self.octets.wrapping_add((len - header_len) as u32);
         len
     }
 
-    fn write_header(&mut self, payload_type: u8, marker: bool) {
+    fn write_header(&mut self, payload_type: u8, marker: bool, transport_sequence: u16) {
         let extended = if self.is_audio { 0 } else { 0x10 };
         self.scratch[0] = 0x80 | extended;
         self.scratch[1] = u8::from(marker) << 7 | payload_type;
@@ -165,7 +165,7 @@ impl Publisher {
         self.scratch[8..12].copy_from_slice(&self.ssrc.to_be_bytes());
         if !self.is_audio {
             // RFC 8285 §4.2: one-byte form, one word, one element of two bytes.
-            let [high, low] = self.transport_sequence.to_be_bytes();
+            let [high, low] = transport_sequence.to_be_bytes();
             self.scratch[12..20].copy_from_slice(&[0xbe, 0xde, 0, 1, TRANSPORT_CC_ID << 4 | 1, high, low, 0]);
         }
     }
@@ -197,14 +197,19 @@ impl Publisher {
         self.history.push_back((self.sequence, bytes));
     }
 
-    /// Does what an RTCP compound packet of the server asks for.
+    /// Does what an RTCP compound packet of the server asks of this stream.
     pub(crate) fn handle_rtcp(&mut self, compound: &[u8], mut way: Way<'_>) {
         let Ok(compound) = Compound::parse(compound) else { return };
         way.batch.clear();
         for packet in compound.packets() {
             match packet {
-                RtcpPacket::PictureLoss(_) | RtcpPacket::FullIntraRequest(_) => self.wants_key_frame = true,
-                RtcpPacket::Nack(nack) => nack.sequences().for_each(|sequence| self.repeat(sequence, &mut way)),
+                RtcpPacket::PictureLoss(loss) if loss.ssrcs.media == self.ssrc => self.wants_key_frame = true,
+                RtcpPacket::FullIntraRequest(request) => {
+                    self.wants_key_frame |= request.entries().any(|entry| entry.ssrc == self.ssrc);
+                }
+                RtcpPacket::Nack(nack) if nack.ssrcs.media == self.ssrc => {
+                    nack.sequences().for_each(|sequence| self.repeat(sequence, &mut way));
+                }
                 _ => {}
             }
         }
@@ -220,8 +225,8 @@ impl Publisher {
         packet[2..4].copy_from_slice(&self.rtx_sequence.to_be_bytes());
         packet[8..12].copy_from_slice(&(self.ssrc + RTX_SSRC_OFFSET).to_be_bytes());
         // The number on the transport is that of this sending.
-        packet[17..19].copy_from_slice(&self.transport_sequence.to_be_bytes());
-        self.transport_sequence = self.transport_sequence.wrapping_add(1);
+        packet[17..19].copy_from_slice(&way.transport_sequence.to_be_bytes());
+        *way.transport_sequence = way.transport_sequence.wrapping_add(1);
         self.rtx_sequence = self.rtx_sequence.wrapping_add(1);
         if way.batch.is_full() {
             way.batch.send(way.socket);
@@ -300,15 +305,17 @@ mod tests {
     }
 
     #[test]
-    fn a_picture_loss_makes_the_next_frame_a_key_frame() {
-        let mut compound = [0; 64];
-        let mut writer = CompoundWriter::new(&mut compound);
-        writer.picture_loss(1, 7).unwrap();
-        let len = writer.len();
+    fn a_picture_loss_makes_the_next_frame_of_its_stream_a_key_frame() {
         let mut line = Line::new(Media::Single);
-        (0..2).for_each(|_| line.burst());
-        line.publisher.handle_rtcp(&compound[..len], Way { socket: &line.near, srtp: None, batch: &mut line.batch });
         line.burst();
+        for ssrc in [8, 7] {
+            let mut compound = [0; 64];
+            let mut writer = CompoundWriter::new(&mut compound);
+            writer.picture_loss(1, ssrc).unwrap();
+            let len = writer.len();
+            line.take(&compound[..len]);
+            line.burst();
+        }
         let key_frames = line.arrived().map(|packet| is_key_frame(VideoCodec::Vp8, &packet[VIDEO_HEADER_BYTES..]));
         assert_eq!(key_frames.collect::<Vec<_>>(), [true, false, true]);
     }
@@ -332,6 +339,7 @@ mod tests {
         publisher: Publisher,
         near: PeerSocket,
         far: PeerSocket,
+        transport_sequence: u16,
         batch: Batch,
     }
 
@@ -339,11 +347,17 @@ mod tests {
         fn new(media: Media) -> Self {
             let (near, far) = (PeerSocket::bind().unwrap(), PeerSocket::bind().unwrap());
             near.connect(far.local_addr().unwrap()).unwrap();
-            Self { publisher: Publisher::new(7, media), near, far, batch: Batch::new() }
+            Self { publisher: Publisher::new(7, media), near, far, transport_sequence: 0, batch: Batch::new() }
         }
 
         fn burst(&mut self) {
-            self.publisher.burst(9, Way { socket: &self.near, srtp: None, batch: &mut self.batch }, || true);
+            let (batch, transport_sequence) = (&mut self.batch, &mut self.transport_sequence);
+            self.publisher.burst(9, Way { socket: &self.near, srtp: None, transport_sequence, batch }, || true);
+        }
+
+        fn take(&mut self, compound: &[u8]) {
+            let (batch, transport_sequence) = (&mut self.batch, &mut self.transport_sequence);
+            self.publisher.handle_rtcp(compound, Way { socket: &self.near, srtp: None, transport_sequence, batch });
         }
 
         fn arrived(&mut self) -> impl Iterator<Item = Vec<u8>> {

@@ -6,6 +6,7 @@ use millrace_model::{DtlsFingerprint, DtlsParameters, DtlsRole, RtpParameters};
 use millrace_packet::ExtensionKind;
 use serde_json::{Value, json};
 
+use crate::call::SSRC;
 use crate::child::{Kind, ServerProcess};
 use crate::handshake::Identity;
 use crate::peer::Offer;
@@ -31,6 +32,7 @@ pub(crate) struct Room {
 
 /// A consumer by what its viewer needs to know.
 pub(crate) struct Consumed {
+    pub(crate) id: String,
     pub(crate) spec: StreamSpec,
     pub(crate) extensions: Vec<(u8, ExtensionKind)>,
 }
@@ -114,6 +116,15 @@ impl Room {
         Ok(id)
     }
 
+    /// Publishes the layers of a camera, lowest first.
+    pub(crate) fn produce_layers(&mut self, transport: &str, ssrcs: &[u32]) -> io::Result<String> {
+        let (id, mut params) = self.produce_params(transport, SSRC, false);
+        let encoding = |ssrc: &u32| json!({ "ssrc": ssrc, "rtx": { "ssrc": ssrc + RTX_SSRC_OFFSET } });
+        params["rtpParameters"]["encodings"] = ssrcs.iter().map(encoding).collect();
+        self.server.request("transport.produce", params)?;
+        Ok(id)
+    }
+
     /// The parameters of a request to view.
     pub(crate) fn consume_params(&mut self, transport: &str, producer: &str, paused: bool) -> Value {
         json!({
@@ -124,12 +135,13 @@ impl Room {
 
     pub(crate) fn consume(&mut self, transport: &str, producer: &str, paused: bool) -> io::Result<Consumed> {
         let params = self.consume_params(transport, producer, paused);
-        let reply = self.server.request("transport.consume", params)?;
+        let reply = self.server.request("transport.consume", params.clone())?;
         let is_audio = reply["kind"] == "audio";
         let parameters: RtpParameters = serde_json::from_value(reply["rtpParameters"].clone())?;
         let encoding = parameters.encodings.first().ok_or_else(|| io::Error::other("a consumer without encoding"))?;
         let known = parameters.header_extensions.iter();
         Ok(Consumed {
+            id: params["consumerId"].as_str().unwrap_or_default().to_owned(),
             spec: StreamSpec {
                 ssrc: encoding.ssrc.unwrap_or_default(),
                 rtx_ssrc: encoding.rtx.as_ref().map(|rtx| rtx.ssrc),

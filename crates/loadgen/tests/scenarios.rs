@@ -19,6 +19,19 @@ fn every_server_delivers_what_was_sent() {
 }
 
 #[test]
+fn viewers_of_simulcast_change_their_layers_and_miss_nothing() {
+    let mut scenario = fanout("millrace", "frames");
+    scenario["layers"] = json!(3);
+    scenario["changesPerSecond"] = json!(10);
+    scenario["rate"] = json!(60);
+    scenario["seconds"] = json!(2);
+    let figures = run(&scenario);
+    assert!(figures["layerChanges"].as_u64() > Some(0), "{figures}");
+    let wrong = ["corrupt", "duplicates", "lost"].map(|name| figures[name].as_u64());
+    assert_eq!(wrong, [Some(0); 3], "{figures}");
+}
+
+#[test]
 fn lost_packets_are_repaired() {
     let mut scenario = fanout("millrace", "frames");
     scenario["quality"] = json!({ "loss": 0.05, "delayMs": 5 });

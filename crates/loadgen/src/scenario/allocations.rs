@@ -15,11 +15,11 @@ use crate::room::Room;
 pub(super) fn run(fanout: &Fanout) -> io::Result<Value> {
     leave_out_this_thread();
     let mut call = Call::on(Room::on(ServerProcess::start_inside()?)?, &fanout.call)?;
-    let mut conductor = Conductor::new(fanout.rate);
+    let mut conductor = Conductor::new(fanout);
     // Everything grows to its size first.
-    conductor.conduct(&mut call, Duration::from_secs_f64(fanout.warmup_seconds));
+    conductor.conduct(&mut call, Duration::from_secs_f64(fanout.warmup_seconds))?;
     let before = (allocations(), call.stage.tally.delivered);
-    conductor.conduct(&mut call, Duration::from_secs_f64(fanout.seconds));
+    conductor.conduct(&mut call, Duration::from_secs_f64(fanout.seconds))?;
     let (allocations, delivered) = (allocations() - before.0, call.stage.tally.delivered - before.1);
     Ok(json!({
         "delivered": delivered,

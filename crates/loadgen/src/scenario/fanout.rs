@@ -32,6 +32,9 @@ pub(crate) struct Fanout {
     /// CPU time of the server.
     #[serde(default)]
     pub(super) rate: Option<f64>,
+    /// Viewers that change their layer each second, one after the other; for simulcast.
+    #[serde(default)]
+    pub(super) changes_per_second: Option<f64>,
 }
 
 /// What was measured.
@@ -46,6 +49,8 @@ pub(crate) struct Figures {
     sampled: u64,
     corrupt: u64,
     stalls: u64,
+    /// Changes of a viewer's layer that were carried out.
+    layer_changes: u64,
     seconds: f64,
     cpu_ns: u64,
     user_ns: u64,
@@ -70,19 +75,20 @@ impl Fanout {
     }
 
     fn measure(&self, call: &mut Call) -> io::Result<Figures> {
-        let mut conductor = Conductor::new(self.rate);
-        conductor.conduct(call, Duration::from_secs_f64(self.warmup_seconds));
+        let mut conductor = Conductor::new(self);
+        conductor.conduct(call, Duration::from_secs_f64(self.warmup_seconds))?;
         conductor.drain(call);
         call.stage.begin();
         conductor.restart();
-        let messages_before = messages(call)?;
+        let (messages_before, changes_before) = (messages(call)?, layer_changes(call)?);
         let before = call.usage()?;
         let started = Instant::now();
-        conductor.conduct(call, Duration::from_secs_f64(self.seconds));
+        conductor.conduct(call, Duration::from_secs_f64(self.seconds))?;
         let seconds = started.elapsed().as_secs_f64();
         let used = call.usage()?.since(&before);
         let delivered = call.stage.tally.delivered;
         let messages = messages(call)?.zip(messages_before).map(|(after, before)| after - before);
+        let layer_changes = layer_changes(call)? - changes_before;
         call.stage.run_for(SETTLE_TIME);
         let lost = call.stage.lost();
         let tally = &call.stage.tally;
@@ -95,6 +101,7 @@ impl Fanout {
             sampled: tally.sampled,
             corrupt: tally.corrupt,
             stalls: conductor.stalls,
+            layer_changes,
             seconds,
             cpu_ns: used.cpu_ns,
             user_ns: used.user_ns(),
@@ -113,9 +120,14 @@ fn messages(call: &mut Call) -> io::Result<Option<u64>> {
     call.room().map(|room| room.counter("send_messages")).transpose()
 }
 
+fn layer_changes(call: &mut Call) -> io::Result<u64> {
+    call.room().map_or(Ok(0), |room| room.server.events("layerschange"))
+}
+
 /// Decides when the next burst is sent.
 pub(super) struct Conductor {
     interval: Option<Duration>,
+    change_interval: Option<Duration>,
     next_at: Instant,
     /// Deliveries that all bursts so far make, and what there was at the last progress.
     expected: u64,
@@ -124,10 +136,11 @@ pub(super) struct Conductor {
 }
 
 impl Conductor {
-    pub(super) fn new(rate: Option<f64>) -> Self {
+    pub(super) fn new(fanout: &Fanout) -> Self {
         let now = Instant::now();
-        let interval = rate.map(|rate| Duration::from_secs_f64(1.0 / rate));
-        Self { interval, next_at: now, expected: 0, progress: (0, now), stalls: 0 }
+        let interval = |rate: Option<f64>| rate.map(|rate| Duration::from_secs_f64(1.0 / rate));
+        let (interval, change_interval) = (interval(fanout.rate), interval(fanout.changes_per_second));
+        Self { interval, change_interval, next_at: now, expected: 0, progress: (0, now), stalls: 0 }
     }
 
     /// Waits for what is under way; otherwise two bursts would be from then on.
@@ -137,15 +150,21 @@ impl Conductor {
 
     /// The tally counts from zero again.
     fn restart(&mut self) {
-        *self = Self { interval: self.interval, ..Self::new(None) };
+        let now = Instant::now();
+        *self = Self { next_at: now, expected: 0, progress: (0, now), stalls: 0, ..*self };
     }
 
-    pub(super) fn conduct(&mut self, call: &mut Call, duration: Duration) {
+    /// # Errors
+    /// When the server refuses a change of layers.
+    pub(super) fn conduct(&mut self, call: &mut Call, duration: Duration) -> io::Result<()> {
         let end = Instant::now() + duration;
         loop {
             let now = call.stage.turn().now;
             if now >= end {
-                return;
+                return Ok(());
+            }
+            if let Some(interval) = self.change_interval {
+                call.change_layers(interval, now)?;
             }
             if self.is_due(now, call.stage.tally.delivered) {
                 let packets = call.stage.burst(call.publisher);
