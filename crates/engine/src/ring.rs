@@ -1,5 +1,5 @@
-//! Packets between two workers of one process. Each way there is a ring of bytes that one thread writes and another reads:
-//! no lock, no count, one copy in and one copy out.
+//! Packets between two workers of one process. Each way there is a ring of slots that one thread fills and another empties
+//! and gives back: no lock, no count, one copy in and one copy out.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,22 +11,29 @@ use rtrb::{Consumer, Producer, RingBuffer};
 use tokio::sync::Notify;
 use uuid::Uuid;
 
-/// Bytes of a ring, one for each way: a sixth of a second of 100 Mbit/s. Only what was ever filled takes memory. A packet that
-/// finds it full is dropped and counted, and key frames are asked for.
-pub(crate) const RING_BYTES_MAX: usize = 2 << 20;
+/// Packets in a ring, one for each way: a fifth of a second of 100 Mbit/s in packets of 1,200 bytes. Slots are made as they are
+/// needed, so that only what ever waited takes memory, and the same few of them go to and fro while the reader keeps up. A
+/// packet that finds all of them filled is dropped and counted, and key frames are asked for.
+pub(crate) const RING_PACKETS_MAX: usize = 2_048;
 
-/// Bytes before a packet: its length.
-const HEAD_BYTES: usize = 2;
+/// Room for a packet.
+type Slot = Box<[u8; SLOT_BYTES_MIN]>;
 
 /// Ends whose other end nobody has taken yet, by the name of their ring: at most one for each transport that waits.
 static WAITING: Mutex<BTreeMap<Uuid, RingEnd>> = Mutex::new(BTreeMap::new());
 
 /// One of the two ends of a pair of rings. A worker that is gone has dropped its end: what is written then stays where it is.
 pub(crate) struct RingEnd {
-    outgoing: Producer<u8>,
-    incoming: Consumer<u8>,
-    /// The record that is being written.
-    record: Box<[u8; HEAD_BYTES + SLOT_BYTES_MIN]>,
+    outgoing: Producer<(Slot, usize)>,
+    /// Slots of ours that the other end has emptied.
+    emptied: Consumer<Slot>,
+    incoming: Consumer<(Slot, usize)>,
+    /// The way back of the other end's slots.
+    returned: Producer<Slot>,
+    /// The slot that is being filled.
+    open: Slot,
+    /// Slots made so far.
+    slots: usize,
     /// What wakes this end, then the other: each worker's own.
     bells: Arc<[OnceLock<Arc<Notify>>; 2]>,
     side: usize,
@@ -57,31 +64,48 @@ impl RingEnd {
     }
 
     fn pair() -> (Self, Self) {
-        let (to_other, from_one) = RingBuffer::new(RING_BYTES_MAX);
-        let (to_one, from_other) = RingBuffer::new(RING_BYTES_MAX);
         let bells = Arc::new([OnceLock::new(), OnceLock::new()]);
-        let end = |outgoing, incoming, bells, side| Self {
+        let (there, back) = (Way::new(), Way::new());
+        let end = |(outgoing, emptied), (incoming, returned), side| Self {
             outgoing,
+            emptied,
             incoming,
-            record: Box::new([0; HEAD_BYTES + SLOT_BYTES_MIN]),
-            bells,
+            returned,
+            open: new_slot(),
+            slots: 1,
+            bells: Arc::clone(&bells),
             side,
             has_written: false,
         };
-        (end(to_other, from_other, Arc::clone(&bells), 0), end(to_one, from_one, bells, 1))
+        (end(there.writer, back.reader, 0), end(back.writer, there.reader, 1))
     }
 
     /// Room for the next packet.
     pub(crate) fn slot(&mut self) -> &mut [u8] {
-        &mut self.record[HEAD_BYTES..]
+        &mut self.open[..]
     }
 
     /// Sends the first `len` bytes of the [`slot`](Self::slot); false when the ring is full.
     pub(crate) fn commit(&mut self, len: usize) -> bool {
-        self.record[..HEAD_BYTES].copy_from_slice(&(len as u16).to_le_bytes());
-        let is_sent = self.outgoing.push_entire_slice(&self.record[..HEAD_BYTES + len]).is_ok();
+        let Some(next) = self.take_slot() else { return false };
+        let filled = std::mem::replace(&mut self.open, next);
+        // There is room for every slot there is.
+        let is_sent = self.outgoing.push((filled, len)).is_ok();
         self.has_written |= is_sent;
         is_sent
+    }
+
+    /// A slot to be filled next; `None` when all wait to be read.
+    fn take_slot(&mut self) -> Option<Slot> {
+        if let Ok(slot) = self.emptied.pop() {
+            return Some(slot);
+        }
+        // One more than wait: the open one.
+        if self.slots > RING_PACKETS_MAX {
+            return None;
+        }
+        self.slots += 1;
+        Some(new_slot())
     }
 
     /// Wakes the other end, if anything was sent since the last time.
@@ -93,33 +117,48 @@ impl RingEnd {
         }
     }
 
-    /// Reads the next packet into `packet`; false when there is none.
+    /// Reads the next packet into `packet`; false when there is none. One that does not fit is handed on as an empty one.
     pub(crate) fn receive(&mut self, packet: &mut PacketMut) -> bool {
-        let mut head = [0; HEAD_BYTES];
-        // A record is written in one piece: with its length all of it is there.
-        if self.incoming.pop_entire_slice(&mut head).is_err() {
-            return false;
+        let Ok((slot, len)) = self.incoming.pop() else { return false };
+        match (packet.buffer_mut().get_mut(..len), slot.get(..len)) {
+            (Some(room), Some(bytes)) => {
+                room.copy_from_slice(bytes);
+                packet.set_range(0, len);
+            }
+            _ => packet.set_range(0, 0),
         }
-        let len = usize::from(u16::from_le_bytes(head));
-        let Some(room) = packet.buffer_mut().get_mut(..len) else { return self.skip(len) };
-        let is_whole = self.incoming.pop_entire_slice(room).is_ok();
-        packet.set_range(0, if is_whole { len } else { 0 });
+        self.give_back(slot);
         true
     }
 
     /// Passes over the next packet; false when there is none.
     pub(crate) fn discard(&mut self) -> bool {
-        let mut head = [0; HEAD_BYTES];
-        self.incoming.pop_entire_slice(&mut head).is_ok() && self.skip(usize::from(u16::from_le_bytes(head)))
+        self.incoming.pop().map(|(slot, _)| self.give_back(slot)).is_ok()
     }
 
-    /// Passes over a packet that fits into no slot: it is handed on as an empty one.
-    fn skip(&mut self, len: usize) -> bool {
-        if let Ok(chunk) = self.incoming.read_chunk(len) {
-            chunk.commit_all();
-        }
-        true
+    fn give_back(&mut self, slot: Slot) {
+        // There is room for every slot there is; whose end is gone needs none.
+        let _ = self.returned.push(slot);
     }
+}
+
+/// The packets of one way, and their slots on the way back.
+struct Way {
+    writer: (Producer<(Slot, usize)>, Consumer<Slot>),
+    reader: (Consumer<(Slot, usize)>, Producer<Slot>),
+}
+
+impl Way {
+    fn new() -> Self {
+        let (outgoing, incoming) = RingBuffer::new(RING_PACKETS_MAX);
+        // The open slot never comes back, but may have been among those that did.
+        let (returned, emptied) = RingBuffer::new(RING_PACKETS_MAX + 1);
+        Self { writer: (outgoing, emptied), reader: (incoming, returned) }
+    }
+}
+
+fn new_slot() -> Slot {
+    Box::new([0; SLOT_BYTES_MIN])
 }
 
 impl fmt::Debug for RingEnd {
@@ -162,7 +201,7 @@ mod tests {
         let (mut one, mut other) = RingEnd::pair();
         let pool = PacketPool::new(1);
         let sent = (0..).take_while(|number: &u32| send(&mut one, &number.to_be_bytes().repeat(300))).count();
-        assert!(sent * 1_202 <= RING_BYTES_MAX && (sent + 1) * 1_202 > RING_BYTES_MAX);
+        assert_eq!(sent, RING_PACKETS_MAX);
         assert_eq!(receive(&mut other, &pool).unwrap()[..4], [0; 4]);
         assert!(send(&mut one, &[9; 1_200]));
         for number in 1..sent as u32 {
