@@ -9,7 +9,7 @@ test('a transport with SCTP tells what it takes, one without tells nothing', asy
   t.like(transport.sctpParameters, {
     port: 5000,
     OS: 1024,
-    MIS: 1024,
+    MIS: 65_535,
     maxMessageSize: 100_000,
     maxReceiveMessageSize: 100_000,
     maxSendMessageSize: 262_144,
@@ -77,6 +77,20 @@ test('data producers and consumers say what they are, and dumps agree', async (t
   const { mapDataProducerIdDataConsumerIds, mapDataConsumerIdDataProducerId } = await router.dump();
   t.deepEqual(mapDataProducerIdDataConsumerIds, [{ key: producer.id, values: [consumer.id] }]);
   t.deepEqual(mapDataConsumerIdDataProducerId, [{ key: consumer.id, value: producer.id }]);
+});
+
+test('a peer may send on any stream that a data producer is on, and 0 retransmissions say nothing of the order', async (t) => {
+  const { source, sink } = await open(t);
+  const high = await source.produceData({ sctpStreamParameters: { streamId: 12_345, maxPacketLifeTime: 5000 } });
+  t.deepEqual(high.sctpStreamParameters, { streamId: 12_345, ordered: false, maxPacketLifeTime: 5000 });
+  const consumer = await sink.consumeData({ dataProducerId: high.id });
+  t.deepEqual(consumer.sctpStreamParameters, { streamId: 0, ordered: false, maxPacketLifeTime: 5000 });
+  const inOrder = await sink.consumeData({ dataProducerId: high.id, ordered: true, maxRetransmits: 4 });
+  t.deepEqual(inOrder.sctpStreamParameters, { streamId: 1, ordered: true });
+  // As mediasoup-client asks for it.
+  const sctpStreamParameters = { streamId: 1, ordered: true, maxRetransmits: 0 };
+  const zero = await source.produceData({ sctpStreamParameters });
+  t.deepEqual(zero.sctpStreamParameters, sctpStreamParameters);
 });
 
 test('pausing is told once, whoever pauses', async (t) => {
@@ -148,7 +162,7 @@ test('p03 malformed options are TypeErrors, what is missing a NotFoundError, and
   const producer = await source.produceData({ sctpStreamParameters: { streamId: 0 } });
   const invalid: [string, () => Promise<unknown>][] = [
     ['no stream', () => source.produceData()],
-    ['a stream too high', () => source.produceData({ sctpStreamParameters: { streamId: 1024 } })],
+    ['a stream too high', () => source.produceData({ sctpStreamParameters: { streamId: 65_535 } })],
     ['a stream that is taken', () => source.produceData({ sctpStreamParameters: { streamId: 0 } })],
     [
       'order and limit',
@@ -201,6 +215,9 @@ test('a plain transport carries data without DTLS, both ways', async (t) => {
     ['connecting', 'connected'],
     ['connecting', 'connected'],
   ]);
+  const agreed = { negotiatedMaxOutboundStreams: 1024, negotiatedMaxInboundStreams: 1024 };
+  t.deepEqual(one.sctpNegotiatedCapabilities, agreed, 'the peer sends on as many as we do');
+  t.deepEqual((await one.dump()).sctpNegotiatedCapabilities, agreed);
   for (const [from, to] of [[one, other] as const, [other, one] as const]) {
     const source = await from.produceData({ sctpStreamParameters: { streamId: 9 } });
     const consumer = await from.consumeData({ dataProducerId: source.id, streamId: 3 });

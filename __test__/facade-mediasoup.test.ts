@@ -145,6 +145,63 @@ test('more codecs than there are dynamic payload types are a LimitError', async 
   await t.throwsAsync(routerOf(17), { instanceOf: errors.LimitError });
 });
 
+test('a server without an enabled protocol has no candidates to give', async (t) => {
+  const { webRtcServer, router } = await openWorker(t);
+  await t.throwsAsync(router.createWebRtcTransport({ webRtcServer, enableUdp: false }), { instanceOf: TypeError });
+  t.deepEqual((await webRtcServer.dump()).webRtcTransportIds, []);
+  await t.notThrowsAsync(router.createWebRtcTransport({ webRtcServer, enableTcp: false }));
+});
+
+test('who says where RTCP comes to gets it there, and an address is a text or an object', async (t) => {
+  const { router } = await openWorker(t);
+  const listenInfo = { protocol: 'udp', ip: '127.0.0.1' } as const;
+  const transport = await router.createPlainTransport({ listenInfo, rtcpListenInfo: listenInfo });
+  t.is(transport.rtcpTuple?.localAddress, '127.0.0.1');
+  t.false((await transport.dump()).rtcpMux);
+  for (const listenIp of [['127.0.0.1'], 123, null]) {
+    const options = { listenIp } as never;
+    await t.throwsAsync(router.createPlainTransport(options), { instanceOf: TypeError });
+    await t.throwsAsync(router.createPipeTransport(options), { instanceOf: TypeError });
+    const ips = { listenIps: [listenIp] } as never;
+    await t.throwsAsync(router.createWebRtcTransport(ips), { instanceOf: TypeError });
+  }
+});
+
+test('a certificate without a name is none', async (t) => {
+  const worker = await createWorker({ dtlsCertificateFile: '', dtlsPrivateKeyFile: '' });
+  t.teardown(() => worker.close());
+  t.false(worker.closed);
+});
+
+test('dumps leave out streams that never sent, and name every stream of a pipe', async (t) => {
+  const { router, producer } = await openCall(t);
+  t.false('rtpStreams' in (await producer.dump()));
+  const pipe = await router.createPipeTransport({ listenIp: '127.0.0.1', enableRtx: true });
+  const source = await router.createPlainTransport({ listenIp: '127.0.0.1' });
+  const rtpParameters = { codecs: CAMERA.codecs, encodings: [{ ssrc: 1 }, { ssrc: 2 }, { ssrc: 3 }] };
+  const { id: producerId } = await source.produce({ kind: 'video', rtpParameters });
+  const consumer = await pipe.consume({ producerId });
+  const { encodings = [] } = consumer.rtpParameters;
+  const dump = await pipe.dump();
+  const entry = (key: number | undefined) => ({ key, value: consumer.id });
+  t.deepEqual(
+    dump.mapSsrcConsumerId as unknown[],
+    encodings.map(({ ssrc }) => entry(ssrc)),
+  );
+  t.deepEqual(
+    dump.mapRtxSsrcConsumerId as unknown[],
+    encodings.map(({ rtx }) => entry(rtx?.ssrc)),
+  );
+});
+
+test('observers of voices take no video', async (t) => {
+  const { router, producer } = await openCall(t);
+  for (const observer of [await router.createAudioLevelObserver(), await router.createActiveSpeakerObserver()]) {
+    await t.throwsAsync(observer.addProducer({ producerId: producer.id }), { instanceOf: TypeError });
+  }
+  t.deepEqual((await router.dump()).mapProducerIdObserverIds, []);
+});
+
 test('the module is its own default export, without the path of a binary', async (t) => {
   const module = await import('../ts/index.js');
   t.is(module.default, module);

@@ -54,7 +54,16 @@ export type { EnhancedEventEmitter } from './enhanced-event-emitter.js';
 export type * from './errors.js';
 export type * from './generated/model.js';
 export type { LogEventListeners } from './logger.js';
-export type { BitrateByLayer, Either, Index } from './module-types.js';
+export type {
+  BaseConsumerDump,
+  BitrateByLayer,
+  Either,
+  Index,
+  PipeConsumerDump,
+  SimpleConsumerDump,
+  SimulcastConsumerDump,
+  SvcConsumerDump,
+} from './module-types.js';
 export type { PipeToRouterOptions, PipeToRouterResult } from './pipe-to-router.js';
 export type {
   PipeConsumerOptions,

@@ -278,7 +278,11 @@ export type DirectTransport = [
 
 // Producer.
 
-type ProducerExceptions = Except<{ transportClosed: 'private in mediasoup' }>;
+type ProducerExceptions = Except<{
+  transportClosed: 'private in mediasoup';
+  // `rtpStreams` is undefined there before the first packet, whatever the type says.
+  dump: 'wrong in mediasoup';
+}>;
 export type Producer = [
   Expect<ClassDoes<theirs.Producer, ours.Producer, ProducerExceptions>>,
   Expect<EventsDo<theirs.ProducerEvents, ours.ProducerEvents>>,
@@ -302,6 +306,11 @@ export type Consumer = [
   Expect<EventsDo<theirs.ConsumerObserverEvents, ours.ConsumerObserverEvents>>,
   Expect<OptionsDo<theirs.ConsumerOptions, ours.ConsumerOptions>>,
   Expect<DataDoes<theirs.SimpleConsumerDump, ours.ConsumerDump>>,
+  Expect<DataDoes<theirs.BaseConsumerDump, ours.BaseConsumerDump>>,
+  Expect<DataDoes<theirs.SimpleConsumerDump, ours.SimpleConsumerDump>>,
+  Expect<DataDoes<theirs.SimulcastConsumerDump, ours.SimulcastConsumerDump>>,
+  Expect<DataDoes<theirs.SvcConsumerDump, ours.SvcConsumerDump>>,
+  Expect<DataDoes<theirs.PipeConsumerDump, ours.PipeConsumerDump>>,
   Expect<DataDoes<theirs.ConsumerStat, ours.ConsumerStat>>,
   Expect<DataDoes<theirs.ConsumerTraceEventData, ours.ConsumerTraceEventData>>,
 ];

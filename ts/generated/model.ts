@@ -926,8 +926,8 @@ export type ProducerDump = {
   rtpParameters: RtpParameters;
   /** How payload types and SSRCs appear to consumers. */
   rtpMapping: RtpCodecsEncodingsMapping;
-  /** Streams that have sent a packet. */
-  rtpStreams: Array<RtpStreamDump>;
+  /** Streams that have sent a packet; absent while there is none. */
+  rtpStreams?: Array<RtpStreamDump>;
   /** Enabled traces. */
   traceEventTypes: Array<ProducerTraceEventType>;
   /** Whether it is paused. */
@@ -1454,7 +1454,7 @@ export type SctpParameters = {
   port: number;
   /** Outgoing streams, always 1024. */
   OS: number;
-  /** Incoming streams, always 1024. */
+  /** Incoming streams, always 65535. */
   MIS: number;
   /** The same as `maxReceiveMessageSize`, by its older name. */
   maxMessageSize: number;
@@ -1477,13 +1477,13 @@ export type SctpState = "new" | "connecting" | "connected" | "failed" | "closed"
 
 /** One SCTP stream and how hard it tries to deliver. */
 export type SctpStreamParameters = {
-  /** Stream number, 0–1023. */
+  /** Stream number, 0–65534. */
   streamId: number;
-  /** Whether messages come in the order in which they were sent. Default: true, and false with one of the others. */
+  /** Whether messages come in the order in which they were sent. Default: true, and false with one of the others above 0. */
   ordered?: boolean;
-  /** Milliseconds after which a message is given up, 1–65535. Not with `ordered`. */
+  /** Milliseconds after which a message is given up, 0–65535. Above 0 not with `ordered`. */
   maxPacketLifeTime?: number;
-  /** Retransmissions after which a message is given up, 0–65535. Not with `ordered`. */
+  /** Retransmissions after which a message is given up, 0–65535. Above 0 not with `ordered`. */
   maxRetransmits?: number;
 };
 

@@ -61,11 +61,13 @@ impl DataConsumerOptions {
     /// # Errors
     /// [`ModelError::Invalid`] or [`ModelError::Limit`] that names the option.
     pub fn into_checked(self) -> Result<DataConsumerSettings, ModelError> {
+        // As in mediasoup, who asks for order gets it, whatever else is asked for.
+        let limit = |limit: Option<u16>| limit.filter(|_| self.ordered != Some(true));
         let says = SctpStreamParameters {
             stream_id: 0,
             ordered: self.ordered,
-            max_packet_life_time: self.max_packet_life_time,
-            max_retransmits: self.max_retransmits,
+            max_packet_life_time: limit(self.max_packet_life_time),
+            max_retransmits: limit(self.max_retransmits),
         };
         let reliability = (says != SctpStreamParameters::default()).then(|| says.to_checked()).transpose()?;
         if self.stream_id.is_some_and(|stream| stream >= SCTP_STREAMS_MAX) {

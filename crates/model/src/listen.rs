@@ -107,7 +107,14 @@ pub enum TransportListenIpOrText {
     /// The address alone.
     Text(String),
     /// The address with an announced one.
+    #[serde(deserialize_with = "from_object")]
     ListenIp(TransportListenIp),
+}
+
+/// Reads an object and no array, which serde takes as one without names.
+fn from_object<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<TransportListenIp, D::Error> {
+    let object = serde_json::Map::deserialize(deserializer)?;
+    serde_json::from_value(serde_json::Value::Object(object)).map_err(serde::de::Error::custom)
 }
 
 /// One address to listen on, checked.

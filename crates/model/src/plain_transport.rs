@@ -67,7 +67,8 @@ impl PlainTransportOptions {
     /// # Errors
     /// [`ModelError::Invalid`] that names the option.
     pub fn into_checked(self) -> Result<PlainTransportSettings, ModelError> {
-        let rtcp_mux = self.rtcp_mux.unwrap_or(true);
+        // As in mediasoup, who says where RTCP comes to wants it there.
+        let rtcp_mux = self.rtcp_mux.unwrap_or(true) && self.rtcp_listen_info.is_none();
         let listen = single_listen_info(self.listen_info, self.listen_ip, self.port)?;
         let rtcp_listen = match (rtcp_mux, self.rtcp_listen_info) {
             (true, _) => None,
@@ -275,7 +276,9 @@ mod tests {
         assert_eq!(rtcp(&[]).unwrap().port, ListenPort::Any);
         let info = r#""rtcpListenInfo":{"protocol":"udp","ip":"::1","port":4001}"#;
         assert_eq!(rtcp(&[info]).unwrap().port, ListenPort::Fixed(4001));
-        assert_eq!(checked(&[INFO, info]).unwrap().rtcp_listen, None, "ignored where RTCP shares the port of RTP");
+        assert_eq!(checked(&[INFO, info]).unwrap().rtcp_listen.unwrap().port, ListenPort::Fixed(4001));
+        let both = checked(&[INFO, r#""rtcpMux":true"#, info]).unwrap();
+        assert!(both.rtcp_listen.is_some(), "a place for RTCP wins over rtcpMux");
     }
 
     #[test]
@@ -284,6 +287,8 @@ mod tests {
         assert_eq!(place(checked(&[INFO, r#""listenIp":"::1""#])), "listenInfo");
         assert_eq!(place(checked(&[r#""listenInfo":{"protocol":"tcp","ip":"::1"}"#])), "listenInfo.protocol");
         assert_eq!(place(checked(&[r#""listenIp":"x""#])), "listenIp.ip");
+        assert_eq!(place(checked(&[r#""listenIp":["::1"]"#])), "listenIp");
+        assert!(checked(&[r#""listenIp":{"ip":"::1"}"#]).is_ok());
         assert_eq!(place(checked(&[INFO, r#""comedia":1"#])), "comedia");
         assert_eq!(place(checked(&[INFO, r#""srtpCryptoSuite":"NULL""#])), "srtpCryptoSuite");
         let rtcp = r#""rtcpMux":false,"rtcpListenInfo":{"protocol":"tcp","ip":"::1"}"#;

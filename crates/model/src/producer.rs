@@ -161,8 +161,10 @@ pub struct ProducerDump {
     pub rtp_parameters: RtpParameters,
     /// How payload types and SSRCs appear to consumers.
     pub rtp_mapping: RtpCodecsEncodingsMapping,
-    /// Streams that have sent a packet.
-    pub rtp_streams: Vec<RtpStreamDump>,
+    /// Streams that have sent a packet; absent while there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub rtp_streams: Option<Vec<RtpStreamDump>>,
     /// Enabled traces.
     pub trace_event_types: Vec<ProducerTraceEventType>,
     /// Whether it is paused.

@@ -26,10 +26,14 @@ pub const SCTP_RECEIVER_WINDOW_DEFAULT: u32 = 5_242_880;
 /// Default of the amount of waiting bytes at which `bufferedamountlow` is emitted.
 pub const SCTP_BUFFERED_AMOUNT_LOW_DEFAULT: u32 = 1024;
 
-/// Streams of an association each way. A stream number from here on is refused.
+/// Outgoing streams of an association, and incoming ones that a peer may use unasked.
 ///
 /// Browsers have as many data channels (Chromium: 1,024).
 pub const SCTP_STREAMS_MAX: u16 = 1024;
+
+/// Numbers of incoming streams. From [`SCTP_STREAMS_MAX`] on one is open while a data producer is on it; a number from
+/// here on is refused (RFC 8831 §6.1 reserves 65535).
+pub const SCTP_STREAM_NUMBERS: u16 = 65_535;
 
 /// State of an SCTP association.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]
@@ -155,7 +159,7 @@ impl SctpLimits {
         SctpParameters {
             port: SCTP_PORT,
             outgoing_streams: SCTP_STREAMS_MAX,
-            incoming_streams: SCTP_STREAMS_MAX,
+            incoming_streams: SCTP_STREAM_NUMBERS,
             max_message_size: self.max_receive_message_size,
             max_send_message_size: self.max_send_message_size,
             max_receive_message_size: self.max_receive_message_size,
@@ -183,7 +187,7 @@ pub struct SctpParameters {
     /// Outgoing streams, always 1024.
     #[serde(rename = "OS")]
     pub outgoing_streams: u16,
-    /// Incoming streams, always 1024.
+    /// Incoming streams, always 65535.
     #[serde(rename = "MIS")]
     pub incoming_streams: u16,
     /// The same as `maxReceiveMessageSize`, by its older name.
@@ -234,15 +238,15 @@ pub struct SctpListenerDump {
 #[serde(rename_all = "camelCase")]
 #[ts(optional_fields)]
 pub struct SctpStreamParameters {
-    /// Stream number, 0–1023.
+    /// Stream number, 0–65534.
     pub stream_id: u16,
-    /// Whether messages come in the order in which they were sent. Default: true, and false with one of the others.
+    /// Whether messages come in the order in which they were sent. Default: true, and false with one of the others above 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ordered: Option<bool>,
-    /// Milliseconds after which a message is given up, 1–65535. Not with `ordered`.
+    /// Milliseconds after which a message is given up, 0–65535. Above 0 not with `ordered`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_packet_life_time: Option<u16>,
-    /// Retransmissions after which a message is given up, 0–65535. Not with `ordered`.
+    /// Retransmissions after which a message is given up, 0–65535. Above 0 not with `ordered`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_retransmits: Option<u16>,
 }
@@ -253,11 +257,13 @@ impl SctpStreamParameters {
     /// # Errors
     /// [`ModelError::Invalid`] that names the field.
     pub fn to_checked(&self) -> Result<Self, ModelError> {
-        if self.stream_id >= SCTP_STREAMS_MAX {
-            let reason = format!("{} is not within 0–{}", self.stream_id, SCTP_STREAMS_MAX - 1);
+        if self.stream_id >= SCTP_STREAM_NUMBERS {
+            let reason = format!("{} is not within 0–{}", self.stream_id, SCTP_STREAM_NUMBERS - 1);
             return Err(ModelError::invalid("streamId", reason));
         }
-        let limited = self.max_packet_life_time.is_some() || self.max_retransmits.is_some();
+        // As in mediasoup, 0 says nothing of the order: mediasoup-client sends it beside `ordered`.
+        let is_limit = |limit: Option<u16>| limit.is_some_and(|limit| limit != 0);
+        let limited = is_limit(self.max_packet_life_time) || is_limit(self.max_retransmits);
         if self.max_packet_life_time.is_some() && self.max_retransmits.is_some() {
             return Err(ModelError::invalid("maxRetransmits", "give it or maxPacketLifeTime, not both"));
         }
@@ -315,10 +321,15 @@ mod tests {
     fn stream_parameters_are_normalised_as_in_mediasoup() {
         let checked = |json: &str| crate::parse::<SctpStreamParameters>(json).unwrap().to_checked();
         assert_eq!(checked(r#"{"streamId":1}"#).unwrap().ordered, Some(true));
-        assert_eq!(checked(r#"{"streamId":1,"maxRetransmits":0}"#).unwrap().ordered, Some(false));
+        assert_eq!(checked(r#"{"streamId":1,"maxRetransmits":1}"#).unwrap().ordered, Some(false));
+        assert_eq!(checked(r#"{"streamId":1,"maxRetransmits":0}"#).unwrap().ordered, Some(true));
+        assert_eq!(
+            checked(r#"{"streamId":65534,"ordered":true,"maxRetransmits":0}"#).unwrap().max_retransmits,
+            Some(0)
+        );
         assert_eq!(checked(r#"{"streamId":1,"ordered":false}"#).unwrap().ordered, Some(false));
         for (json, field) in [
-            (r#"{"streamId":1024}"#, "streamId"),
+            (r#"{"streamId":65535}"#, "streamId"),
             (r#"{"streamId":1,"ordered":true,"maxRetransmits":1}"#, "ordered"),
             (r#"{"streamId":1,"maxPacketLifeTime":1,"maxRetransmits":1}"#, "maxRetransmits"),
         ] {

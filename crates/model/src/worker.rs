@@ -157,7 +157,9 @@ impl WorkerSettings {
     /// # Errors
     /// [`ModelError::Invalid`] that names the setting.
     pub fn into_checked(self) -> Result<CheckedWorkerSettings, ModelError> {
-        let dtls_files = match (self.dtls_certificate_file, self.dtls_private_key_file) {
+        // As in mediasoup, an empty name is none: configurations have such.
+        let given = |file: Option<String>| file.filter(|name| !name.is_empty());
+        let dtls_files = match (given(self.dtls_certificate_file), given(self.dtls_private_key_file)) {
             (None, None) => None,
             (Some(certificate), Some(private_key)) => {
                 Some(DtlsFiles { certificate: certificate.into(), private_key: private_key.into() })

@@ -67,6 +67,7 @@ impl Plane {
         transport: usize,
         id: DataProducerId,
         settings: DataProducerSettings,
+        now: Instant,
     ) -> Result<Value, RequestError> {
         if self.data_producer_ids.contains_key(&id) {
             return Err(RequestError::duplicate("DataProducer", id));
@@ -91,7 +92,11 @@ impl Plane {
             stream: stream_parameters.as_ref().map(|parameters| parameters.stream_id),
             paused: settings.paused,
         };
+        let stream = setup.stream;
         let index = self.routers[router].data.produce(setup).map_err(refused)?;
+        if let Some(stream) = stream {
+            self.transports[transport].core.with_sctp(now, |sctp, _| sctp.accept_stream(stream));
+        }
         let reply = json!({
             "type": carrier,
             "sctpStreamParameters": stream_parameters,

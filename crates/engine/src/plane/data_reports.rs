@@ -4,12 +4,12 @@ use std::time::Instant;
 
 use millrace_model::{
     BaseTransportDump, DataConsumerDump, DataConsumerStat, DataProducerDump, DataProducerStat, NameEntriesDump,
-    NameEntryDump, SctpListenerDump, SctpState, StreamEntryDump,
+    NameEntryDump, SctpListenerDump, StreamEntryDump,
 };
 
 use super::Plane;
 use super::data::{DataConsumerAt, DataConsumerEntry, DataProducerAt, carried_by};
-use super::data_traffic::NEGOTIATED;
+use super::data_traffic::negotiated;
 use super::routers::RouterEntry;
 use super::transports::TransportEntry;
 
@@ -120,6 +120,6 @@ pub(super) fn add_data(dump: &mut BaseTransportDump, index: usize, entry: &Trans
     };
     dump.sctp_parameters = Some(entry.data.parameters(sctp.settings().data_channels));
     dump.sctp_state = Some(sctp.state());
-    dump.sctp_negotiated_capabilities = (sctp.state() == SctpState::Connected).then_some(NEGOTIATED);
+    dump.sctp_negotiated_capabilities = negotiated(sctp);
     dump.sctp_listener = Some(SctpListenerDump { stream_id_table: producers().filter_map(stream).collect() });
 }

@@ -10,7 +10,7 @@ use millrace_model::{
     WorkerLogTag,
 };
 use millrace_router::data::{Addressee, DataMessage, DataProducerIndex};
-use millrace_transport::sctp::{ChannelOpen, ReliabilityLimit, SctpEvent, SctpMessage, SendError};
+use millrace_transport::sctp::{ChannelOpen, ReliabilityLimit, SctpAssociation, SctpEvent, SctpMessage, SendError};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -43,7 +43,7 @@ impl Plane {
         match event {
             SctpEvent::State(state) => {
                 self.journal.debug(WorkerLogTag::Sctp, now, || format!("transport {id}: SCTP {state:?}"));
-                let negotiated = (state == SctpState::Connected).then_some(NEGOTIATED);
+                let negotiated = self.transports[index].core.sctp().and_then(negotiated);
                 self.tell(id.uuid(), "sctpstatechange", json!({ "state": state, "negotiated": negotiated }));
             }
             SctpEvent::Message(SctpMessage { stream, ppid, payload }) => {
@@ -163,11 +163,13 @@ impl SentMessage {
     }
 }
 
-/// What every association agrees on: both ends have as many streams as we offer, or more.
-pub(super) const NEGOTIATED: SctpNegotiatedCapabilities = SctpNegotiatedCapabilities {
-    negotiated_max_outbound_streams: SCTP_STREAMS_MAX,
-    negotiated_max_inbound_streams: SCTP_STREAMS_MAX,
-};
+/// What a connected association agreed on. The peer has as many streams as we use, or more.
+pub(super) fn negotiated(sctp: &SctpAssociation) -> Option<SctpNegotiatedCapabilities> {
+    (sctp.state() == SctpState::Connected).then(|| SctpNegotiatedCapabilities {
+        negotiated_max_outbound_streams: SCTP_STREAMS_MAX,
+        negotiated_max_inbound_streams: sctp.incoming_streams(),
+    })
+}
 
 fn channel(open: ChannelOpen) -> RemoteDataChannel {
     let (retransmits, life_time) = match open.reliability.limit {

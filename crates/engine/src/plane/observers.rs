@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use millrace_model::{ProducerId, RtpObserverId};
+use millrace_model::{MediaKind, ModelError, ProducerId, RtpObserverId};
 use millrace_router::{ObserveError, ObserverIndex, ObserverSetup, ProducerIndex};
 use serde_json::{Value, json};
 
@@ -66,6 +66,9 @@ impl Plane {
         let producer = self.producer_of_router(router, id)?;
         let payload_types = match self.routers[router].selectors.get(&index) {
             Some(selector) => self.carried_payload_types(router, selector, producer)?,
+            None if self.routers[router].producer(producer).is_some_and(|it| it.kind != MediaKind::Audio) => {
+                return Err(ModelError::invalid("producerId", "is not of a producer of audio").into());
+            }
             None => Vec::new(),
         };
         let done = self.with_router(router, now, |core, _| core.observe(index, producer, payload_types, now));

@@ -98,7 +98,7 @@ impl Plane {
         let scores = entry.core.producer_score(index);
         let score = |stream: usize| scores.iter().find(|score| usize::from(score.stream) == stream);
         let parameters = dumped(&producer.parameters, &producer.consumable);
-        let streams = (0..parameters.encodings.len())
+        let streams: Vec<_> = (0..parameters.encodings.len())
             .filter_map(|stream| Some(stream_dump(&parameters, stream, score(stream)?.score)))
             .collect();
         Some(ProducerDump {
@@ -107,7 +107,7 @@ impl Plane {
             producer_type: ProducerType::of(&producer.parameters.encodings),
             rtp_parameters: parameters,
             rtp_mapping: producer.mapping.clone(),
-            rtp_streams: streams,
+            rtp_streams: (!streams.is_empty()).then_some(streams),
             trace_event_types: producer.traces.clone(),
             paused: entry.core.is_producer_paused(index),
         })

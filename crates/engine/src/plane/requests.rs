@@ -286,7 +286,7 @@ impl Plane {
             }
             "produceData" => {
                 let id = parse::<OfDataProducer>(text)?.data_producer_id;
-                self.produce_data(index, id, parse::<DataProducerOptions>(text)?.into_checked()?)
+                self.produce_data(index, id, parse::<DataProducerOptions>(text)?.into_checked()?, now)
             }
             "consumeData" => {
                 let id = parse::<OfDataConsumer>(text)?.data_consumer_id;

@@ -3,10 +3,10 @@
 use std::time::Instant;
 
 use millrace_model::{
-    BaseTransportDump, BaseTransportStats, DirectTransportDump, DirectTransportStat, DtlsRole, IceRole, NameEntryDump,
-    PipeTransportDump, PipeTransportStat, PlainTransportDump, PlainTransportStat, RecvRtpHeaderExtensions,
-    RtpListenerDump, RtpParameters, SrtpKey, SsrcEntryDump, TransportProtocol, TransportTuple, WebRtcTransportDump,
-    WebRtcTransportStat,
+    BaseTransportDump, BaseTransportStats, ConsumerId, DirectTransportDump, DirectTransportStat, DtlsRole, IceRole,
+    NameEntryDump, PipeTransportDump, PipeTransportStat, PlainTransportDump, PlainTransportStat,
+    RecvRtpHeaderExtensions, RtpEncodingParameters, RtpListenerDump, SrtpKey, SsrcEntryDump, TransportProtocol,
+    TransportTuple, WebRtcTransportDump, WebRtcTransportStat,
 };
 use millrace_transport::PlainTransport;
 use millrace_transport::webrtc::DtlsState;
@@ -178,8 +178,8 @@ fn base_dump(index: usize, entry: &TransportEntry, router: &RouterEntry) -> Base
         id: entry.id,
         producer_ids: producers.iter().map(|producer| producer.id).collect(),
         consumer_ids: consumers.iter().map(|consumer| consumer.id).collect(),
-        map_ssrc_consumer_id: ssrc_entries(&consumers, |parameters| parameters.encodings.first()?.ssrc),
-        map_rtx_ssrc_consumer_id: ssrc_entries(&consumers, |parameters| Some(parameters.encodings.first()?.rtx?.ssrc)),
+        map_ssrc_consumer_id: ssrc_entries(&consumers, |encoding| encoding.ssrc),
+        map_rtx_ssrc_consumer_id: ssrc_entries(&consumers, |encoding| Some(encoding.rtx?.ssrc)),
         data_producer_ids: Vec::new(),
         data_consumer_ids: Vec::new(),
         max_send_message_size: 0,
@@ -196,11 +196,14 @@ fn base_dump(index: usize, entry: &TransportEntry, router: &RouterEntry) -> Base
     dump
 }
 
-fn ssrc_entries(consumers: &[&ConsumerEntry], ssrc: impl Fn(&RtpParameters) -> Option<u32>) -> Vec<SsrcEntryDump> {
-    let entry = |consumer: &&ConsumerEntry| {
-        Some(SsrcEntryDump { key: ssrc(&consumer.parameters)?, value: consumer.id.to_string() })
-    };
-    consumers.iter().filter_map(entry).collect()
+fn ssrc_entries(
+    consumers: &[&ConsumerEntry],
+    ssrc: impl Fn(&RtpEncodingParameters) -> Option<u32>,
+) -> Vec<SsrcEntryDump> {
+    let streams =
+        consumers.iter().flat_map(|consumer| consumer.parameters.encodings.iter().map(|it| (consumer.id, it)));
+    let entry = |(id, encoding): (ConsumerId, _)| Some(SsrcEntryDump { key: ssrc(encoding)?, value: id.to_string() });
+    streams.filter_map(entry).collect()
 }
 
 /// The numbers of the header extensions that a transport reads, as its latest producer has them.

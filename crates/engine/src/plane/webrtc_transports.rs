@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use millrace_model::{
     DtlsFingerprint, DtlsParameters, DtlsRole, DtlsState, IceCandidate, IceParameters, IceRole, ModelError, SctpLimits,
-    TransportId, WebRtcServerId, WebRtcTransportConnectOptions, WebRtcTransportListen, WebRtcTransportSettings,
-    WorkerLogTag,
+    TransportId, TransportProtocol, WebRtcServerId, WebRtcTransportConnectOptions, WebRtcTransportListen,
+    WebRtcTransportSettings, WorkerLogTag,
 };
 use millrace_transport::WebRtcTransport;
 use millrace_transport::dtls::{PeerFingerprints, Role};
@@ -64,8 +64,12 @@ impl Plane {
     ) -> Result<(Option<WebRtcServerId>, Vec<Listener>), RequestError> {
         match listen {
             WebRtcTransportListen::Own(infos) => Ok((None, self.listen(infos, SocketOwner::Transport(index))?)),
-            WebRtcTransportListen::Server { id, .. } => {
+            WebRtcTransportListen::Server { id, udp, tcp } => {
                 let server = self.servers.get_mut(id).ok_or_else(|| RequestError::not_found("WebRtcServer", id))?;
+                if !server.listeners.iter().any(|listener| is_enabled(listener, *udp, *tcp)) {
+                    let reason = "the WebRtcServer listens on no protocol that is enabled";
+                    return Err(ModelError::invalid("enableUdp", reason).into());
+                }
                 server.transports.insert(index);
                 Ok((Some(*id), Vec::new()))
             }
@@ -78,16 +82,12 @@ impl Plane {
         own: &[Listener],
         preference: candidates::Preference,
     ) -> Vec<IceCandidate> {
-        use millrace_model::TransportProtocol::{Tcp, Udp};
         match listen {
             // Who lists own addresses has put the preferred one first.
             WebRtcTransportListen::Own(_) => candidates::of(own.iter(), candidates::Preference::default()),
             WebRtcTransportListen::Server { id, udp, tcp } => {
                 let listeners = self.servers.get(id).into_iter().flat_map(|server| &server.listeners);
-                let enabled = listeners.filter(|listener| match listener.protocol {
-                    Udp => *udp,
-                    Tcp => *tcp,
-                });
+                let enabled = listeners.filter(|listener| is_enabled(listener, *udp, *tcp));
                 candidates::of(enabled, preference)
             }
         }
@@ -240,5 +240,13 @@ pub(super) fn dtls_state(state: &millrace_transport::webrtc::DtlsState) -> DtlsS
         State::Connected { .. } => DtlsState::Connected,
         State::Failed(_) => DtlsState::Failed,
         State::Closed => DtlsState::Closed,
+    }
+}
+
+/// Whether a transport that wants these protocols uses a socket of its server.
+fn is_enabled(listener: &Listener, udp: bool, tcp: bool) -> bool {
+    match listener.protocol {
+        TransportProtocol::Udp => udp,
+        TransportProtocol::Tcp => tcp,
     }
 }

@@ -1,7 +1,8 @@
 //! From what consumers may be given to what one of them gets.
 
 use super::matching::Codec;
-use super::producer::CodecMapping;
+use super::producer::{CodecMapping, in_use};
+use super::supported::supported_rtp_capabilities;
 use super::validate::validate_and_normalize_rtp_capabilities;
 use crate::error::{ModelError, Within};
 use crate::rtp::{
@@ -121,6 +122,13 @@ pub fn get_pipe_consumer_rtp_parameters(consumable: &RtpParameters, negotiation:
     let per_hop = [uri::MID, uri::ABS_SEND_TIME, uri::TRANSPORT_WIDE_CC];
     let mut header_extensions = consumable.header_extensions.clone();
     header_extensions.retain(|extension| !per_hop.contains(&extension.uri.as_str()));
+    // As in mediasoup, a pipe names the dependency descriptor whatever it carries. Audio has none.
+    if !header_extensions.iter().any(|extension| extension.uri == uri::DEPENDENCY_DESCRIPTOR) {
+        let supported = supported_rtp_capabilities().header_extensions;
+        let descriptor = supported.iter().find(|extension| extension.uri == uri::DEPENDENCY_DESCRIPTOR);
+        header_extensions.extend(descriptor.map(in_use));
+        header_extensions.sort_by_key(|extension| extension.id);
+    }
     RtpParameters {
         mid: None,
         encodings: all_encodings(&consumable.encodings, negotiation.ssrc, negotiation.enable_rtx),

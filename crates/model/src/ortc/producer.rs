@@ -178,7 +178,7 @@ fn parameters_of(offered: &RtpCodecCapability, parameters: Parameters) -> Option
 }
 
 /// A header extension that the router offers, in use.
-fn in_use(offered: &RtpHeaderExtension) -> RtpHeaderExtensionParameters {
+pub(super) fn in_use(offered: &RtpHeaderExtension) -> RtpHeaderExtensionParameters {
     RtpHeaderExtensionParameters {
         uri: offered.uri.clone(),
         id: offered.preferred_id,

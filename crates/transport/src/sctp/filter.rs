@@ -5,6 +5,8 @@
 //! cannot be delivered in lists that it searches from end to end. This filter lets chunks pass that make sense at this
 //! moment, one by one, and says when a peer asks for more than it may have.
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 use millrace_model::{Counters, SCTP_STREAMS_MAX};
 use subtle::ConstantTimeEq;
@@ -67,6 +69,8 @@ pub(super) struct PacketFilter {
     /// The peer's numbers; unknown until its INIT or INIT ACK.
     received: Option<Received>,
     receive_window: u32,
+    /// Streams from [`SCTP_STREAMS_MAX`] on that the application receives on; those below are open to the peer.
+    high_streams: BTreeSet<u16>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -77,6 +81,16 @@ struct Received {
     highest: u32,
     /// Numbers that passed and were not delivered yet; holes count.
     undelivered: u32,
+    /// Streams on which the peer can send, as it said.
+    streams: u16,
+}
+
+impl Received {
+    /// From the value of the peer's INIT or INIT ACK.
+    fn of_init(value: &[u8]) -> Option<Self> {
+        let before = u32_at(value, 12)?.wrapping_sub(1);
+        Some(Self { acknowledged: before, highest: before, undelivered: 0, streams: u16_at(value, 8)? })
+    }
 }
 
 impl PacketFilter {
@@ -141,15 +155,26 @@ impl PacketFilter {
 
     /// Forgets the association that another INIT replaces, and notes the numbers of the new one.
     pub(super) fn begin(&mut self, init: &[u8]) {
-        *self = Self::new(self.receive_window);
-        self.note_initial_tsn(init);
+        let high_streams = std::mem::take(&mut self.high_streams);
+        let received = init.get(COMMON_HEADER_BYTES + CHUNK_HEADER_BYTES..).and_then(Received::of_init);
+        *self = Self { received, high_streams, ..Self::new(self.receive_window) };
     }
 
-    fn note_initial_tsn(&mut self, packet: &[u8]) {
-        if let Some(initial) = u32_at(packet, COMMON_HEADER_BYTES + CHUNK_HEADER_BYTES + 12) {
-            let before = initial.wrapping_sub(1);
-            self.received = Some(Received { acknowledged: before, highest: before, undelivered: 0 });
+    /// Streams on which the peer can send; unknown until its INIT or INIT ACK.
+    pub(super) fn peer_streams(&self) -> Option<u16> {
+        self.received.map(|received| received.streams)
+    }
+
+    /// Lets DATA of a stream pass, whatever its number.
+    pub(super) fn accept(&mut self, stream: u16) {
+        if stream >= SCTP_STREAMS_MAX {
+            self.high_streams.insert(stream);
         }
+    }
+
+    /// Takes [`accept`](Self::accept) back.
+    pub(super) fn refuse(&mut self, stream: u16) {
+        self.high_streams.remove(&stream);
     }
 
     fn chunks(&mut self, packet: Bytes, counters: &mut Counters) -> Verdict {
@@ -201,11 +226,7 @@ impl PacketFilter {
             kind::INIT_ACK => {
                 let sane = !self.established && is_sane_init(chunk);
                 if sane {
-                    self.received = u32_at(chunk.value, 12).map(|initial| Received {
-                        acknowledged: initial.wrapping_sub(1),
-                        highest: initial.wrapping_sub(1),
-                        undelivered: 0,
-                    });
+                    self.received = Received::of_init(chunk.value);
                 }
                 sane
             }
@@ -226,13 +247,13 @@ impl PacketFilter {
     }
 
     fn check_data(&mut self, chunk: &Chunk<'_>) -> Check {
+        let is_open = self.is_open(u16_at(chunk.value, 4).unwrap_or(u16::MAX));
         let (Some(received), Some(tsn)) = (&mut self.received, u32_at(chunk.value, 0)) else { return Check::Drop };
         let ahead = tsn.wrapping_sub(received.acknowledged);
         // RFC 9260 §6.2: DATA without user data is an error. What is behind is a repetition, which is to be answered.
         let is_behind = ahead > u32::MAX / 2;
-        let stream = u16_at(chunk.value, 4).unwrap_or(u16::MAX);
         if chunk.value.len() <= DATA_HEADER_BYTES - CHUNK_HEADER_BYTES
-            || stream >= SCTP_STREAMS_MAX
+            || !is_open
             || (!is_behind && ahead > TSN_WINDOW_MAX)
         {
             return Check::Drop;
@@ -256,6 +277,18 @@ impl PacketFilter {
             received.highest = tsn;
         }
         true
+    }
+
+    /// The streams of which a packet that passed gives messages up (RFC 3758 §3.2).
+    pub(super) fn forwarded_streams(&self, packet: &[u8]) -> impl Iterator<Item = u16> {
+        let forwards = Chunks::of(packet).flatten().filter(|chunk| chunk.kind == kind::FORWARD_TSN);
+        let streams = forwards.flat_map(|chunk| chunk.value.get(4..).unwrap_or_default().chunks_exact(4));
+        streams.filter_map(|entry| u16_at(entry, 0)).filter(|stream| self.is_open(*stream))
+    }
+
+    /// Whether the peer may send on a stream.
+    fn is_open(&self, stream: u16) -> bool {
+        stream < SCTP_STREAMS_MAX || self.high_streams.contains(&stream)
     }
 
     /// Reads in our own packets what the peer is told, and shortens a SACK that would not fit a datagram.
@@ -291,13 +324,6 @@ enum Check {
     /// Neither this chunk nor those behind it.
     DropRest,
     Abort,
-}
-
-/// The streams of which a packet that passed gives messages up (RFC 3758 §3.2).
-pub(super) fn forwarded_streams(packet: &[u8]) -> impl Iterator<Item = u16> {
-    let forwards = Chunks::of(packet).flatten().filter(|chunk| chunk.kind == kind::FORWARD_TSN);
-    let streams = forwards.flat_map(|chunk| chunk.value.get(4..).unwrap_or_default().chunks_exact(4));
-    streams.filter_map(|entry| u16_at(entry, 0)).filter(|stream| *stream < SCTP_STREAMS_MAX)
 }
 
 const HEARTBEAT_ACK: u8 = 5;
@@ -374,7 +400,7 @@ pub(crate) fn fuzz(data: &[u8]) {
     let mut waiting = PacketFilter::new(1 << 20);
     check(waiting.incoming(super::packet(0, data).into(), &mut counters), "waiting");
     let mut up = PacketFilter { own_tag: Some(7), established: true, ..PacketFilter::new(1 << 20) };
-    up.received = Some(Received { acknowledged: 0, highest: 0, undelivered: 0 });
+    up.received = Some(Received { acknowledged: 0, highest: 0, undelivered: 0, streams: 1 });
     check(up.incoming(super::packet(7, data).into(), &mut counters), "up");
     let sent = up.outgoing(super::packet(7, data).into());
     assert!(sent.len() <= COMMON_HEADER_BYTES + data.len());

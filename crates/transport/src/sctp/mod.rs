@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use millrace_model::{Counters, SCTP_STREAMS_MAX, SctpState};
+use millrace_model::{Counters, SCTP_STREAM_NUMBERS, SCTP_STREAMS_MAX, SctpState};
 use sctp_proto::{
     Association, AssociationHandle, ClientConfig, DatagramEvent, Endpoint, EndpointConfig, Event, Payload,
     PayloadProtocolIdentifier as Ppid, ServerConfig, StreamEvent, TransportConfig,
@@ -260,6 +260,16 @@ impl SctpAssociation {
         }
     }
 
+    /// Receives on a stream. One below [`SCTP_STREAMS_MAX`] needs no such call: it is open to the peer.
+    pub fn accept_stream(&mut self, stream: u16) {
+        self.filter.accept(stream);
+    }
+
+    /// Streams on which the peer can send, once the handshake has told.
+    pub fn incoming_streams(&self) -> u16 {
+        self.filter.peer_streams().map_or(SCTP_STREAM_NUMBERS, |streams| streams.min(SCTP_STREAM_NUMBERS))
+    }
+
     /// Queues a message and returns how many bytes wait on its stream, this one included. Its bytes are shared.
     ///
     /// # Errors
@@ -316,6 +326,7 @@ impl SctpAssociation {
     pub fn close_stream(&mut self, stream: u16, now: Instant, counters: &mut Counters) {
         let was_open = self.streams.is_open(stream);
         self.streams.forget(stream);
+        self.filter.refuse(stream);
         let Some(engine) = &mut self.engine else { return };
         if was_open && engine.association.stream(stream).is_err() {
             // The peer has a channel on it although nothing was sent yet.
@@ -371,7 +382,7 @@ impl SctpAssociation {
     /// would wait for ever for the first messages of one.
     fn open_forwarded(&mut self, packet: &[u8]) {
         let Some(engine) = &mut self.engine else { return };
-        for id in filter::forwarded_streams(packet) {
+        for id in self.filter.forwarded_streams(packet) {
             if engine.association.stream(id).is_err() {
                 // Refused while the stream is being closed: nothing is awaited on it then.
                 let _ = engine.association.open_stream(id, Ppid::Binary);
@@ -545,7 +556,7 @@ impl SctpAssociation {
             .with_max_receive_buffer_size(self.settings.receive_window_bytes)
             .with_max_send_message_size(self.settings.max_send_message_bytes)
             .with_max_receive_message_size(self.settings.max_receive_message_bytes)
-            .with_max_num_inbound_streams(SCTP_STREAMS_MAX)
+            .with_max_num_inbound_streams(SCTP_STREAM_NUMBERS)
             .with_max_num_outbound_streams(SCTP_STREAMS_MAX)
             .with_max_init_retransmits(Some(INIT_REPETITIONS_MAX))
             .with_max_data_retransmits(None)

@@ -477,6 +477,21 @@ fn x04_streams_beyond_the_agreed_ones_make_no_state() {
 }
 
 #[test]
+fn x04_a_high_stream_is_open_while_somebody_receives_on_it() {
+    let mut attacker = Attacker::connected_at(1);
+    let high = 12_345;
+    attacker.victim.accept_stream(high);
+    let data = attacker.data(0, WHOLE, high, 0, b"x");
+    attacker.give(&data);
+    assert_eq!((attacker.messages(), attacker.counters.sctp_chunks_dropped), (1, 0));
+    let Attacker { victim, counters, now, .. } = &mut attacker;
+    victim.close_stream(high, *now, counters);
+    let data = attacker.data(1, WHOLE, high, 1, b"x");
+    attacker.give(&data);
+    assert_eq!((attacker.messages(), attacker.counters.sctp_chunks_dropped), (0, 1));
+}
+
+#[test]
 fn x06_numbers_wrap() {
     let mut attacker = Attacker::connected_at(u32::MAX - 40_000);
     for n in 0..70_000u32 {
