@@ -3,6 +3,7 @@
 //!
 //! A core: it is told the time, takes bytes and returns frames. It knows no C library; `codecs` implements [`codec`].
 
+pub mod aac;
 pub mod arrival;
 pub mod audio;
 pub mod codec;
@@ -11,6 +12,7 @@ pub mod opus;
 pub mod playout;
 pub mod resample;
 pub mod timeline;
+pub mod video;
 
 pub use audio::{AudioCodec, AudioCodecs, AudioEncoding, AudioFormat, CodecUnavailable};
 pub use codec::{

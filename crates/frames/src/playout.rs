@@ -32,7 +32,7 @@ const RESERVE: i64 = 32;
 const DEADBAND: i64 = 12;
 
 /// How much further the wait may shrink before sound is hurried: keeps a stream from going back and forth.
-const HYSTERESIS: i64 = 144;
+const HYSTERESIS: i64 = 120;
 
 /// Sound below this mean square (-60 dB of full scale) is left out when the stream is behind by a packet or more.
 const PAUSE_POWER: f32 = 1e-6;
@@ -241,6 +241,11 @@ impl Playout {
         self.drop_what_is_over(goal.latest);
     }
 
+    /// Looks anew where the stream should stand, because the times of calls have changed.
+    pub fn restart(&mut self) {
+        self.state = State::Silent;
+    }
+
     fn goal(&self, at: Instant, frames: i64) -> Option<Goal> {
         let (newest, length) = self.newest?;
         let here = samples_since(self.start, at) - self.arrivals.base() - self.arrivals.wait();
@@ -279,9 +284,11 @@ impl Playout {
         true
     }
 
+    /// Drops packets of which no more than the reserve lies behind `position`, but for the last.
     fn drop_what_is_over(&mut self, position: i64) {
+        let over = position + RESERVE;
         while self.packets.len() > 1
-            && self.packets.first().is_some_and(|first| first.timestamp + i64::from(first.ticks) <= position)
+            && self.packets.first().is_some_and(|first| first.timestamp + i64::from(first.ticks) <= over)
         {
             self.packets.drop_first();
         }

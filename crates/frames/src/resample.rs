@@ -38,6 +38,12 @@ impl Resampler {
         Self { channels, up, down, taps, rows, line: vec![0.0; taps * channels], position: 0, row: 0 }
     }
 
+    /// Goes on from where `other`, of the same rates and channels, stands.
+    pub fn follow(&mut self, other: &Self) {
+        self.line.clone_from(&other.line);
+        (self.position, self.row) = (other.position, other.row);
+    }
+
     /// Converts `input` and appends what is ready to `out`. Over time, `to` samples for every `from`.
     pub fn process(&mut self, input: &[f32], out: &mut Vec<f32>) {
         self.line.extend_from_slice(input);

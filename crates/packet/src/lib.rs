@@ -23,7 +23,9 @@ pub use dependency::{DecodeTargets, DependencyReader, DescriptorEdit};
 pub use extension::{ExtensionIds, ExtensionKind};
 pub use header::{ExtensionPlan, OutgoingHeader, Stamps, write_header};
 pub use meta::{ExtensionSpan, RtpMeta};
-pub use payload::{NumbersEdit, PictureEdit, PictureFlags, PictureInfo, PictureNumbers, is_key_frame, picture_info};
+pub use payload::{
+    NumbersEdit, PictureEdit, PictureFlags, PictureInfo, PictureNumbers, descriptor_len, is_key_frame, picture_info,
+};
 pub use pool::{PacketMut, PacketPool, PacketRef};
 pub use rewrite::{OutgoingStreamId, Priority, Rewrite};
 pub use rtp::{Muxed, RtpError, RtpPeek, is_rtp_or_rtcp};

@@ -35,3 +35,13 @@ pub fn picture_info(codec: VideoCodec, payload: &[u8]) -> PictureInfo {
         VideoCodec::H264 | VideoCodec::H265 | VideoCodec::Av1 => PictureInfo::default(),
     }
 }
+
+/// Length of the payload descriptor before the frame's bytes, which VP8 and VP9 have; `None` when it is shorter than its
+/// flags say.
+pub fn descriptor_len(codec: VideoCodec, payload: &[u8]) -> Option<usize> {
+    match codec {
+        VideoCodec::Vp8 => vp8::descriptor_len(payload),
+        VideoCodec::Vp9 => vp9::descriptor_len(payload),
+        VideoCodec::H264 | VideoCodec::H265 | VideoCodec::Av1 => Some(0),
+    }
+}

@@ -40,9 +40,14 @@ fn starts_first_partition(payload: &[u8]) -> bool {
 
 /// The first byte behind the descriptor.
 fn frame_header(payload: &[u8]) -> Option<u8> {
+    payload.get(descriptor_len(payload)?).copied()
+}
+
+/// Length of the descriptor; `None` when it is shorter than its flags say.
+pub(super) fn descriptor_len(payload: &[u8]) -> Option<usize> {
     let extended = payload.first()? & 0x80 != 0;
-    let at = if extended { 2 + extension_len(payload)? } else { 1 };
-    payload.get(at).copied()
+    let len = if extended { 2 + extension_len(payload)? } else { 1 };
+    (len <= payload.len()).then_some(len)
 }
 
 /// Bytes behind the descriptor's second byte, by its flags I, L, T and K.
@@ -111,6 +116,7 @@ mod tests {
         assert!(is_key_frame(&full));
         for len in 0..full.len() {
             assert!(!is_key_frame(&full[..len]), "{len} bytes");
+            assert_eq!(descriptor_len(&full[..len]), (len == 6).then_some(6), "{len} bytes");
         }
     }
 }

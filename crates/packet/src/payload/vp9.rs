@@ -52,23 +52,50 @@ const NOT_FOR_ABOVE: u8 = 0x01;
 /// V: a scalability structure follows.
 const STRUCTURE: u8 = 0x02;
 
-/// What follows the descriptor of a picture that is not predicted from earlier ones (so that it has no reference
-/// indices); `None` when the descriptor is too short or belongs to a higher spatial layer.
+/// What follows the descriptor of a picture that is not predicted from earlier ones; `None` when the descriptor is too
+/// short or belongs to a higher spatial layer.
 fn frame_of_lowest_layer(payload: &[u8]) -> Option<&[u8]> {
-    let (&flags, mut rest) = payload.split_first()?;
-    if flags & PICTURE_ID != 0 {
-        let long = rest.first()? & 0x80 != 0;
-        rest = rest.get(if long { 2 } else { 1 }..)?;
-    }
+    let flags = *payload.first()?;
     if flags & LAYERS != 0 {
-        let (&layer, after) = rest.split_first()?;
+        let id_len = if flags & PICTURE_ID == 0 { 0 } else { id_len(payload.get(1..)?)? };
         // The spatial layer in bits 1 to 3, prediction from the layer below in bit 0.
-        if layer & 0x0f != 0 {
+        if payload.get(1 + id_len)? & 0x0f != 0 {
             return None;
         }
-        rest = after.get(usize::from(flags & FLEXIBLE == 0)..)?;
     }
-    if flags & STRUCTURE != 0 { skip_structure(rest) } else { Some(rest) }
+    payload.get(descriptor_len(payload)?..)
+}
+
+/// Length of the descriptor; `None` when it is shorter than its flags say.
+pub(super) fn descriptor_len(payload: &[u8]) -> Option<usize> {
+    let (&flags, mut rest) = payload.split_first()?;
+    if flags & PICTURE_ID != 0 {
+        rest = rest.get(id_len(rest)?..)?;
+    }
+    if flags & LAYERS != 0 {
+        rest = rest.get(1 + usize::from(flags & FLEXIBLE == 0)..)?;
+    }
+    if flags & (FLEXIBLE | INTER_PICTURE) == FLEXIBLE | INTER_PICTURE {
+        rest = skip_references(rest)?;
+    }
+    if flags & STRUCTURE != 0 {
+        rest = skip_structure(rest)?;
+    }
+    Some(payload.len() - rest.len())
+}
+
+/// Length of the picture id that `bytes` start with.
+fn id_len(bytes: &[u8]) -> Option<usize> {
+    Some(if bytes.first()? & 0x80 != 0 { 2 } else { 1 })
+}
+
+/// References of one picture in flexible mode, at most (RFC 9628 §4.2). A fourth is malformed.
+const REFERENCES_MAX: usize = 3;
+
+/// Skips the differences to the pictures that this one is predicted from: the lowest bit of each says that one follows.
+fn skip_references(bytes: &[u8]) -> Option<&[u8]> {
+    let last = bytes.iter().take(REFERENCES_MAX).position(|reference| reference & 0x01 == 0)?;
+    bytes.get(last + 1..)
 }
 
 /// Skips a scalability structure (RFC 9628 §4.2.1): sizes of spatial layers, then a group of pictures.
@@ -104,6 +131,15 @@ mod tests {
         assert!(is_key_frame(&[0x08, 0x82]));
         assert!(is_key_frame(&[0x88, 0x05, 0x82]), "short picture id");
         assert!(is_key_frame(&[0xb8, 0x05, 0x10, 0x82]), "flexible mode has no TL0PICIDX");
+    }
+
+    #[test]
+    fn descriptors_end_where_their_flags_say() {
+        assert_eq!(descriptor_len(&FULL), Some(20));
+        assert_eq!(descriptor_len(&[0x08, 0x82]), Some(1));
+        assert_eq!(descriptor_len(&[0xd8, 0x05, 0x03, 0x04, 0x82]), Some(4), "two references");
+        assert_eq!(descriptor_len(&[0xd8, 0x05, 0x03, 0x03, 0x03, 0x82]), None, "a fourth reference");
+        (0..20).for_each(|len| assert_eq!(descriptor_len(&FULL[..len]), None, "{len} bytes"));
     }
 
     #[test]
