@@ -8,11 +8,12 @@ use crate::tree::{Finding, Tree};
 /// Each crate with the crates of this workspace that it may use outside its tests.
 const ARROWS: &[(&str, &[&str])] = &[
     ("node", &["engine", "model"]),
-    ("engine", &["transport", "net", "router", "frames", "bandwidth", "packet", "model"]),
+    ("engine", &["transport", "net", "router", "mixer", "frames", "bandwidth", "packet", "model"]),
     ("transport", &["bandwidth", "packet", "model"]),
     ("net", &["packet", "model"]),
     ("router", &["bandwidth", "packet", "model"]),
     ("codecs", &["frames", "model"]),
+    ("mixer", &["frames", "packet", "model"]),
     ("frames", &["packet", "model"]),
     ("bandwidth", &["packet", "model"]),
     ("packet", &["model"]),
@@ -20,7 +21,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("testkit", &["transport", "router", "bandwidth", "packet", "model"]),
     ("netlab", &["bandwidth", "packet"]),
     ("loadgen", &["engine", "transport", "net", "bandwidth", "packet", "model", "testkit"]),
-    ("fuzz", &["engine", "transport", "net", "router", "frames", "bandwidth", "packet", "model", "testkit"]),
+    ("fuzz", &["engine", "transport", "net", "router", "mixer", "frames", "bandwidth", "packet", "model", "testkit"]),
     ("xtask", &["model"]),
 ];
 

@@ -3,7 +3,7 @@
 use crate::tree::{Finding, Tree, shipped};
 
 /// The crates that are cores.
-pub(crate) const CORES: [&str; 6] = ["transport", "router", "frames", "bandwidth", "packet", "model"];
+pub(crate) const CORES: [&str; 7] = ["transport", "router", "mixer", "frames", "bandwidth", "packet", "model"];
 
 /// What a core must not say, and what it does instead.
 const FORBIDDEN: [(&str, &str); 16] = [

@@ -30,11 +30,12 @@ const OTHER_NAMES: [&str; 16] = [
 ];
 
 /// The folders with a table of their own, in the order of the page.
-const FOLDERS: [(&str, &str); 10] = [
+const FOLDERS: [(&str, &str); 11] = [
     ("crates/net/src", "net"),
     ("crates/transport/src", "transport"),
     ("crates/packet/src", "packet"),
     ("crates/router/src", "router"),
+    ("crates/mixer/src", "mixer"),
     ("crates/frames/src", "frames"),
     ("crates/bandwidth/src", "bandwidth"),
     ("crates/model/src", "model"),

@@ -1,0 +1,11 @@
+//! The MCU: many streams mixed into one.
+//!
+//! A core: it is told the time, takes packets, and returns frames, events and the time of its next tick. Its codecs come
+//! from a factory, so that it knows no C library.
+
+pub mod audio;
+
+pub use audio::{
+    AudioMixer, InputFormat, InputId, InputOptions, InputStats, MixerError, MixerEvent, MixerOptions, MixerStats,
+    OutputFormat, OutputFrame, OutputId, OutputOptions, OutputStats, Payload, TickLength,
+};
