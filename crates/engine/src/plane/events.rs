@@ -191,6 +191,7 @@ fn ssrc_info(ssrc: u32) -> Map<String, Value> {
     Map::from_iter([("ssrc".to_owned(), json!(ssrc))])
 }
 
+/// As mediasoup has told it since 3.13: the packet, and beside it whether it was sent again.
 fn packet_info(packet: &TracedPacket) -> Map<String, Value> {
     let fields = [
         ("ssrc", json!(packet.ssrc)),
@@ -199,9 +200,9 @@ fn packet_info(packet: &TracedPacket) -> Map<String, Value> {
         ("timestamp", json!(packet.timestamp)),
         ("marker", json!(packet.marker)),
         ("isKeyFrame", json!(packet.key_frame)),
-        ("isRtx", json!(packet.rtx)),
         ("size", json!(packet.size)),
         ("payloadSize", json!(packet.payload_size)),
     ];
-    fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    let header: Map<_, _> = fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    Map::from_iter([("rtpPacket".to_owned(), json!(header)), ("isRtx".to_owned(), json!(packet.rtx))])
 }

@@ -100,7 +100,8 @@ fn a_producer_that_is_heard_has_a_score_and_traces_that_were_asked_for() {
     stage.request("producer.enableTraceEvent", json!({ "producerId": producer, "types": ["keyframe"] }));
     stage.publish(publisher, &video_stream(22).key_frame(2));
     let trace = stage.event(&producer, "trace");
-    assert_eq!((&trace["type"], &trace["info"]["ssrc"]), (&json!("keyframe"), &json!(22)));
+    assert_eq!((&trace["type"], &trace["info"]["rtpPacket"]["ssrc"]), (&json!("keyframe"), &json!(22)));
+    assert_eq!(trace["info"]["isRtx"], json!(false));
     let score = stage.event(&producer, "score");
     assert_eq!((&score[0]["ssrc"], &score[0]["score"]), (&json!(22), &json!(10)));
     stage.request("producer.enableTraceEvent", json!({ "producerId": producer, "types": Value::Array(vec![]) }));
