@@ -4,7 +4,10 @@ use millrace_frames::{
     AudioCodec, AudioCodecs, AudioDecoder, AudioEncoder, AudioEncoding, AudioFormat, CodecUnavailable,
 };
 
-use crate::{OpusDecoder, OpusEncoder, OpusSettings, OpusSignal, PcmaDecoder, PcmaEncoder, PcmuDecoder, PcmuEncoder};
+use crate::{
+    G722Decoder, G722Encoder, OpusDecoder, OpusEncoder, OpusSettings, OpusSignal, PcmaDecoder, PcmaEncoder,
+    PcmuDecoder, PcmuEncoder,
+};
 
 /// Makes the codecs of this crate. Opus decodes to and encodes from 48 kHz, and its encoders are set for speech.
 #[derive(Clone, Copy, Debug, Default)]
@@ -21,6 +24,7 @@ impl AudioCodecs for BuiltAudioCodecs {
             }
             (AudioCodec::Pcmu, 1) => Ok(Box::new(PcmuDecoder::new())),
             (AudioCodec::Pcma, 1) => Ok(Box::new(PcmaDecoder::new())),
+            (AudioCodec::G722, 1) => Ok(Box::new(G722Decoder::new())),
             _ => Err(unavailable),
         }
     }
@@ -43,6 +47,7 @@ impl AudioCodecs for BuiltAudioCodecs {
             }
             (AudioCodec::Pcmu, 1) => Ok(Box::new(PcmuEncoder)),
             (AudioCodec::Pcma, 1) => Ok(Box::new(PcmaEncoder)),
+            (AudioCodec::G722, 1) => Ok(Box::new(G722Encoder::new())),
             _ => Err(unavailable),
         }
     }
@@ -63,6 +68,7 @@ mod tests {
             (AudioCodec::Opus, 2, 48_000),
             (AudioCodec::Pcmu, 1, 8000),
             (AudioCodec::Pcma, 1, 8000),
+            (AudioCodec::G722, 1, 16_000),
         ];
         for (codec, channels, sample_rate) in known {
             let encoding = encoding(codec, channels);
@@ -70,7 +76,9 @@ mod tests {
             assert_eq!((decoder.sample_rate(), decoder.channels()), (sample_rate, channels));
             assert_eq!((encoder.sample_rate(), encoder.channels()), (sample_rate, channels));
         }
-        for (codec, channels) in [(AudioCodec::Opus, 3), (AudioCodec::Pcmu, 2), (AudioCodec::Pcma, 0)] {
+        for (codec, channels) in
+            [(AudioCodec::Opus, 3), (AudioCodec::Pcmu, 2), (AudioCodec::Pcma, 0), (AudioCodec::G722, 2)]
+        {
             let encoding = encoding(codec, channels);
             assert_eq!(codecs.decoder(encoding.format).err(), Some(CodecUnavailable { codec, channels }));
             assert_eq!(codecs.encoder(&encoding).err(), Some(CodecUnavailable { codec, channels }));

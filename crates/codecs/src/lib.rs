@@ -1,4 +1,5 @@
-//! Codecs behind the traits of [`millrace_frames::codec`]: safe wrappers of C libraries, and G.711 in Rust.
+//! Codecs behind the traits of [`millrace_frames::codec`]: safe wrappers of C libraries, and G.711 and G.722 in
+//! Rust.
 //!
 //! The one place of the workspace for C. Every wrapper owns its codec's state alone, gives C no pointer that outlives a
 //! call, checks whatever a frame declares before the library sees it, and allocates nothing once it has seen its largest
@@ -7,8 +8,14 @@
 mod audio;
 mod concealment;
 pub mod g711;
+pub mod g722;
 pub mod opus;
+pub mod video;
+pub mod vpx;
 
 pub use audio::BuiltAudioCodecs;
 pub use g711::{PcmaDecoder, PcmaEncoder, PcmuDecoder, PcmuEncoder};
+pub use g722::{G722Decoder, G722Encoder};
 pub use opus::{OpusDecoder, OpusEncoder, OpusSettings, OpusSignal};
+pub use video::{VideoContent, VideoSettings};
+pub use vpx::{VpxCodec, VpxDecoder, VpxEncoder};

@@ -5,7 +5,8 @@
 mod support;
 
 use millrace_codecs::{
-    OpusDecoder, OpusEncoder, OpusSettings, OpusSignal, PcmaDecoder, PcmaEncoder, PcmuDecoder, PcmuEncoder,
+    G722Decoder, G722Encoder, OpusDecoder, OpusEncoder, OpusSettings, OpusSignal, PcmaDecoder, PcmaEncoder,
+    PcmuDecoder, PcmuEncoder,
 };
 use millrace_frames::{AudioDecoder, AudioEncoder, DecodeError, EncodeError};
 use support::{amplitude, bytes_to_f32, channel, f32_to_bytes, ffmpeg, loudest_other_db, ogg, tone};
@@ -205,6 +206,45 @@ fn ffmpeg_and_we_hear_the_same_in_g711() {
         assert_eq!(decoder.decode(&theirs[..1600], &mut heard), Ok(1600));
         assert_eq!(heard, samples(theirs)[..1600], "{law}");
     }
+}
+
+#[test]
+fn g722_is_what_ffmpeg_makes_of_it() {
+    let sound: Vec<f32> = voice(96_000).iter().step_by(3).copied().collect();
+    let steps: Vec<u8> = sound.iter().flat_map(|sample| ((sample * 32_768.0).round() as i16).to_le_bytes()).collect();
+    // FFmpeg's encoder looks ahead and chooses other code words; both must sound like the source.
+    let theirs = ffmpeg("-f s16le -ar 16000 -ac 1 -i - -f g722 -", steps);
+    let mut ours = vec![0; sound.len() / 2];
+    assert_eq!(G722Encoder::new().encode(&sound, &mut ours), Ok(sound.len() / 2));
+    for (who, bytes) in [("theirs", theirs), ("ours", ours)] {
+        let heard_by_ffmpeg = bytes_to_f32(&ffmpeg("-f g722 -i - -f f32le -", bytes.clone()));
+        let payloads: Vec<Vec<u8>> = bytes.chunks(160).map(<[u8]>::to_vec).collect();
+        let heard = heard(&mut G722Decoder::new(), &payloads);
+        assert!(heard == heard_by_ffmpeg, "{who}: the decoders agree bit for bit");
+        // Filters of 24 taps at both ends delay by 22 samples.
+        let error = heard[22..].iter().zip(&sound).map(|(heard, sound)| f64::from(heard - sound).powi(2)).sum::<f64>();
+        let signal = sound.iter().map(|sample| f64::from(*sample).powi(2)).sum::<f64>();
+        let ratio = 10.0 * f64::log10(signal / error);
+        assert!(ratio > 18.0, "{who}: {ratio} dB");
+    }
+}
+
+#[test]
+fn g722_carries_tones_of_both_bands_and_refuses_what_does_not_fit() {
+    for hz in [440.0, 5500.0] {
+        let sound = tone(16_000, hz, 0.4, 16_000);
+        let heard = through(&mut G722Encoder::new(), &mut G722Decoder::new(), &sound);
+        let level = amplitude(&heard[1600..], 16_000, hz);
+        assert!((0.37..0.43).contains(&level), "{hz} Hz: {level}");
+        let others = loudest_other_db(&heard[1600..], 16_000, &[hz]);
+        assert!(others < -40.0, "{hz} Hz: {others} dB");
+    }
+    assert_eq!(G722Encoder::new().encode(&[0.0; 3], &mut [0; 9]), Err(EncodeError::BadInput));
+    assert_eq!(G722Encoder::new().encode(&[0.0; 4], &mut [0]), Err(EncodeError::OutputTooSmall));
+    let mut decoder = G722Decoder::new();
+    assert_eq!(decoder.decode(&[], &mut [0.0; 9]), Err(DecodeError::Malformed));
+    assert_eq!(decoder.decode(&[0; 1601], &mut [0.0; 4000]), Err(DecodeError::Malformed));
+    assert_eq!(decoder.decode(&[0; 10], &mut [0.0; 19]), Err(DecodeError::OutputTooSmall));
 }
 
 /// Something like a vowel: harmonics of a pitch that moves, in syllables.

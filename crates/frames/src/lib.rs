@@ -7,6 +7,7 @@ pub mod aac;
 pub mod arrival;
 pub mod audio;
 pub mod codec;
+pub mod headers;
 pub mod jitter;
 pub mod opus;
 pub mod playout;
@@ -18,6 +19,7 @@ pub use audio::{AudioCodec, AudioCodecs, AudioEncoding, AudioFormat, CodecUnavai
 pub use codec::{
     AudioDecoder, AudioEncoder, DecodeError, EncodeError, Encoded, PictureView, VideoDecoder, VideoEncoder,
 };
+pub use headers::{PictureSize, VideoCodec};
 pub use jitter::Inserted;
 pub use playout::{AudioPacket, Playout, PlayoutStats, Sound};
 pub use resample::Resampler;

@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 use std::thread;
 
 pub(crate) mod ogg;
+pub(crate) mod video;
 
 /// A sine of `hz` at `level`, `samples` long.
 pub(crate) fn tone(sample_rate: u32, hz: f32, level: f32, samples: usize) -> Vec<f32> {
