@@ -30,6 +30,38 @@ test('every type that mediasoup exports is here under its name', async (t) => {
   t.deepEqual(await compile(join(folder, 'tsconfig.json')), []);
 });
 
+test('the calls that mediasoup refuses by its types are refused, and no others', async (t) => {
+  // Beside the packages, so that mediasoup is found.
+  const folder = mkdtempSync(join(root, 'node_modules', '.millrace-types-'));
+  t.teardown(() => rmSync(folder, { recursive: true }));
+  const calls = readFileSync(join(root, '__test__', 'types', 'calls.txt'), 'utf8');
+  const modules = { theirs: 'mediasoup', ours: `${root}/ts/index.js` };
+  for (const [name, module] of Object.entries(modules)) {
+    writeFileSync(
+      join(folder, `${name}.ts`),
+      `import * as ms from '${module}'; ${calls.slice(calls.indexOf('export'))}`,
+    );
+  }
+  const compilerOptions = {
+    ...{ strict: true, noEmit: true, skipLibCheck: true, noUncheckedIndexedAccess: true, allowUnreachableCode: true },
+    ...{ module: 'nodenext', target: 'es2023', types: ['node'], typeRoots: [join(root, 'node_modules', '@types')] },
+  };
+  const settings = { compilerOptions, include: ['theirs.ts', 'ours.ts'], exclude: [] };
+  writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify(settings));
+  const errors = await compile(join(folder, 'tsconfig.json'));
+  const refused = (name: string) => {
+    const lines = errors.map((error) => new RegExp(`${name}\\.ts\\((\\d+),`).exec(error)?.[1]);
+    return [...new Set(lines.filter((line) => line !== undefined).map(Number))].sort((a, b) => a - b);
+  };
+  const texts = calls.slice(calls.indexOf('export')).split('\n');
+  const told = (name: string) => refused(name).map((line) => texts[line - 1]?.trim());
+  t.deepEqual(told('ours'), told('theirs'));
+  t.true(
+    told('ours').length > 50 && told('ours').length < texts.length - 30,
+    `${told('ours').length} calls are refused`,
+  );
+});
+
 /** Compiles, and gives the lines of the errors. */
 async function compile(project: string): Promise<string[]> {
   const tsc = join(root, 'node_modules', 'typescript', 'bin', 'tsc');
