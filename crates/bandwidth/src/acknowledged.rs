@@ -1,59 +1,78 @@
 //! How much arrives: the bitrate that feedback acknowledges.
 
-use crate::clock::{MS, Micros};
+use arrayvec::ArrayVec;
 
-/// First window: libwebrtc's `BitrateEstimator`, `kInitialRateWindowMs`.
-const FIRST_WINDOW: Micros = 500 * MS;
-/// Later windows: libwebrtc's `BitrateEstimator`, `kRateWindowMs`.
-const WINDOW: Micros = 150 * MS;
-/// How much a sample is doubted, in its distance from the estimate: libwebrtc's `uncertainty_scale`.
-const UNCERTAINTY_SCALE: f64 = 10.0;
-/// Variance of the first sample and what each window adds, (kbit/s)²: libwebrtc's `BitrateEstimator::Update`.
-const VARIANCE_FIRST: f64 = 50.0;
-const VARIANCE_STEP: f64 = 5.0;
+use crate::clock::{MS, Micros, SECOND};
 
-/// A Bayesian filter over windows of the receiver's time.
+/// Time over which arrivals are counted.
+///
+/// libwebrtc's `RobustThroughputEstimator` takes 500 ms to 1 s. A step down of the line has to be seen sooner than
+/// that: on the seeded network 250 ms halve the queue after it, and at 300 kbit/s are still seven packets.
+const WINDOW: Micros = 250 * MS;
+/// Time over which they are counted besides, for when a line has got much worse.
+const WINDOW_SHORT: Micros = 90 * MS;
+/// Least distance of two counts.
+const STEP: Micros = 20 * MS;
+/// Counts kept: a window of the shortest steps, and one before it. When full, the oldest is dropped.
+const COUNTS_MAX: usize = 16;
+/// A silence or a leap of the receiver's clock after which counting begins anew.
+const LEAP: Micros = 2 * SECOND;
+
+/// Bytes that had arrived by a time of the receiver's clock.
+#[derive(Clone, Copy, Debug)]
+struct Count {
+    at: Micros,
+    bytes: u64,
+}
+
+/// Arrivals over a window of the receiver's time.
 #[derive(Debug, Default)]
 pub(crate) struct Acknowledged {
-    window_start: Option<Micros>,
-    latest: Micros,
+    counts: ArrayVec<Count, COUNTS_MAX>,
+    latest: Option<Micros>,
     bytes: u64,
-    /// kbit/s with its variance.
-    estimate: Option<(f64, f64)>,
+    bitrate: Option<f64>,
+    recent: Option<f64>,
 }
 
 impl Acknowledged {
     /// Takes note that `bytes` arrived at `at` by the receiver's clock.
     pub(crate) fn arrived(&mut self, at: Micros, bytes: u16) {
-        let start = *self.window_start.get_or_insert(at);
-        let window = if self.estimate.is_some() { WINDOW } else { FIRST_WINDOW };
-        // A clock that jumps, or a silence: what lies before says nothing of the rate.
-        if at < start - FIRST_WINDOW || at > start.max(self.latest) + 2 * FIRST_WINDOW {
-            (self.window_start, self.latest, self.bytes) = (Some(at), at, u64::from(bytes));
-            return;
+        let latest = *self.latest.get_or_insert(at);
+        if (at - latest).abs() > LEAP {
+            self.counts.clear();
+            self.latest = Some(at);
+        } else {
+            self.latest = Some(latest.max(at));
         }
-        if at >= start + window {
-            let elapsed_ms = (at - start) as f64 / MS as f64;
-            self.sample(self.bytes as f64 * 8.0 / elapsed_ms);
-            (self.window_start, self.bytes) = (Some(at), 0);
-        }
-        self.latest = self.latest.max(at);
         self.bytes += u64::from(bytes);
     }
 
-    fn sample(&mut self, sample: f64) {
-        let Some((estimate, variance)) = self.estimate else {
-            self.estimate = Some((sample, VARIANCE_FIRST));
+    /// Ends a batch that was told about together.
+    pub(crate) fn settle(&mut self) {
+        let Some(at) = self.latest else { return };
+        if self.counts.last().is_some_and(|last| at - last.at < STEP) {
             return;
+        }
+        if self.counts.is_full() {
+            self.counts.remove(0);
+        }
+        let now = Count { at, bytes: self.bytes };
+        self.counts.push(now);
+        let over = |window| {
+            let then = self.counts.iter().rfind(|count| at - count.at >= window)?;
+            Some((now.bytes - then.bytes) as f64 * 8e6 / (at - then.at) as f64)
         };
-        let doubt = UNCERTAINTY_SCALE * (estimate - sample).abs() / (estimate + sample).max(1.0);
-        let (doubt, predicted) = (doubt * doubt, variance + VARIANCE_STEP);
-        let total = doubt + predicted;
-        self.estimate = Some(((doubt * estimate + predicted * sample) / total, doubt * predicted / total));
+        (self.bitrate, self.recent) = (over(WINDOW).or(self.bitrate), over(WINDOW_SHORT).or(self.recent));
     }
 
-    /// The acknowledged bitrate in bit/s; `None` for the first half second.
+    /// The same over the latest tenth of a second: less certain.
+    pub(crate) fn recent(&self) -> Option<f64> {
+        self.recent
+    }
+
+    /// The acknowledged bitrate in bit/s; `None` for the first quarter of a second.
     pub(crate) fn bitrate(&self) -> Option<f64> {
-        self.estimate.map(|(kilobits, _)| kilobits * 1000.0)
+        self.bitrate
     }
 }

@@ -1,4 +1,8 @@
-//! The bitrate that delay allows: more while the queue rests, less when it grows (draft-ietf-rmcat-gcc-02 §5.5).
+//! The bitrate that delay allows: more while the queue rests, less when it stands.
+//!
+//! GoogCC (draft-ietf-rmcat-gcc-02 §5.5) takes 15 % back when delay grows and climbs back at 8 % a second. Here the
+//! queue is measured besides: what arrives while packets wait is the capacity, so the decrease is as deep as the queue
+//! is long, and once it has drained the bitrate returns to just below the capacity. docs/adr/0018 has the figures.
 
 use crate::clock::{MS, Micros, SECOND};
 use crate::trend::Usage;
@@ -13,58 +17,87 @@ pub enum DelayState {
     Increase,
     /// The queue grew: it took back.
     Decrease,
+    /// Others keep the queue full: it allows more until packets are lost, as they do.
+    Compete,
 }
 
-/// Share of the acknowledged bitrate after a decrease: libwebrtc's `kDefaultBackoffFactor`.
-const BACKOFF: f64 = 0.85;
-/// Growth per second far from the known capacity: libwebrtc's `MultiplicativeRateIncrease`.
+/// A queue this long that still grows is overuse.
+const QUEUE_GROWING: Micros = 8 * MS;
+/// A queue this long is overuse whether it grows or not.
+const QUEUE_STANDING: Micros = 30 * MS;
+/// A queue this long means that the line got worse of late, and that only the latest arrivals tell how much.
+const QUEUE_LONG: Micros = 60 * MS;
+/// A queue no longer than this counts as empty.
+const QUEUE_EMPTY: Micros = 8 * MS;
+/// Time in which a standing queue shall drain.
+const DRAIN: f64 = 0.5;
+/// Share of the capacity that a decrease leaves at most, and at least.
+const DECREASED: f64 = 0.93;
+const DECREASED_LEAST: f64 = 0.1;
+/// Share of the capacity to which the bitrate returns when the queue has drained.
+const RETURN: f64 = 0.96;
+/// Below this share of the known capacity growth is fast, above it slow.
+const NEAR: f64 = 0.9;
+/// Above this multiple of the known capacity it is known no longer.
+const BEYOND: f64 = 1.08;
+/// Growth per second far from the known capacity: libwebrtc's `MultiplicativeRateIncrease` has 1.08, and probes
+/// besides, as we do.
 const GROWTH: f64 = 1.08;
-/// Least additive growth, bit/s per second: libwebrtc's `GetNearMaxIncreaseRateBpsPerSecond`.
-const STEP_LEAST: f64 = 4000.0;
-/// How long the loop takes beside the round trip: libwebrtc adds 100 ms.
-const LOOP: Micros = 100 * MS;
-/// Bits of the packets that the additive step counts in: libwebrtc assumes 1200 bytes.
-const PACKET_BITS: f64 = 1200.0 * 8.0;
-/// How far above what arrives the bitrate may grow: libwebrtc's `AimdRateControl::ClampBitrate` and its caller.
+/// Growth per second near it, as a share and in bit/s: the constant part makes flows that share a line equal.
+const NEAR_GROWTH: f64 = 1.01;
+const NEAR_STEP: f64 = 20_000.0;
+/// How far above what arrives the bitrate may grow: libwebrtc's `AimdRateControl::ClampBitrate`.
 const AHEAD: f64 = 1.5;
 const AHEAD_BITS: f64 = 10_000.0;
-/// Weight of a sample in the link capacity: libwebrtc's `LinkCapacityEstimator::OnOveruseDetected`.
-const CAPACITY_WEIGHT: f64 = 0.05;
+/// Weight of a sample in the capacity.
+const CAPACITY_WEIGHT: f64 = 0.3;
+/// A queue that has not been empty for so long, although less is sent, is kept full by others.
+const COMPETE_AFTER: Micros = 2500 * MS;
+/// Share of packets lost that makes a competing flow give way, and by how much: CUBIC's beta is 0.7 once a loss.
+const COMPETE_LOSS: f64 = 0.02;
+const COMPETE_DECREASE: f64 = 0.85;
+/// Growth per second while competing.
+const COMPETE_GROWTH: f64 = 1.15;
 
 /// What the estimator is told with each feedback.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Observation {
     pub(crate) usage: Usage,
-    /// Acknowledged bitrate, if known.
+    /// Acknowledged bitrate, if known, with what loss beyond the queue took.
     pub(crate) acknowledged: Option<f64>,
+    /// The same over the latest tenth of a second.
+    pub(crate) recent: Option<f64>,
+    /// How long packets wait in the queue that stands.
+    pub(crate) queue: Micros,
+    /// How much delays differ without a queue.
+    pub(crate) noise: Micros,
     pub(crate) round_trip: Micros,
     /// Result of a probe that just ended.
     pub(crate) probe: Option<f64>,
+    /// Share of packets lost of late.
+    pub(crate) lost: f64,
     /// Whether the application sends less than it may.
     pub(crate) application_limited: bool,
     pub(crate) now: Micros,
 }
 
-/// Additive and multiplicative increase, multiplicative decrease.
+/// Increase and decrease by the queue.
 #[derive(Debug)]
 pub(crate) struct DelayRate {
     bitrate: f64,
     state: DelayState,
     updated: Option<Micros>,
     decreased: Option<Micros>,
-    capacity: Capacity,
-}
-
-/// Mean and relative deviation of what arrived whenever the queue grew, in kbit/s.
-#[derive(Debug, Default)]
-struct Capacity {
-    estimate: Option<f64>,
-    deviation: f64,
+    /// What arrived while packets waited.
+    capacity: Option<f64>,
+    /// When the queue was empty last.
+    emptied: Micros,
 }
 
 impl DelayRate {
     pub(crate) fn new(bitrate: f64) -> Self {
-        Self { bitrate, state: DelayState::Increase, updated: None, decreased: None, capacity: Capacity::default() }
+        let state = DelayState::Increase;
+        Self { bitrate, state, updated: None, decreased: None, capacity: None, emptied: 0 }
     }
 
     pub(crate) fn bitrate(&self) -> f64 {
@@ -75,6 +108,11 @@ impl DelayRate {
         self.state
     }
 
+    /// Tells whether the queue rests.
+    pub(crate) fn rests(&self) -> bool {
+        self.state == DelayState::Increase
+    }
+
     /// Starts from `bitrate`, which something else has found out.
     pub(crate) fn set(&mut self, bitrate: f64) {
         self.bitrate = bitrate;
@@ -82,92 +120,106 @@ impl DelayRate {
 
     /// Judges anew; the bitrate stays between `min` and `max`.
     pub(crate) fn update(&mut self, seen: &Observation, min: f64, max: f64) {
-        if let Some(probe) = seen.probe.filter(|_| seen.usage != Usage::Over) {
-            self.bitrate = probe;
-            self.state = DelayState::Increase;
-        } else {
-            self.step(seen);
+        if seen.queue <= QUEUE_EMPTY + seen.noise {
+            self.emptied = seen.now;
+        }
+        let grown = seen.usage == Usage::Over && seen.queue > QUEUE_GROWING + seen.noise;
+        let is_over = grown || seen.queue > QUEUE_STANDING + 2 * seen.noise;
+        match seen.probe.filter(|probe| !is_over && *probe > self.bitrate) {
+            Some(probe) => self.follow(probe),
+            None => self.step(seen, is_over),
         }
         self.updated = Some(seen.now);
         self.bitrate = self.bitrate.clamp(min, max);
     }
 
-    fn step(&mut self, seen: &Observation) {
-        self.state = match (seen.usage, self.state) {
-            (Usage::Over, _) => DelayState::Decrease,
-            (Usage::Under, _) => DelayState::Hold,
-            (Usage::Normal, DelayState::Hold) => DelayState::Increase,
-            (Usage::Normal, DelayState::Increase) => DelayState::Increase,
-            (Usage::Normal, DelayState::Decrease) => DelayState::Hold,
-        };
-        match self.state {
-            DelayState::Increase => self.increase(seen),
-            DelayState::Decrease if self.may_decrease(seen) => self.decrease(seen),
-            DelayState::Decrease | DelayState::Hold => {}
+    fn follow(&mut self, probe: f64) {
+        self.bitrate = probe;
+        self.state = DelayState::Increase;
+        self.capacity = self.capacity.filter(|capacity| probe < BEYOND * capacity);
+    }
+
+    fn step(&mut self, seen: &Observation, is_over: bool) {
+        let elapsed = (seen.now - self.updated.unwrap_or(seen.now)).clamp(0, SECOND) as f64 / SECOND as f64;
+        if seen.now - self.emptied > COMPETE_AFTER + 2 * seen.round_trip {
+            self.compete(seen, elapsed);
+        } else if is_over {
+            self.decrease(seen);
+        } else if self.state != DelayState::Increase {
+            self.recover(seen);
+        } else {
+            self.increase(seen, elapsed);
         }
     }
 
-    fn increase(&mut self, seen: &Observation) {
-        if seen.acknowledged.is_some_and(|acknowledged| self.capacity.is_exceeded_by(acknowledged)) {
-            self.capacity = Capacity::default();
-        }
-        let elapsed = (seen.now - self.updated.unwrap_or(seen.now)).clamp(0, SECOND) as f64 / SECOND as f64;
-        let grown = if self.capacity.estimate.is_some() {
-            let response = (seen.round_trip + LOOP) as f64 / SECOND as f64;
-            self.bitrate + (PACKET_BITS / response).max(STEP_LEAST) * elapsed
-        } else {
-            self.bitrate * GROWTH.powf(elapsed)
+    fn decrease(&mut self, seen: &Observation) {
+        let begins = self.state != DelayState::Decrease;
+        self.state = DelayState::Decrease;
+        let Some(mut acknowledged) = seen.acknowledged else {
+            if begins {
+                self.bitrate /= 2.0;
+            }
+            return;
         };
-        // What is not sent proves nothing: the bitrate grows only as far as the acknowledged one follows.
+        if seen.queue > QUEUE_LONG + 2 * seen.noise {
+            acknowledged = acknowledged.min(seen.recent.unwrap_or(acknowledged));
+        }
+        let weight = if begins { 1.0 } else { CAPACITY_WEIGHT };
+        let known = self.capacity.unwrap_or(acknowledged);
+        // While packets wait, the line is never idle: what arrives is what it carries.
+        self.capacity = Some(if begins { acknowledged } else { known + weight * (acknowledged - known) });
+        self.drain(seen);
+    }
+
+    /// Leaves the capacity what the queue needs to drain in time.
+    fn drain(&mut self, seen: &Observation) {
+        let Some(capacity) = self.capacity else { return };
+        let queue = seen.queue as f64 / SECOND as f64;
+        let share = (1.0 - queue / DRAIN).clamp(DECREASED_LEAST, DECREASED);
+        self.bitrate = self.bitrate.min(capacity * share);
+    }
+
+    fn recover(&mut self, seen: &Observation) {
+        let was_competing = self.state == DelayState::Compete;
+        if seen.queue > QUEUE_EMPTY + seen.noise && !was_competing {
+            self.state = DelayState::Hold;
+            return;
+        }
+        self.state = DelayState::Increase;
+        if let Some(capacity) = self.capacity.filter(|_| !was_competing) {
+            self.bitrate = self.bitrate.max(RETURN * capacity);
+        }
+    }
+
+    fn increase(&mut self, seen: &Observation, elapsed: f64) {
+        self.capacity = self.capacity.filter(|capacity| self.bitrate < BEYOND * capacity);
+        let grown = match self.capacity {
+            Some(capacity) if self.bitrate > NEAR * capacity => {
+                self.bitrate * NEAR_GROWTH.powf(elapsed) + NEAR_STEP * elapsed
+            }
+            _ => self.bitrate * GROWTH.powf(elapsed),
+        };
+        self.grow(seen, grown);
+    }
+
+    fn compete(&mut self, seen: &Observation, elapsed: f64) {
+        self.state = DelayState::Compete;
+        let interval = seen.round_trip + 100 * MS;
+        if seen.lost > COMPETE_LOSS {
+            if self.decreased.is_none_or(|at| seen.now - at > 2 * interval) {
+                self.decreased = Some(seen.now);
+                self.bitrate *= COMPETE_DECREASE;
+            }
+            return;
+        }
+        self.grow(seen, self.bitrate * COMPETE_GROWTH.powf(elapsed));
+    }
+
+    /// What is not sent proves nothing: the bitrate grows only as far as the acknowledged one follows.
+    fn grow(&mut self, seen: &Observation, grown: f64) {
         let ahead = seen.acknowledged.map_or(f64::MAX, |acknowledged| AHEAD * acknowledged + AHEAD_BITS);
         if !seen.application_limited {
             self.bitrate = grown.min(ahead).max(self.bitrate);
         }
-    }
-
-    fn may_decrease(&self, seen: &Observation) -> bool {
-        let interval = seen.round_trip.clamp(10 * MS, 200 * MS);
-        self.decreased.is_none_or(|at| seen.now - at >= interval)
-            || seen.acknowledged.is_some_and(|acknowledged| acknowledged < 0.5 * self.bitrate)
-    }
-
-    fn decrease(&mut self, seen: &Observation) {
-        self.decreased = Some(seen.now);
-        let Some(acknowledged) = seen.acknowledged else {
-            self.bitrate /= 2.0;
-            return;
-        };
-        if self.capacity.falls_short_of(acknowledged) {
-            self.capacity = Capacity::default();
-        }
-        self.capacity.add(acknowledged);
-        self.bitrate = self.bitrate.min(BACKOFF * acknowledged);
-    }
-}
-
-impl Capacity {
-    fn add(&mut self, bitrate: f64) {
-        let sample = bitrate / 1000.0;
-        let estimate = match self.estimate {
-            None => sample,
-            Some(estimate) => (1.0 - CAPACITY_WEIGHT) * estimate + CAPACITY_WEIGHT * sample,
-        };
-        let error = estimate - sample;
-        self.estimate = Some(estimate);
-        let normalised = error * error / estimate.max(1.0);
-        // libwebrtc: 0.4 is about 14 kbit/s at 500 kbit/s, 2.5 about 35 kbit/s at 500 kbit/s.
-        self.deviation = ((1.0 - CAPACITY_WEIGHT) * self.deviation + CAPACITY_WEIGHT * normalised).clamp(0.4, 2.5);
-    }
-
-    fn margin(&self) -> f64 {
-        3.0 * (self.deviation * self.estimate.unwrap_or(0.0)).sqrt()
-    }
-
-    fn is_exceeded_by(&self, bitrate: f64) -> bool {
-        self.estimate.is_some_and(|estimate| bitrate / 1000.0 > estimate + self.margin())
-    }
-
-    fn falls_short_of(&self, bitrate: f64) -> bool {
-        self.estimate.is_some_and(|estimate| bitrate / 1000.0 < estimate - self.margin())
     }
 }

@@ -11,7 +11,7 @@ use crate::delay::{DelayRate, DelayState, Observation};
 use crate::groups::Groups;
 use crate::history::{History, Sent};
 use crate::loss::LossLimit;
-use crate::probe::{ProbeCluster, ProbeId, ProbeScope, Prober};
+use crate::probe::{ProbeArrival, ProbeCluster, ProbeId, ProbeScope, Prober};
 use crate::queue::Queue;
 use crate::trend::{Trend, Usage};
 
@@ -86,6 +86,8 @@ pub enum Reason {
     DelayOveruse,
     /// The queue drains, and the bitrate waits for it.
     Hold,
+    /// Others keep the queue full, so more is allowed until packets are lost.
+    Competition,
     /// Too many packets were lost.
     Loss,
     /// The receiver asks for no more (REMB).
@@ -299,10 +301,14 @@ impl Estimator {
     fn arrived(&mut self, sent: &Sent, at: Micros) -> Option<f64> {
         self.acknowledged.arrived(at, sent.bytes);
         self.queue.packet(at - sent.at);
-        if let Some(delta) = self.groups.add(sent.at, at) {
-            self.trend.add(&delta);
-        }
-        self.prober.arrived(sent.probe?, sent.bytes, sent.at, at)
+        let Some(probe) = sent.probe else {
+            // A probe's packets wait for each other, which says nothing of the queue without it.
+            if let Some(delta) = self.groups.add(sent.at, at) {
+                self.trend.add(&delta);
+            }
+            return None;
+        };
+        self.prober.arrived(probe, &ProbeArrival { bytes: sent.bytes, sent: sent.at, arrived: at }, self.bitrate)
     }
 
     /// Concludes what feedback said; `newest` is when the newest of its packets had left.
@@ -310,16 +316,22 @@ impl Estimator {
         (self.heard, self.silent) = (Some(now), false);
         self.round_trip_sample(now - newest);
         self.queue.settle(now);
+        self.acknowledged.settle();
+        let passes = |bitrate: f64| bitrate / (1.0 - self.loss.inherent());
         let seen = Observation {
             usage: self.trend.usage(),
-            acknowledged: self.acknowledged.bitrate(),
+            acknowledged: self.acknowledged.bitrate().map(passes),
+            recent: self.acknowledged.recent().map(passes),
+            queue: self.queue.delay(),
+            noise: self.queue.noise(),
             round_trip: self.round_trip(),
             probe,
+            lost: (self.loss.fraction() - self.loss.inherent()).max(0.0),
             application_limited: self.limit.since().is_some(),
             now,
         };
         self.rate.update(&seen, self.settings.min as f64, self.settings.max as f64);
-        self.loss.settle(self.bitrate, self.round_trip(), now);
+        self.loss.settle(self.acknowledged.bitrate(), now);
         self.loss.lift_above(self.rate.bitrate());
         self.conclude(probe);
         if let Some(result) = probe {
@@ -343,7 +355,8 @@ impl Estimator {
         ProbeScope {
             estimate: self.bitrate,
             ceiling: wanted.min(self.settings.max as f64).min(self.remb.unwrap_or(f64::MAX)),
-            limited_since: self.limit.since().filter(|_| self.trend.usage() == Usage::Normal),
+            wanted: self.wanted.unwrap_or(f64::MAX),
+            rests: self.rate.rests() && self.trend.usage() != Usage::Over && self.round_trip.is_some(),
             now,
         }
     }
@@ -357,6 +370,7 @@ impl Estimator {
             DelayState::Increase => Reason::Increase,
             DelayState::Hold => Reason::Hold,
             DelayState::Decrease => Reason::DelayOveruse,
+            DelayState::Compete => Reason::Competition,
         };
         let mut least = (self.rate.bitrate(), by_delay);
         let limits = [(self.loss.bitrate(), Reason::Loss), (self.remb, Reason::Remb)];

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use arrayvec::ArrayVec;
 
-use crate::clock::{Micros, SECOND};
+use crate::clock::{MS, Micros, SECOND};
 
 /// Marks the packets of one probe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,8 +30,9 @@ pub struct ProbeCluster {
     pub duration_min: Duration,
 }
 
-/// Packets of a probe: libwebrtc's `ProbeControllerConfig::min_probe_packets_sent`.
-const PACKETS: u32 = 5;
+/// Least packets of a probe. libwebrtc's `ProbeControllerConfig::min_probe_packets_sent` is 5, which below 1 Mbit/s puts
+/// 40 to 80 ms into the queue when the line has no more; three packets have two distances to measure.
+const PACKETS: u32 = 3;
 /// Length of a probe: libwebrtc's `min_probe_duration`.
 const DURATION: Duration = Duration::from_millis(15);
 /// The first two probes, as multiples of the bitrate at the start: libwebrtc's `first_exponential_probe_scale` and
@@ -41,10 +42,20 @@ const FIRST_SCALES: [f64; 2] = [3.0, 6.0];
 const FURTHER_SCALE: f64 = 2.0;
 /// Share of a probe's bitrate that its result must reach for a further one: libwebrtc's `further_probe_threshold`.
 const FURTHER_THRESHOLD: f64 = 0.7;
-/// Time between probes while the application is the limit, and their bitrate as a multiple of the estimate: libwebrtc's
-/// `alr_probing_interval` and `alr_probe_scale`.
-const LIMITED_INTERVAL: Micros = 5 * SECOND;
-const LIMITED_SCALE: f64 = 2.0;
+/// Time between probes while the queue rests: the first, and the longest after probes that showed nothing.
+///
+/// libwebrtc probes every 5 s and only while the application is the limit. A burst of 15 ms at twice the rate puts 15 ms
+/// into the queue at worst, for 15 ms, and finds a line that got better by more than GoogCC's 8 % a second.
+const RESTING_INTERVAL: Micros = 1500 * MS;
+const RESTING_INTERVAL_LONGEST: Micros = 5 * SECOND;
+/// Their bitrate as a multiple of the estimate: libwebrtc's `alr_probe_scale`.
+const RESTING_SCALE: f64 = 2.0;
+/// A result above this multiple of the estimate shows something.
+const SHOWS: f64 = 1.1;
+/// An estimate of this multiple of what is wanted needs no probing.
+const ENOUGH: f64 = 1.3;
+/// How much of the difference a probe is worth that filled the line: others may have made room for the burst only.
+const SATURATED_WEIGHT: f64 = 0.5;
 /// How long a probe's result is waited for: libwebrtc's `kMaxWaitingTimeForProbingResult`.
 const RESULT_WAIT: Micros = SECOND;
 /// Share of the bytes and packets of a probe that must be acknowledged: libwebrtc's `ProbeBitrateEstimator`,
@@ -90,8 +101,10 @@ pub(crate) struct ProbeScope {
     pub(crate) estimate: f64,
     /// No probe goes above.
     pub(crate) ceiling: f64,
-    /// Since when the application has been the limit.
-    pub(crate) limited_since: Option<Micros>,
+    /// What the application could use.
+    pub(crate) wanted: f64,
+    /// Whether the queue is empty and the estimate is free to grow.
+    pub(crate) rests: bool,
     pub(crate) now: Micros,
 }
 
@@ -104,6 +117,7 @@ pub(crate) struct Prober {
     /// Bitrate of the latest probe while a good result of it calls for a further one.
     waiting: Option<f64>,
     probed: Option<Micros>,
+    interval: Micros,
 }
 
 impl Default for Prober {
@@ -114,6 +128,7 @@ impl Default for Prober {
             open: ArrayVec::new(),
             waiting: None,
             probed: None,
+            interval: RESTING_INTERVAL,
         }
     }
 }
@@ -138,9 +153,11 @@ impl Prober {
 
     /// The next probe to send, if one is due.
     pub(crate) fn poll(&mut self, scope: &ProbeScope) -> Option<ProbeCluster> {
-        let since = self.probed.max(scope.limited_since);
-        if scope.limited_since.is_some() && since.is_some_and(|since| scope.now - since >= LIMITED_INTERVAL) {
-            self.ask(LIMITED_SCALE * scope.estimate, scope);
+        let is_due = self.probed.is_none_or(|at| scope.now - at >= self.interval);
+        if scope.rests && is_due && self.queued.is_empty() && scope.estimate < ENOUGH * scope.wanted {
+            self.ask(RESTING_SCALE * scope.estimate, scope);
+            // A result that shows something shortens it again.
+            self.interval = (2 * self.interval).min(RESTING_INTERVAL_LONGEST);
         }
         if self.waiting.is_some() && self.probed.is_some_and(|at| scope.now - at > RESULT_WAIT) {
             self.waiting = None;
@@ -162,24 +179,45 @@ impl Prober {
         !self.queued.is_empty()
     }
 
-    /// Takes note that a packet of a probe arrived; returns what the probe shows, when enough of it is there.
-    pub(crate) fn arrived(&mut self, id: ProbeId, bytes: u16, sent: Micros, arrival: Micros) -> Option<f64> {
+    /// Takes note that a packet of a probe arrived; returns what the probe shows, when enough of it is there and it is
+    /// more than `estimate`.
+    pub(crate) fn arrived(&mut self, id: ProbeId, landed: &ProbeArrival, estimate: f64) -> Option<f64> {
         let open = self.open.iter_mut().find(|open| open.id == id)?;
-        open.sent.add(sent, bytes, open.packets == 0);
-        open.arrived.add(arrival, bytes, open.packets == 0);
+        open.sent.add(landed.sent, landed.bytes, open.packets == 0);
+        open.arrived.add(landed.arrived, landed.bytes, open.packets == 0);
         open.packets += 1;
-        open.bytes += u64::from(bytes);
-        open.result()
+        open.bytes += u64::from(landed.bytes);
+        let result = open.result()?;
+        (result.bitrate > SHOWS * estimate).then(|| {
+            let whole = !result.is_saturated;
+            estimate + (result.bitrate - estimate) * if whole { 1.0 } else { SATURATED_WEIGHT }
+        })
     }
 
     /// Takes note that the estimate follows a probe's `result`, and goes on probing while that pays.
     pub(crate) fn succeeded(&mut self, result: f64, scope: &ProbeScope) {
         self.open.retain(|open| scope.now - open.begun < RESULT_WAIT + INTERVAL_LONGEST);
+        self.interval = RESTING_INTERVAL;
         if self.waiting.is_some_and(|bitrate| result > FURTHER_THRESHOLD * bitrate) && self.queued.is_empty() {
             self.waiting = None;
             self.ask(FURTHER_SCALE * result, scope);
         }
     }
+}
+
+/// A packet of a probe that arrived.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ProbeArrival {
+    pub(crate) bytes: u16,
+    pub(crate) sent: Micros,
+    pub(crate) arrived: Micros,
+}
+
+/// What a probe shows.
+struct Outcome {
+    bitrate: f64,
+    /// Whether the line carried less than was sent.
+    is_saturated: bool,
 }
 
 impl Edges {
@@ -200,9 +238,9 @@ impl Edges {
 }
 
 impl Open {
-    fn result(&self) -> Option<f64> {
+    fn result(&self) -> Option<Outcome> {
         let bytes_least = RECEIVED * self.bitrate * DURATION.as_secs_f64() / 8.0;
-        if f64::from(self.packets) < RECEIVED * f64::from(PACKETS) || (self.bytes as f64) < bytes_least {
+        if self.packets < PACKETS || (self.bytes as f64) < bytes_least {
             return None;
         }
         let sent = self.sent.rate(self.bytes - self.sent.last_bytes.min(self.bytes))?;
@@ -210,6 +248,8 @@ impl Open {
         if arrived > VALID * sent {
             return None;
         }
-        Some(if arrived < UNSATURATED * sent { UTILISATION * arrived } else { arrived.min(sent) })
+        let is_saturated = arrived < UNSATURATED * sent;
+        let bitrate = if is_saturated { UTILISATION * arrived } else { arrived.min(sent) };
+        Some(Outcome { bitrate, is_saturated })
     }
 }

@@ -1,6 +1,8 @@
 //! How long packets wait on the path: their delay above the smallest of late.
 
-use crate::clock::{Micros, SECOND};
+use arrayvec::ArrayVec;
+
+use crate::clock::{MS, Micros, SECOND};
 
 /// Half of the time for which the smallest delay is remembered.
 ///
@@ -9,6 +11,11 @@ use crate::clock::{Micros, SECOND};
 const BASE_HALF: Micros = 10 * SECOND;
 /// A change of delay that no queue makes: the receiver's clock leapt.
 const CLOCK_STEP: Micros = 10 * SECOND;
+/// Time in which the quickest packet tells the queue that stands: radio links let packets wait for tens of
+/// milliseconds without one.
+const STANDING: Micros = 100 * MS;
+/// Batches of feedback in that time. When full, the oldest is dropped.
+const BATCHES_MAX: usize = 8;
 
 /// One-way delays by two clocks that need not agree.
 #[derive(Debug, Default)]
@@ -18,8 +25,20 @@ pub(crate) struct Queue {
     half_start: Micros,
     /// Smallest delay in the feedback that is being read.
     batch: Option<Micros>,
+    /// Smallest delay of each batch of late, and when it was told.
+    batches: ArrayVec<(Micros, Micros), BATCHES_MAX>,
     delay: Micros,
+    /// How much the smallest delay goes to and fro from one batch to the next.
+    noise: f64,
+    /// The latest change of the smallest delay.
+    change: Micros,
 }
+
+/// Weight of a change in the noise, and the most that one counts.
+const NOISE_WEIGHT: f64 = 1.0 / 32.0;
+const NOISE_MOST: f64 = 20.0 * MS as f64;
+/// A queue that grows or drains changes delay one way; chance turns round at two of three steps, so these count for all.
+const NOISE_TURNS: f64 = 1.5;
 
 impl Queue {
     /// Takes note of a packet that was `delay` under way.
@@ -32,7 +51,7 @@ impl Queue {
         let Some(batch) = self.batch.take() else { return };
         let [current, before] = *self.halves.get_or_insert([batch; 2]);
         if (batch - current.min(before)).abs() > CLOCK_STEP {
-            (self.halves, self.half_start, self.delay) = (Some([batch; 2]), now, 0);
+            *self = Self { halves: Some([batch; 2]), half_start: now, ..Self::default() };
             return;
         }
         let halves = if now - self.half_start >= BASE_HALF {
@@ -42,10 +61,27 @@ impl Queue {
             [current.min(batch), before]
         };
         self.halves = Some(halves);
-        self.delay = batch - halves[0].min(halves[1]);
+        if let Some((_, previous)) = self.batches.last() {
+            let change = batch - previous;
+            let turns = change.signum() == -self.change.signum();
+            let sample = if turns { NOISE_TURNS * (change.abs() as f64).min(NOISE_MOST) } else { 0.0 };
+            self.noise += NOISE_WEIGHT * (sample - self.noise);
+            self.change = change;
+        }
+        while self.batches.is_full() || self.batches.first().is_some_and(|(at, _)| now - at > STANDING) {
+            self.batches.remove(0);
+        }
+        self.batches.push((now, batch));
+        let quickest = self.batches.iter().map(|(_, delay)| *delay).min().unwrap_or(batch);
+        self.delay = quickest - halves[0].min(halves[1]);
     }
 
-    /// How long the quickest packet of the latest feedback waited.
+    /// How much delays differ without a queue: radio links make it tens of milliseconds.
+    pub(crate) fn noise(&self) -> Micros {
+        self.noise as Micros
+    }
+
+    /// How long the quickest packet of the latest feedback waited: what stands in the queue.
     pub(crate) fn delay(&self) -> Micros {
         self.delay
     }

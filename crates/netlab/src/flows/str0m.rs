@@ -68,7 +68,7 @@ impl Str0m {
         let mut direct = self.sender.rtc.direct_api();
         let Some(stream) = direct.stream_tx(&Ssrc::from(MEDIA)) else { return };
         // Kept for repair, because str0m takes its padding from there; repairs are never asked for.
-        let write = RtpWrite::new(self.payload_type, self.number.into(), time, now, &bytes);
+        let write = RtpWrite::new(self.payload_type, self.number.into(), time, now, bytes);
         stream.write_rtp(write.marker(is_last).nackable(true));
         self.number += 1;
         self.sender.drain();
@@ -163,7 +163,7 @@ impl Side {
 /// Tells each side what signalling would.
 fn introduce(sender: &mut Side, receiver: &mut Side) {
     let describe = |side: &mut Side| {
-        let mut direct = side.rtc.direct_api();
+        let direct = side.rtc.direct_api();
         (direct.local_ice_credentials(), direct.local_dtls_fingerprint().clone())
     };
     let (of_sender, of_receiver) = (describe(sender), describe(receiver));
