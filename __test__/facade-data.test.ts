@@ -59,6 +59,8 @@ test('data producers and consumers say what they are, and dumps agree', async (t
   await wide.removeSubchannel(65_543);
   t.deepEqual(wide.subchannels, [3]);
   await t.throwsAsync(wide.setSubchannels([1.5]), { instanceOf: TypeError });
+  await Promise.all([wide.addSubchannel(1), wide.addSubchannel(2), wide.removeSubchannel(3), wide.addSubchannel(1)]);
+  t.deepEqual(wide.subchannels, [1, 2], 'calls at once add up');
   wide.close();
   await consumer.setBufferedAmountLowThreshold(77);
   t.like(await producer.dump(), { id: producer.id, paused: false, type: 'sctp', label: 'chat' });

@@ -66,6 +66,8 @@ export class DataConsumer<DataConsumerAppData extends AppData = AppData> extends
   #paused: boolean;
   #dataProducerPaused: boolean;
   #subchannels: number[];
+  /** As the last call wants them, which the worker may not have answered yet: calls at once add up. */
+  #wantedSubchannels: number[];
 
   /** @internal */
   constructor(
@@ -83,6 +85,7 @@ export class DataConsumer<DataConsumerAppData extends AppData = AppData> extends
     this.#paused = options.paused ?? false;
     this.#dataProducerPaused = reply.dataProducerPaused;
     this.#subchannels = reply.subchannels;
+    this.#wantedSubchannels = reply.subchannels;
     this.subscribe(id, (event, data) => this.#handle(event, data));
   }
 
@@ -205,19 +208,25 @@ export class DataConsumer<DataConsumerAppData extends AppData = AppData> extends
 
   /** Subscribes to these subchannels and no others, at most 256. Of larger numbers than 65535 the low 16 bits count. */
   async setSubchannels(subchannels: number[]): Promise<void> {
-    const wrapped = wrapSubchannels(subchannels);
-    this.#subchannels = await this.#ask<number[]>('dataConsumer.setSubchannels', { subchannels: wrapped });
+    const wanted = wrapSubchannels(subchannels);
+    this.#wantedSubchannels = wanted;
+    try {
+      this.#subchannels = await this.#ask<number[]>('dataConsumer.setSubchannels', { subchannels: wanted });
+    } catch (error) {
+      this.#wantedSubchannels = this.#subchannels;
+      throw error;
+    }
   }
 
   /** Subscribes to a subchannel too. */
   async addSubchannel(subchannel: number): Promise<void> {
-    await this.setSubchannels([...this.#subchannels, subchannel]);
+    await this.setSubchannels([...this.#wantedSubchannels, subchannel]);
   }
 
   /** Unsubscribes from a subchannel. */
   async removeSubchannel(subchannel: number): Promise<void> {
     const gone = subchannel & SUBCHANNEL_MASK;
-    await this.setSubchannels(this.#subchannels.filter((other) => other !== gone));
+    await this.setSubchannels(this.#wantedSubchannels.filter((other) => other !== gone));
   }
 
   #ask<T>(method: string, params?: object): Promise<T> {
