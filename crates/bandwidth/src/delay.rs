@@ -27,6 +27,8 @@ const QUEUE_GROWING: Micros = 8 * MS;
 const QUEUE_STANDING: Micros = 30 * MS;
 /// A queue this long means that the line got worse of late, and that only the latest arrivals tell how much.
 const QUEUE_LONG: Micros = 60 * MS;
+/// A short queue that stands for so long is drained: otherwise it would become the path's own delay.
+const LINGERS: Micros = 2 * SECOND;
 /// A queue no longer than this counts as empty.
 const QUEUE_EMPTY: Micros = 8 * MS;
 /// Time in which a standing queue shall drain.
@@ -51,7 +53,7 @@ const AHEAD: f64 = 1.5;
 const AHEAD_BITS: f64 = 10_000.0;
 /// Weight of a sample in the capacity.
 const CAPACITY_WEIGHT: f64 = 0.3;
-/// A queue that has not been empty for so long, although less is sent, is kept full by others.
+/// A queue that has not been empty for so long since less is sent is kept full by others.
 const COMPETE_AFTER: Micros = 2500 * MS;
 /// Share of packets lost that makes a competing flow give way, and by how much: CUBIC's beta is 0.7 once a loss.
 const COMPETE_LOSS: f64 = 0.02;
@@ -92,12 +94,24 @@ pub(crate) struct DelayRate {
     capacity: Option<f64>,
     /// When the queue was empty last.
     emptied: Micros,
+    is_empty: bool,
+    /// When less was sent first since then.
+    took_back: Option<Micros>,
 }
 
 impl DelayRate {
     pub(crate) fn new(bitrate: f64) -> Self {
         let state = DelayState::Increase;
-        Self { bitrate, state, updated: None, decreased: None, capacity: None, emptied: 0 }
+        Self {
+            bitrate,
+            state,
+            updated: None,
+            decreased: None,
+            capacity: None,
+            emptied: 0,
+            is_empty: true,
+            took_back: None,
+        }
     }
 
     pub(crate) fn bitrate(&self) -> f64 {
@@ -110,7 +124,7 @@ impl DelayRate {
 
     /// Tells whether the queue rests.
     pub(crate) fn rests(&self) -> bool {
-        self.state == DelayState::Increase
+        self.state == DelayState::Increase && self.is_empty
     }
 
     /// Starts from `bitrate`, which something else has found out.
@@ -120,11 +134,14 @@ impl DelayRate {
 
     /// Judges anew; the bitrate stays between `min` and `max`.
     pub(crate) fn update(&mut self, seen: &Observation, min: f64, max: f64) {
-        if seen.queue <= QUEUE_EMPTY + seen.noise {
+        self.is_empty = seen.queue <= QUEUE_EMPTY + seen.noise;
+        if self.is_empty {
             self.emptied = seen.now;
+            self.took_back = None;
         }
         let grown = seen.usage == Usage::Over && seen.queue > QUEUE_GROWING + seen.noise;
-        let is_over = grown || seen.queue > QUEUE_STANDING + 2 * seen.noise;
+        let lingers = self.state == DelayState::Increase && seen.now - self.emptied > LINGERS;
+        let is_over = grown || lingers || seen.queue > QUEUE_STANDING + 2 * seen.noise;
         match seen.probe.filter(|probe| !is_over && *probe > self.bitrate) {
             Some(probe) => self.follow(probe),
             None => self.step(seen, is_over),
@@ -141,12 +158,12 @@ impl DelayRate {
 
     fn step(&mut self, seen: &Observation, is_over: bool) {
         let elapsed = (seen.now - self.updated.unwrap_or(seen.now)).clamp(0, SECOND) as f64 / SECOND as f64;
-        if seen.now - self.emptied > COMPETE_AFTER + 2 * seen.round_trip {
+        if self.took_back.is_some_and(|at| seen.now - at > COMPETE_AFTER + 2 * seen.round_trip) {
             self.compete(seen, elapsed);
         } else if is_over {
             self.decrease(seen);
         } else if self.state != DelayState::Increase {
-            self.recover(seen);
+            self.recover();
         } else {
             self.increase(seen, elapsed);
         }
@@ -154,6 +171,7 @@ impl DelayRate {
 
     fn decrease(&mut self, seen: &Observation) {
         let begins = self.state != DelayState::Decrease;
+        self.took_back.get_or_insert(seen.now);
         self.state = DelayState::Decrease;
         let Some(mut acknowledged) = seen.acknowledged else {
             if begins {
@@ -179,9 +197,9 @@ impl DelayRate {
         self.bitrate = self.bitrate.min(capacity * share);
     }
 
-    fn recover(&mut self, seen: &Observation) {
+    fn recover(&mut self) {
         let was_competing = self.state == DelayState::Compete;
-        if seen.queue > QUEUE_EMPTY + seen.noise && !was_competing {
+        if !self.is_empty && !was_competing {
             self.state = DelayState::Hold;
             return;
         }
@@ -192,6 +210,10 @@ impl DelayRate {
     }
 
     fn increase(&mut self, seen: &Observation, elapsed: f64) {
+        if !self.is_empty {
+            // Packets wait already: what is sent is about what the line carries.
+            return;
+        }
         self.capacity = self.capacity.filter(|capacity| self.bitrate < BEYOND * capacity);
         let grown = match self.capacity {
             Some(capacity) if self.bitrate > NEAR * capacity => {
