@@ -10,6 +10,7 @@ mod dominance;
 pub mod events;
 mod history;
 mod key_frame;
+mod layer_rates;
 mod layers;
 mod levels;
 mod nack;

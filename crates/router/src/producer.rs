@@ -269,6 +269,8 @@ impl Producer {
                 if !stream.read_picture(setup, packet.bytes(), meta) {
                     cx.counters.dependency_descriptors_unread += 1;
                 }
+                let (picture, bytes) = (&meta.picture, packet.bytes().len());
+                stream.layer_rates.add(picture.spatial_layer, picture.temporal_layer, bytes, cx.now.ms);
                 Some(Received { codec, is_first, accepted })
             }
             Err(rejected) => {

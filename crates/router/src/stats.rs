@@ -51,7 +51,7 @@ fn incoming_stats(producer: &mut Producer, place: usize, now: Moment) -> Option<
         packet_count: stream.counts.packets,
         byte_count: stream.counts.bytes,
         bitrate,
-        bitrate_by_layer: [("0.0".to_owned(), bitrate)].into(),
+        bitrate_by_layer: stream.layer_rates.bits_per_second(now.ms),
     })
 }
 

@@ -8,6 +8,7 @@ use millrace_packet::{DependencyReader, ExtensionKind, RtpMeta, is_key_frame, pi
 
 use crate::cache::PacketCache;
 use crate::key_frame::KeyFrameRequests;
+use crate::layer_rates::LayerRates;
 use crate::nack::NackGenerator;
 use crate::position::Placement;
 use crate::rate::ByteRate;
@@ -88,6 +89,7 @@ pub(crate) struct IncomingStream {
     pub(crate) unreported: bool,
     pub(crate) counts: IncomingCounts,
     pub(crate) rate: ByteRate,
+    pub(crate) layer_rates: LayerRates,
     pub(crate) nack_alarm: Alarm,
     pub(crate) key_frame_alarm: Alarm,
     pub(crate) upkeep_alarm: Alarm,
@@ -112,6 +114,7 @@ impl IncomingStream {
             unreported: false,
             counts: IncomingCounts::default(),
             rate: ByteRate::default(),
+            layer_rates: LayerRates::default(),
             nack_alarm: Alarm::default(),
             key_frame_alarm: Alarm::default(),
             upkeep_alarm: Alarm::default(),
