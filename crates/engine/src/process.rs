@@ -1,7 +1,11 @@
-//! A worker behind a byte stream: the same requests and messages, one frame each way, between two processes.
+//! A worker behind a byte stream: the same requests, messages and packets, one frame each way, between two processes.
 //!
-//! A frame is its length (32 bits, big endian) and JSON text. The owner's first frame holds the worker's settings, the
-//! following ones a request each; the worker's frames hold batches of messages. Hanging up closes the worker.
+//! A frame is its length (32 bits, big endian) and JSON text; or, where the highest bit of the length is set, a
+//! [`PacketBatch`]. The owner's first frame holds the worker's settings, the following ones a request or packets each; the
+//! worker's frames hold batches of messages and of packets. Hanging up closes the worker.
+//!
+//! Packets never wait for a slow reader: those for the worker pass its [`PacketQueue`](crate::packets::PacketQueue), those
+//! for the owner its [`Outbox`]'s, and from both the oldest are dropped and counted.
 
 use std::io::{self, Read, Write};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -10,12 +14,25 @@ use std::thread;
 use crate::error::RequestError;
 use crate::message::Message;
 use crate::outbox::{self, Outbox};
+use crate::packets::PacketBatch;
 use crate::request::refusal;
 use crate::worker::{REQUESTS_MAX, Worker};
 
 /// Longest frame in bytes. Nearly all messages have less than a few kilobytes. A longer batch is written in several
 /// frames and a longer reply refused; a longer frame is no frame of ours and ends the connection.
 pub const FRAME_BYTES_MAX: usize = 16 << 20;
+
+/// The bit of a frame's length that says that it holds packets.
+const PACKETS: u32 = 1 << 31;
+
+/// What a frame holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Frame {
+    /// JSON text: the settings, a request, or a batch of messages.
+    Text(String),
+    /// Packets, each with its number.
+    Packets(PacketBatch),
+}
 
 /// Replies that wait for an owner at most. An owner that asks for more without reading is taken for broken: the worker
 /// is closed, as if the owner had hung up. To let its requests wait instead could make both ends wait for each other.
@@ -49,7 +66,14 @@ pub fn serve(mut requests: impl Read, mut messages: impl Write + Send) -> io::Re
 }
 
 fn hear(requests: &mut impl Read, worker: &Worker, outbox: &Outbox) -> io::Result<()> {
-    while let Some(request) = read_frame(requests)? {
+    while let Some(frame) = read_any_frame(requests)? {
+        let request = match frame {
+            Frame::Text(request) => request,
+            Frame::Packets(batch) => {
+                worker.send_packets(batch);
+                continue;
+            }
+        };
         if outbox.unread_replies() >= UNREAD_REPLIES_MAX {
             return Err(io::Error::other(format!("the owner left {UNREAD_REPLIES_MAX} replies unread")));
         }
@@ -63,10 +87,14 @@ fn speak(outbox: &Outbox, bell: &Bell, messages: &mut impl Write) -> io::Result<
         let goes_on = bell.wait();
         loop {
             let batch = outbox.take_batch();
-            if batch.is_empty() {
+            if !batch.is_empty() {
+                write_batch(messages, batch, FRAME_BYTES_MAX)?;
+            } else if let Some(packets) = outbox.take_packets() {
+                // Behind all messages that were said before them.
+                write_packets(messages, packets)?;
+            } else {
                 break;
             }
-            write_batch(messages, batch, FRAME_BYTES_MAX)?;
         }
         if !goes_on {
             return Ok(());
@@ -100,24 +128,49 @@ fn write_batch(stream: &mut impl Write, batch: Vec<Message>, bytes_max: usize) -
 /// # Errors
 /// The stream failed, or `text` is longer than [`FRAME_BYTES_MAX`].
 pub fn write_frame(stream: &mut impl Write, text: &str) -> io::Result<()> {
+    write_bytes(stream, 0, text.as_bytes())
+}
+
+/// Writes a batch of packets as one frame.
+///
+/// # Errors
+/// The stream failed, or the batch is longer than [`FRAME_BYTES_MAX`].
+pub fn write_packets(stream: &mut impl Write, packets: PacketBatch) -> io::Result<()> {
+    write_bytes(stream, PACKETS, &packets.into_bytes())
+}
+
+fn write_bytes(stream: &mut impl Write, kind: u32, bytes: &[u8]) -> io::Result<()> {
     let too_long = || io::Error::new(io::ErrorKind::InvalidInput, "the frame is too long");
-    let len = u32::try_from(text.len()).ok().filter(|len| *len as usize <= FRAME_BYTES_MAX).ok_or_else(too_long)?;
-    stream.write_all(&len.to_be_bytes())?;
-    stream.write_all(text.as_bytes())?;
+    let len = u32::try_from(bytes.len()).ok().filter(|len| *len as usize <= FRAME_BYTES_MAX).ok_or_else(too_long)?;
+    stream.write_all(&(kind | len).to_be_bytes())?;
+    stream.write_all(bytes)?;
     stream.flush()
+}
+
+/// Reads one frame of text; `None` when the other end hung up between frames.
+///
+/// # Errors
+/// Those of [`read_any_frame`], and the frame holds packets.
+pub fn read_frame(stream: &mut impl Read) -> io::Result<Option<String>> {
+    match read_any_frame(stream)? {
+        Some(Frame::Text(text)) => Ok(Some(text)),
+        Some(Frame::Packets(_)) => Err(io::Error::new(io::ErrorKind::InvalidData, "packets where text was expected")),
+        None => Ok(None),
+    }
 }
 
 /// Reads one frame; `None` when the other end hung up between frames.
 ///
 /// # Errors
-/// The stream failed or ended within a frame, the frame is longer than [`FRAME_BYTES_MAX`] or not UTF-8.
-pub fn read_frame(stream: &mut impl Read) -> io::Result<Option<String>> {
+/// The stream failed or ended within a frame, the frame is longer than [`FRAME_BYTES_MAX`], or text that is not UTF-8.
+pub fn read_any_frame(stream: &mut impl Read) -> io::Result<Option<Frame>> {
     let mut len = [0; 4];
     match stream.read_exact(&mut len) {
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
         other => other?,
     }
-    let len = u32::from_be_bytes(len) as usize;
+    let head = u32::from_be_bytes(len);
+    let len = (head & !PACKETS) as usize;
     if len > FRAME_BYTES_MAX {
         return Err(io::Error::new(io::ErrorKind::InvalidData, format!("a frame of {len} bytes is too long")));
     }
@@ -127,8 +180,11 @@ pub fn read_frame(stream: &mut impl Read) -> io::Result<Option<String>> {
     if bytes.len() < len {
         return Err(io::ErrorKind::UnexpectedEof.into());
     }
+    if head & PACKETS != 0 {
+        return Ok(Some(Frame::Packets(PacketBatch::from_bytes(bytes))));
+    }
     let text = String::from_utf8(bytes).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
-    Ok(Some(text))
+    Ok(Some(Frame::Text(text)))
 }
 
 /// Reads `data` as the stream of another process, for fuzzing: frames are written as they were read, and an error ends it.
@@ -139,9 +195,16 @@ pub fn fuzz_frames(data: &[u8]) {
     let mut stream = data;
     loop {
         let before = stream;
-        let Ok(Some(text)) = read_frame(&mut stream) else { return };
+        let Ok(Some(frame)) = read_any_frame(&mut stream) else { return };
         let mut written = Vec::new();
-        write_frame(&mut written, &text).expect("what was read is short enough");
+        let result = match frame {
+            Frame::Text(text) => write_frame(&mut written, &text),
+            Frame::Packets(packets) => {
+                assert!(packets.packets().map(|(_, packet)| packet.len()).sum::<usize>() <= before.len());
+                write_packets(&mut written, packets)
+            }
+        };
+        result.expect("what was read is short enough");
         assert_eq!(written, before[..before.len() - stream.len()]);
     }
 }
@@ -187,6 +250,7 @@ impl Bell {
 mod tests {
     use super::*;
     use crate::message::Outcome;
+    use crate::packets::WAITING_PACKET_BYTES_MAX;
 
     #[test]
     fn a_frame_reads_as_it_was_written() {
@@ -197,6 +261,48 @@ mod tests {
         assert_eq!(read_frame(&mut stream).unwrap().as_deref(), Some("{\"ä\":1}"));
         assert_eq!(read_frame(&mut stream).unwrap().as_deref(), Some(""));
         assert_eq!(read_frame(&mut stream).unwrap(), None);
+    }
+
+    #[test]
+    fn frames_of_packets_read_as_they_were_written_and_are_no_text() {
+        let mut packets = PacketBatch::default();
+        packets.push(7, b"one");
+        packets.push(u32::MAX, &[9; 2_000]);
+        let mut bytes = Vec::new();
+        write_packets(&mut bytes, packets.clone()).unwrap();
+        write_frame(&mut bytes, "{}").unwrap();
+        let mut stream = bytes.as_slice();
+        let Some(Frame::Packets(read)) = read_any_frame(&mut stream).unwrap() else { panic!("it holds packets") };
+        assert_eq!(read.packets().collect::<Vec<_>>(), packets.packets().collect::<Vec<_>>());
+        assert_eq!(read_any_frame(&mut stream).unwrap(), Some(Frame::Text("{}".to_owned())));
+        assert!(read_frame(&mut bytes.as_slice()).is_err());
+    }
+
+    #[test]
+    fn an_owner_that_does_not_read_loses_the_oldest_packets_and_gets_every_message() {
+        let outbox = Outbox::new(|| {});
+        let packet = [5; 1_000];
+        let sent = 2 * WAITING_PACKET_BYTES_MAX / packet.len();
+        outbox.push(Message::Reply { id: 1, outcome: Outcome::Ok(true.into()) });
+        for number in 0..sent as u32 {
+            let mut batch = PacketBatch::default();
+            batch.push(number, &packet);
+            outbox.push_packets(batch);
+        }
+        let bell = Bell::default();
+        bell.ring();
+        bell.stop();
+        let mut written = Vec::new();
+        speak(&outbox, &bell, &mut written).unwrap();
+        let mut stream = written.as_slice();
+        assert!(matches!(read_any_frame(&mut stream).unwrap(), Some(Frame::Text(text)) if text.contains(r#""id":1"#)));
+        let mut numbers = Vec::new();
+        while let Some(Frame::Packets(batch)) = read_any_frame(&mut stream).unwrap() {
+            numbers.extend(batch.packets().map(|(number, _)| number));
+        }
+        assert_eq!(numbers.last(), Some(&(sent as u32 - 1)));
+        assert_eq!(numbers.len() as u64 + outbox.dropped().packets, sent as u64);
+        assert!(outbox.dropped().packets > 0);
     }
 
     #[test]

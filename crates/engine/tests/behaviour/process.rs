@@ -5,12 +5,13 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, Stdio};
 
-use millrace_engine::process::{read_frame, serve, write_frame};
+use millrace_engine::packets::PacketBatch;
+use millrace_engine::process::{Frame, read_any_frame, read_frame, serve, write_frame, write_packets};
 use millrace_testkit::OpusSource;
 use millrace_testkit::socket_peer::is_readable;
 use serde_json::{Value, json};
 
-use crate::harness::{Link, OPUS, Stage, camera, microphone, payload_of, udp, video_stream};
+use crate::harness::{Heard, Link, OPUS, Stage, camera, microphone, packets_of, payload_of, udp, video_stream};
 
 /// Set for the child, which is this test binary once more.
 const IS_CHILD: &str = "MILLRACE_TEST_CHILD";
@@ -39,6 +40,32 @@ fn a_worker_in_a_child_process_forwards_packets_between_two_peers() {
     }
     stage.request("producer.close", json!({ "producerId": video }));
     assert_eq!(stage.event(&consumer, "producerclose"), Value::Null);
+}
+
+#[test]
+fn packets_of_direct_transports_cross_between_the_processes_both_ways() {
+    let mut stage = Stage::on(InChild::start(&json!({})));
+    let room = stage.room();
+    let [microphones, sink] = [(); 2].map(|()| stage.direct(&room));
+    let (producer, inlet) = stage.produce_on(&microphones, &microphone(11));
+    let (consumer, outlet, parameters) = stage.consume_on(&sink, &room, &producer);
+    stage.request("consumer.listen", json!({ "consumerId": consumer, "listens": true }));
+    let mut source = OpusSource::new(11, OPUS);
+    let spoken: Vec<_> = (0..40).map(|_| source.packet()).collect();
+    let mut batch = PacketBatch::default();
+    spoken.iter().for_each(|packet| batch.push(inlet, packet));
+    batch.push(inlet, b"no packet");
+    stage.send_packets(batch);
+    let heard = stage.until("the packets", |stage| {
+        let heard = stage.packets_of(outlet);
+        (heard.len() >= spoken.len()).then_some(heard)
+    });
+    assert_eq!(heard.len(), spoken.len());
+    for (heard, sent) in heard.into_iter().zip(&spoken) {
+        assert_eq!(Heard::parse(heard, &parameters).payload(), payload_of(sent));
+    }
+    assert_eq!(stage.counter(None, "application_packets_dropped"), 0);
+    stage.counted(Some(&microphones), "application_packets_refused", 1);
 }
 
 #[test]
@@ -98,11 +125,18 @@ impl Link for InChild {
         write_frame(&mut self.socket, &text).unwrap();
     }
 
-    fn take(&mut self) -> Vec<Value> {
+    fn send_packets(&mut self, batch: PacketBatch) {
+        write_packets(&mut self.socket, batch).unwrap();
+    }
+
+    fn take(&mut self, packets: &mut Vec<(u32, Vec<u8>)>) -> Vec<Value> {
         let mut messages = Vec::new();
         while is_readable(self.socket.as_fd()) {
-            let Some(batch) = read_frame(&mut self.socket).unwrap() else { break };
-            messages.extend(serde_json::from_str::<Vec<Value>>(&batch).unwrap());
+            match read_any_frame(&mut self.socket).unwrap() {
+                Some(Frame::Text(batch)) => messages.extend(serde_json::from_str::<Vec<Value>>(&batch).unwrap()),
+                Some(Frame::Packets(batch)) => packets.extend(packets_of(&batch)),
+                None => break,
+            }
         }
         messages
     }

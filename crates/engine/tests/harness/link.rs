@@ -5,6 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 
+use millrace_engine::packets::PacketBatch;
 use millrace_engine::{Outbox, Worker};
 use serde_json::Value;
 
@@ -13,8 +14,11 @@ pub(crate) trait Link {
     /// Hands a request over.
     fn request(&mut self, text: String);
 
-    /// Takes the messages that have come, without waiting.
-    fn take(&mut self) -> Vec<Value>;
+    /// Hands packets over.
+    fn send_packets(&mut self, batch: PacketBatch);
+
+    /// Takes the messages that have come, and adds the packets, without waiting.
+    fn take(&mut self, packets: &mut Vec<(u32, Vec<u8>)>) -> Vec<Value>;
 
     /// Can be read when messages wait.
     fn bell(&self) -> BorrowedFd<'_>;
@@ -45,13 +49,20 @@ impl Link for InProcess {
         self.worker.request(text);
     }
 
-    fn take(&mut self) -> Vec<Value> {
+    fn send_packets(&mut self, batch: PacketBatch) {
+        self.worker.send_packets(batch);
+    }
+
+    fn take(&mut self, packets: &mut Vec<(u32, Vec<u8>)>) -> Vec<Value> {
         // Silenced before reading: what comes later rings again.
         while matches!(self.bell.read(&mut [0; 64]), Ok(1..)) {}
         let mut messages = Vec::new();
         loop {
             let batch: Vec<Value> = serde_json::from_str(&self.outbox.take_batch_json()).unwrap();
             if batch.is_empty() {
+                while let Some(batch) = self.outbox.take_packets() {
+                    packets.extend(packets_of(&batch));
+                }
                 return messages;
             }
             messages.extend(batch);
@@ -61,4 +72,9 @@ impl Link for InProcess {
     fn bell(&self) -> BorrowedFd<'_> {
         self.bell.as_fd()
     }
+}
+
+/// The packets of a batch, each with its number.
+pub(crate) fn packets_of(batch: &PacketBatch) -> impl Iterator<Item = (u32, Vec<u8>)> {
+    batch.packets().map(|(number, packet)| (number, packet.to_vec()))
 }

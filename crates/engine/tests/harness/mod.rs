@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
+use millrace_engine::packets::PacketBatch;
 use millrace_model::{DtlsFingerprint, DtlsParameters, DtlsRole, IceCandidate, IceParameters, TransportProtocol};
 use millrace_testkit::socket_peer::{SocketPeer, wait};
 use millrace_testkit::{Candidate, ServerParameters};
@@ -15,7 +16,7 @@ use millrace_transport::dtls::PeerFingerprints;
 use millrace_transport::ice::IceCredentials;
 use serde_json::{Value, json};
 
-pub(crate) use link::{InProcess, Link};
+pub(crate) use link::{InProcess, Link, packets_of};
 pub(crate) use media::*;
 
 /// After this long a test fails: what it waits for does not come.
@@ -26,6 +27,8 @@ pub(crate) struct Stage {
     link: Box<dyn Link>,
     /// What the worker said and no test took yet, in order.
     heard: VecDeque<Value>,
+    /// Packets for the application that no test took yet, each with its number.
+    packets: Vec<(u32, Vec<u8>)>,
     requests: u32,
     objects: u64,
     guests: Vec<Guest>,
@@ -61,7 +64,8 @@ impl Stage {
     }
 
     pub(crate) fn on(link: impl Link + 'static) -> Self {
-        Self { link: Box::new(link), heard: VecDeque::new(), requests: 0, objects: 0, guests: Vec::new() }
+        let (heard, packets, guests) = (VecDeque::new(), Vec::new(), Vec::new());
+        Self { link: Box::new(link), heard, packets, requests: 0, objects: 0, guests }
     }
 
     /// A fresh object id.
@@ -160,7 +164,7 @@ impl Stage {
             guest.rtp.extend(guest.socket.peer.take_rtp().into_iter().map(|packet| packet.bytes));
             guest.rtcp.extend(guest.socket.peer.take_rtcp().into_iter().map(|packet| packet.bytes));
         }
-        self.heard.extend(self.link.take());
+        self.heard.extend(self.link.take(&mut self.packets));
     }
 }
 
@@ -350,6 +354,52 @@ impl Stage {
         let compounds = std::mem::take(&mut self.guest(guest).rtcp);
         compounds.iter().flat_map(|compound| media::picture_losses(compound)).collect()
     }
+}
+
+/// The application as an endpoint.
+impl Stage {
+    /// Makes a direct transport and returns its id.
+    pub(crate) fn direct(&mut self, room: &Room) -> String {
+        let id = self.new_id();
+        self.request("router.createDirectTransport", json!({ "routerId": room.id, "transportId": id }));
+        id
+    }
+
+    /// The application publishes; returns the producer's id and the number of its packets.
+    pub(crate) fn produce_on(&mut self, transport: &str, source: &Value) -> (String, u32) {
+        let id = self.new_id();
+        let mut params = source.clone();
+        params["transportId"] = json!(transport);
+        params["producerId"] = json!(id);
+        let reply = self.request("transport.produce", params);
+        (id, number_in(&reply))
+    }
+
+    /// The application consumes; returns the consumer's id, the number of its packets and its RTP parameters.
+    pub(crate) fn consume_on(&mut self, transport: &str, room: &Room, producer: &str) -> (String, u32, Value) {
+        let id = self.new_id();
+        let capabilities = &room.capabilities;
+        let params = json!({
+            "transportId": transport, "consumerId": id, "producerId": producer, "rtpCapabilities": capabilities,
+        });
+        let mut reply = self.request("transport.consume", params);
+        (id, number_in(&reply), reply["rtpParameters"].take())
+    }
+
+    /// The application sends packets.
+    pub(crate) fn send_packets(&mut self, batch: PacketBatch) {
+        self.link.send_packets(batch);
+    }
+
+    /// Packets that came for the application with a number and that no test took yet. They stay.
+    pub(crate) fn packets_of(&self, number: u32) -> Vec<Vec<u8>> {
+        self.packets.iter().filter(|(other, _)| *other == number).map(|(_, packet)| packet.clone()).collect()
+    }
+}
+
+/// The number of packets in a reply.
+fn number_in(reply: &Value) -> u32 {
+    reply["packetNumber"].as_u64().unwrap() as u32
 }
 
 /// A listenInfo on UDP.

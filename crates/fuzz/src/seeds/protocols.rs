@@ -1,6 +1,7 @@
 //! STUN, DTLS, SRTP and the framing of streams.
 
-use millrace_engine::process::write_frame;
+use millrace_engine::packets::PacketBatch;
+use millrace_engine::process::{write_frame, write_packets};
 use millrace_transport::stun::{Class, ErrorCode, IntegrityKey, Writer};
 
 use super::{Seeds, numbered};
@@ -93,5 +94,8 @@ pub(crate) fn process_frames() -> Seeds {
     for text in [r#"{"id":1,"method":"worker.dump"}"#, "", "{\"ä\":1}"] {
         write_frame(&mut frames, text).expect("memory takes everything");
     }
+    let mut packets = PacketBatch::default();
+    packets.push(7, b"packet");
+    write_packets(&mut frames, packets).expect("memory takes everything");
     numbered([&frames[..], &[0, 0xff, 0xff, 0xff, 1, 2, 3]])
 }
