@@ -96,6 +96,8 @@ test('the example of data channels prints what was agreed', async (t) => {
     "  'a=sctp-port:5000',",
     "  'a=max-message-size:100000'",
     ']',
+    'direct news',
+    'it rains',
   ]);
 });
 

@@ -390,6 +390,7 @@ const HARMLESS_AFTER_CLOSE = new Set([
   'handleWebRtcTransport',
   'onEnd',
   'ask',
+  'takeSctpState',
   'consumeWith',
   'canConsume',
   'handle',

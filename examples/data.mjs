@@ -43,6 +43,18 @@ async function join(offer, greeting) {
   return session.createAnswer();
 }
 
+// The application as an endpoint: it publishes, and reads what others say.
+
+async function announce(router, chat) {
+  const transport = await router.createDirectTransport();
+  const producer = await transport.produceData({ label: 'news' });
+  producer.send('for all');
+  producer.send('for those who subscribe to 1', undefined, [1]);
+  const consumer = await transport.consumeData({ dataProducerId: chat.id });
+  consumer.on('message', (message, ppid) => console.log(ppid === 51 ? message.toString() : message));
+  return producer;
+}
+
 const source = await open();
 const producer = await publish(source, {
   sctpStreamParameters: { streamId: 0, maxRetransmits: 0 },
@@ -72,4 +84,11 @@ const offer = [
 ].join('\r\n');
 const answer = await join(offer, producer);
 console.log(answer.split('\r\n').filter((line) => /^(m=|a=sctp-port|a=max-message-size)/.test(line)));
-worker.close();
+
+const diary = await (await router.createDirectTransport()).produceData();
+const news = await announce(router, diary);
+console.log(news.type, news.label);
+diary.send('it rains');
+// A worker keeps no process alive, a timer does: until the message has been told.
+while ((await diary.getStats())[0].messagesReceived === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+setImmediate(() => worker.close());

@@ -38,6 +38,11 @@ export class Channel {
    * own pending requests cause; the native queue behind it has its own bounds.
    */
   readonly #inbox: NativeMessage[] = [];
+  /**
+   * Packets that came with the reply that makes their object, until that object is there: at most what comes in a turn of
+   * the event loop.
+   */
+  readonly #early = new Map<number, Buffer[]>();
   #delivering = false;
   #closed = false;
   #lastId = 0;
@@ -117,11 +122,12 @@ export class Channel {
       return;
     }
     this.#inbox.push(...parseBatch(messages));
+    const isAnswered = this.#inbox.some(({ type }) => type === 'reply');
     if (!this.#delivering) {
       this.#deliver();
     }
     if (packets) {
-      readPackets(packets, (number, packet) => this.#dispatchPacket(number, packet));
+      readPackets(packets, (number, packet) => this.#dispatchPacket(number, packet, isAnswered));
       // What listeners answered leaves now: while packets keep coming, this turn of the event loop may be a long one.
       this.#packets.flush();
     }
@@ -220,8 +226,13 @@ export class Channel {
     }
   }
 
-  #dispatchPacket(number: number, packet: Buffer): void {
+  #dispatchPacket(number: number, packet: Buffer, isAnswered: boolean): void {
     const handler = this.#packetHandlers.get(number);
+    const early = this.#early.get(number);
+    if (early || (!handler && isAnswered)) {
+      this.#keepEarly(number, early, packet);
+      return;
+    }
     if (!handler) {
       // The object was closed here while the packet was under way.
       return;
@@ -231,6 +242,31 @@ export class Channel {
     } catch (cause) {
       // As with events: listeners are guarded one by one.
       logger.error('handling a packet failed', cause as Error);
+    }
+  }
+
+  #keepEarly(number: number, early: Buffer[] | undefined, packet: Buffer): void {
+    if (early) {
+      early.push(packet);
+      return;
+    }
+    if (this.#early.size === 0) {
+      setImmediate(() => this.#dispatchEarly());
+    }
+    this.#early.set(number, [packet]);
+  }
+
+  #dispatchEarly(): void {
+    if (this.#inbox.length > 0) {
+      setImmediate(() => this.#dispatchEarly());
+      return;
+    }
+    const early = [...this.#early];
+    this.#early.clear();
+    for (const [number, packets] of early) {
+      for (const packet of packets) {
+        this.#dispatchPacket(number, packet, false);
+      }
     }
   }
 
@@ -245,6 +281,7 @@ export class Channel {
     forgotten.unregister(this);
     this.#handlers.clear();
     this.#packetHandlers.clear();
+    this.#early.clear();
     this.#inbox.length = 0;
     for (const resolve of this.#pending.values()) {
       resolve({ error: { class: 'WorkerClosedError', code: 'ERR_WORKER_CLOSED', message: reason } });

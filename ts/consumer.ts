@@ -192,12 +192,7 @@ export class Consumer<ConsumerAppData extends AppData = AppData> extends RemoteO
 
   /** @internal */
   transportClosed(released: Promise<void>): void {
-    if (this.closed) {
-      return;
-    }
-    this.end(released, this.#id);
-    this.safeEmit('transportclose');
-    this.observer.safeEmit('close');
+    this.endWithTransport(released, this.#id);
   }
 
   /** The Consumer's inner state, for debugging. Its shape may change. */

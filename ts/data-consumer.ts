@@ -1,9 +1,9 @@
 import type { Channel } from './channel.js';
+import { dataMessage, readMessage } from './data-message.js';
 import { EnhancedEventEmitter } from './enhanced-event-emitter.js';
 import type * as model from './generated/model.js';
 import type { DataConsumerDump, DataConsumerStat, DataProducerType, SctpStreamParameters } from './generated/model.js';
 import { Logger } from './logger.js';
-import { typeError } from './native-events.js';
 import { type AppData, RemoteObject } from './remote-object.js';
 
 /** Options of {@link Transport.consumeData}. */
@@ -51,6 +51,8 @@ export type DataConsumerReply = {
   readonly protocol: string;
   readonly dataProducerPaused: boolean;
   readonly subchannels: number[];
+  /** Whose messages the application gets. */
+  readonly packetNumber?: number | null;
 };
 
 /** A DataProducer's messages on their way to one endpoint. Its Transport and its DataProducer close it. */
@@ -87,6 +89,9 @@ export class DataConsumer<DataConsumerAppData extends AppData = AppData> extends
     this.#subchannels = reply.subchannels;
     this.#wantedSubchannels = reply.subchannels;
     this.subscribe(id, (event, data) => this.#handle(event, data));
+    if (reply.packetNumber !== undefined && reply.packetNumber !== null) {
+      this.subscribePackets(reply.packetNumber, (record) => this.safeEmit('message', ...readMessage(record)));
+    }
   }
 
   /** Id, a UUID. */
@@ -146,12 +151,7 @@ export class DataConsumer<DataConsumerAppData extends AppData = AppData> extends
 
   /** @internal */
   transportClosed(released: Promise<void>): void {
-    if (this.closed) {
-      return;
-    }
-    this.end(released, this.#id);
-    this.safeEmit('transportclose');
-    this.observer.safeEmit('close');
+    this.endWithTransport(released, this.#id);
   }
 
   /** The DataConsumer's inner state, for debugging. Its shape may change. */
@@ -203,7 +203,9 @@ export class DataConsumer<DataConsumerAppData extends AppData = AppData> extends
    * is not connected; `Error` with `ERR_LIMIT_EXCEEDED` when too many bytes wait.
    */
   async send(message: string | Buffer, ppid?: number): Promise<number> {
-    return await this.#ask('dataConsumer.send', encoded(message, ppid));
+    const { bytes, ppid: known } = dataMessage(message, ppid);
+    const data = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64');
+    return await this.#ask('dataConsumer.send', { data, ppid: known });
   }
 
   /** Subscribes to these subchannels and no others, at most 256. Of larger numbers than 65535 the low 16 bits count. */
@@ -281,24 +283,5 @@ export function wrapSubchannels(subchannels: number[]): number[] {
 }
 
 const SUBCHANNEL_MASK = 0xffff;
-
-/** Payload protocol identifiers of RFC 8831 §8. */
-const PPID = { string: 51, binary: 53, emptyString: 56, emptyBinary: 57 } as const;
-
-/** A message as the worker takes it. SCTP has no empty messages: one byte and the identifier stand for it. */
-function encoded(message: unknown, ppid?: number): { data: string; ppid: number } {
-  if (typeof message !== 'string' && !(message instanceof Uint8Array)) {
-    throw typeError('message: expected a string or a Buffer');
-  }
-  if (ppid !== undefined && !Number.isInteger(ppid)) {
-    throw typeError('ppid: expected a whole number');
-  }
-  const isText = typeof message === 'string';
-  if (message.length === 0) {
-    return { data: 'AA==', ppid: ppid ?? (isText ? PPID.emptyString : PPID.emptyBinary) };
-  }
-  const bytes = isText ? Buffer.from(message) : Buffer.from(message.buffer, message.byteOffset, message.byteLength);
-  return { data: bytes.toString('base64'), ppid: ppid ?? (isText ? PPID.string : PPID.binary) };
-}
 
 const logger = new Logger('DataConsumer');

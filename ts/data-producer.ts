@@ -1,5 +1,7 @@
 import type { Channel } from './channel.js';
+import { addressedMessage, dataMessage } from './data-message.js';
 import { EnhancedEventEmitter } from './enhanced-event-emitter.js';
+import { UnsupportedError } from './errors.js';
 import type * as model from './generated/model.js';
 import type { DataProducerDump, DataProducerStat, DataProducerType, SctpStreamParameters } from './generated/model.js';
 import { type AppData, RemoteObject } from './remote-object.js';
@@ -38,6 +40,10 @@ export type DataProducerReply = {
   readonly label: string;
   readonly protocol: string;
   readonly paused: boolean;
+  /** Where the application sends its messages itself. */
+  readonly packetNumber?: number | null;
+  /** Longest message that it takes, in bytes. */
+  readonly maxMessageSize: number;
 };
 
 /** A source of messages published into a {@link Router}. Its Transport closes it. */
@@ -108,12 +114,7 @@ export class DataProducer<DataProducerAppData extends AppData = AppData> extends
 
   /** @internal */
   transportClosed(released: Promise<void>): void {
-    if (this.closed) {
-      return;
-    }
-    this.end(released);
-    this.safeEmit('transportclose');
-    this.observer.safeEmit('close');
+    this.endWithTransport(released);
   }
 
   /** The DataProducer's inner state, for debugging. Its shape may change. */
@@ -144,6 +145,34 @@ export class DataProducer<DataProducerAppData extends AppData = AppData> extends
     if (wasPaused && !this.closed) {
       this.observer.safeEmit('resume');
     }
+  }
+
+  /**
+   * Sends a message to the DataConsumers; on a DirectTransport only. It is copied. After the DataProducer was closed it is
+   * passed over; where the worker is more than 4 MB behind, the oldest messages are dropped and counted.
+   *
+   * @param message - Text or bytes; an empty one is marked as such (RFC 8831 §6.6).
+   * @param ppid - What it is, in the numbers of RFC 8831 §8. Default: by its type.
+   * @param subchannels - If there are any, only for DataConsumers that subscribe to one of them; at most 256.
+   * @param requiredSubchannel - Only for DataConsumers that subscribe to it.
+   * @param ignoredSubchannel - Not for DataConsumers that subscribe to it.
+   * @throws `TypeError` when an argument makes no sense; {@link LimitError} when the message is longer than the Transport's
+   * `maxReceiveMessageSize`; {@link UnsupportedError} when its messages come over SCTP.
+   */
+  send(
+    message: string | Buffer,
+    ppid?: number,
+    subchannels?: number[],
+    requiredSubchannel?: number,
+    ignoredSubchannel?: number,
+  ): void {
+    const { packetNumber, maxMessageSize } = this.#reply;
+    const address = { subchannels, requiredSubchannel, ignoredSubchannel };
+    const record = addressedMessage(dataMessage(message, ppid), address, maxMessageSize);
+    if (packetNumber === undefined || packetNumber === null) {
+      throw new UnsupportedError('dataProducer.send() is possible on a DirectTransport only');
+    }
+    this.sendPacket(packetNumber, record);
   }
 
   #ask<T>(method: string): Promise<T> {

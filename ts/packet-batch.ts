@@ -33,11 +33,15 @@ export class PacketWriter {
     this.#native = native;
   }
 
-  /** Adds a packet, which {@link checkPacket} has let pass. */
+  /** Adds a packet, which {@link checkPacket} has let pass, or a data message. */
   add(number: number, packet: Uint8Array): void {
     const { length } = packet;
     if (this.#length + HEAD_BYTES + length > PACKET_BATCH_BYTES_MAX) {
       this.flush();
+    }
+    if (HEAD_BYTES + length > PACKET_BATCH_BYTES_MAX) {
+      this.#native.sendPackets(record(number, packet));
+      return;
     }
     this.#batch ??= Buffer.allocUnsafeSlow(PACKET_BATCH_BYTES_MAX);
     const at = this.#length;
@@ -62,6 +66,15 @@ export class PacketWriter {
       this.#native.sendPackets(this.#batch.subarray(0, length));
     }
   }
+}
+
+/** A long data message as a batch of its own. */
+function record(number: number, message: Uint8Array): Buffer {
+  const batch = Buffer.allocUnsafeSlow(HEAD_BYTES + message.length);
+  batch.writeUInt32LE(number, 0);
+  batch.writeUInt32LE(message.length, 4);
+  batch.set(message, HEAD_BYTES);
+  return batch;
 }
 
 /** Calls `receive` for each packet of a batch. The packets share the batch's memory. */

@@ -4,9 +4,6 @@ import type * as model from './generated/model.js';
 import type {
   PipeTransportDump,
   PipeTransportStat,
-  SctpNegotiatedCapabilities,
-  SctpParameters,
-  SctpState,
   SrtpParameters,
   TransportTraceEventData,
   TransportTuple,
@@ -15,8 +12,8 @@ import { Logger } from './logger.js';
 import type { Either } from './module-types.js';
 import type { PlainTransportReply } from './plain-transport.js';
 import { type AppData, checkOptions } from './remote-object.js';
-import { SctpSide } from './sctp-side.js';
-import { Transport, type TransportEvents, type TransportObserverEvents, type TransportSetup } from './transport.js';
+import { SctpTransport, type SctpTransportEvents, type SctpTransportObserverEvents } from './sctp-transport.js';
+import type { TransportSetup } from './transport.js';
 
 /** Options of {@link Router.createPipeTransport}: where to listen, in one of two ways, and the rest. */
 export type PipeTransportOptions<PipeTransportAppData extends AppData = AppData> = Omit<
@@ -42,19 +39,13 @@ export type PipeConsumerOptions<ConsumerAppData extends AppData = AppData> = {
 };
 
 /** Events of a {@link PipeTransport}. */
-export type PipeTransportEvents = TransportEvents & {
-  /** The SCTP state changed. */
-  sctpstatechange: [sctpState: SctpState];
-};
+export type PipeTransportEvents = SctpTransportEvents;
 
 /** Observer of a {@link PipeTransport}. */
 export type PipeTransportObserver = EnhancedEventEmitter<PipeTransportObserverEvents>;
 
 /** Events of a {@link PipeTransportObserver}. */
-export type PipeTransportObserverEvents = TransportObserverEvents & {
-  /** The SCTP state changed. */
-  sctpstatechange: [sctpState: SctpState];
-};
+export type PipeTransportObserverEvents = SctpTransportObserverEvents;
 
 /** The two ends of a link, by the id of the Router that each one is in. */
 export type PipeTransportPair = { [routerId: string]: PipeTransport };
@@ -75,21 +66,19 @@ export type PipeTransportConnectOptions = {
  *
  * Without SRTP nothing vouches for packets but their source address: use it where the network is trusted.
  */
-export class PipeTransport<PipeTransportAppData extends AppData = AppData> extends Transport<
+export class PipeTransport<PipeTransportAppData extends AppData = AppData> extends SctpTransport<
   PipeTransportAppData,
   PipeTransportEvents,
   PipeTransportObserver
 > {
   #tuple: TransportTuple;
   #srtpParameters: SrtpParameters | undefined;
-  readonly #sctp: SctpSide;
 
   /** @internal */
   constructor(setup: TransportSetup<PipeTransportAppData>, reply: PlainTransportReply) {
-    super(setup, new EnhancedEventEmitter());
+    super(setup, new EnhancedEventEmitter(), reply);
     this.#tuple = reply.tuple;
     this.#srtpParameters = reply.srtpParameters ?? undefined;
-    this.#sctp = new SctpSide(reply);
     this.subscribe(setup.id, (event, data) => this.#handle(event, data));
   }
 
@@ -106,21 +95,6 @@ export class PipeTransport<PipeTransportAppData extends AppData = AppData> exten
   /** The key of this side with `enableSrtp`; to be handed to the other end. */
   get srtpParameters(): SrtpParameters | undefined {
     return structuredClone(this.#srtpParameters);
-  }
-
-  /** Port and limits of SCTP, to be handed to the endpoint; none without `enableSctp`. */
-  get sctpParameters(): SctpParameters | undefined {
-    return this.#sctp.parameters;
-  }
-
-  /** State of the SCTP association, `closed` once the Transport is; none without `enableSctp`. */
-  get sctpState(): SctpState | undefined {
-    return this.#sctp.state(this.closed);
-  }
-
-  /** What the ends of the SCTP association agreed on, once it is connected. */
-  get sctpNegotiatedCapabilities(): SctpNegotiatedCapabilities | undefined {
-    return this.#sctp.negotiatedCapabilities;
   }
 
   /** The Transport's inner state, for debugging. Its shape may change. */
@@ -163,7 +137,7 @@ export class PipeTransport<PipeTransportAppData extends AppData = AppData> exten
   #handle(event: string, data: unknown): void {
     switch (event) {
       case 'sctpstatechange':
-        this.tell('sctpstatechange', this.#sctp.take(data));
+        this.tell('sctpstatechange', this.takeSctpState(data));
         break;
       case 'datachannelclose':
         break;

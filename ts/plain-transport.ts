@@ -3,9 +3,6 @@ import type * as model from './generated/model.js';
 import type {
   PlainTransportDump,
   PlainTransportStat,
-  SctpNegotiatedCapabilities,
-  SctpParameters,
-  SctpState,
   SrtpParameters,
   TransportTraceEventData,
   TransportTuple,
@@ -13,8 +10,13 @@ import type {
 import { Logger } from './logger.js';
 import type { Either } from './module-types.js';
 import { type AppData, checkOptions } from './remote-object.js';
-import { SctpSide } from './sctp-side.js';
-import { Transport, type TransportEvents, type TransportObserverEvents, type TransportSetup } from './transport.js';
+import {
+  type SctpReply,
+  SctpTransport,
+  type SctpTransportEvents,
+  type SctpTransportObserverEvents,
+} from './sctp-transport.js';
+import type { TransportSetup } from './transport.js';
 
 /** Options of {@link Router.createPlainTransport}: where to listen, in one of two ways, and the rest. */
 export type PlainTransportOptions<PlainTransportAppData extends AppData = AppData> = Omit<
@@ -33,35 +35,29 @@ type ListenDeprecated = Required<Pick<model.PlainTransportOptions, 'listenIp'>> 
   Pick<model.PlainTransportOptions, 'port'>;
 
 /** Events of a {@link PlainTransport}. */
-export type PlainTransportEvents = TransportEvents & {
+export type PlainTransportEvents = SctpTransportEvents & {
   /** With `comedia`: the endpoint's address became known by its first packet. */
   tuple: [tuple: TransportTuple];
   /** With `comedia` and without `rtcpMux`: the endpoint's address for RTCP became known by its first RTCP packet. */
   rtcptuple: [rtcpTuple: TransportTuple];
-  /** The SCTP state changed. */
-  sctpstatechange: [sctpState: SctpState];
 };
 
 /** Observer of a {@link PlainTransport}. */
 export type PlainTransportObserver = EnhancedEventEmitter<PlainTransportObserverEvents>;
 
 /** Events of a {@link PlainTransportObserver}. */
-export type PlainTransportObserverEvents = TransportObserverEvents & {
+export type PlainTransportObserverEvents = SctpTransportObserverEvents & {
   /** With `comedia`: the endpoint's address became known by its first packet. */
   tuple: [tuple: TransportTuple];
   /** With `comedia` and without `rtcpMux`: the endpoint's address for RTCP became known by its first RTCP packet. */
   rtcptuple: [rtcpTuple: TransportTuple];
-  /** The SCTP state changed. */
-  sctpstatechange: [sctpState: SctpState];
 };
 
 /** What the worker answered to `router.createPlainTransport` and to `transport.connect`. */
-export type PlainTransportReply = {
+export type PlainTransportReply = SctpReply & {
   readonly tuple: TransportTuple;
   readonly rtcpTuple?: TransportTuple | null;
   readonly srtpParameters?: SrtpParameters | null;
-  readonly sctpParameters?: SctpParameters | null;
-  readonly sctpState?: SctpState | null;
 };
 
 /**
@@ -71,7 +67,7 @@ export type PlainTransportReply = {
  * Without SRTP nothing vouches for packets but their source address, and with `comedia` the first sender of RTP is the
  * endpoint: use it where the network is trusted.
  */
-export class PlainTransport<PlainTransportAppData extends AppData = AppData> extends Transport<
+export class PlainTransport<PlainTransportAppData extends AppData = AppData> extends SctpTransport<
   PlainTransportAppData,
   PlainTransportEvents,
   PlainTransportObserver
@@ -79,15 +75,13 @@ export class PlainTransport<PlainTransportAppData extends AppData = AppData> ext
   #tuple: TransportTuple;
   #rtcpTuple: TransportTuple | undefined;
   #srtpParameters: SrtpParameters | undefined;
-  readonly #sctp: SctpSide;
 
   /** @internal */
   constructor(setup: TransportSetup<PlainTransportAppData>, reply: PlainTransportReply) {
-    super(setup, new EnhancedEventEmitter());
+    super(setup, new EnhancedEventEmitter(), reply);
     this.#tuple = reply.tuple;
     this.#rtcpTuple = reply.rtcpTuple ?? undefined;
     this.#srtpParameters = reply.srtpParameters ?? undefined;
-    this.#sctp = new SctpSide(reply);
     this.subscribe(setup.id, (event, data) => this.#handle(event, data));
   }
 
@@ -109,21 +103,6 @@ export class PlainTransport<PlainTransportAppData extends AppData = AppData> ext
   /** The key of this side with `enableSrtp`; to be handed to the endpoint. `connect` may change it. */
   get srtpParameters(): SrtpParameters | undefined {
     return structuredClone(this.#srtpParameters);
-  }
-
-  /** Port and limits of SCTP, to be handed to the endpoint; none without `enableSctp`. */
-  get sctpParameters(): SctpParameters | undefined {
-    return this.#sctp.parameters;
-  }
-
-  /** State of the SCTP association, `closed` once the Transport is; none without `enableSctp`. */
-  get sctpState(): SctpState | undefined {
-    return this.#sctp.state(this.closed);
-  }
-
-  /** What the ends of the SCTP association agreed on, once it is connected. */
-  get sctpNegotiatedCapabilities(): SctpNegotiatedCapabilities | undefined {
-    return this.#sctp.negotiatedCapabilities;
   }
 
   /** The Transport's inner state, for debugging. Its shape may change. */
@@ -164,7 +143,7 @@ export class PlainTransport<PlainTransportAppData extends AppData = AppData> ext
         this.tell('rtcptuple', this.#rtcpTuple);
         break;
       case 'sctpstatechange':
-        this.tell('sctpstatechange', this.#sctp.take(data));
+        this.tell('sctpstatechange', this.takeSctpState(data));
         break;
       case 'datachannelclose':
         break;

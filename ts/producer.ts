@@ -155,12 +155,7 @@ export class Producer<ProducerAppData extends AppData = AppData> extends RemoteO
 
   /** @internal */
   transportClosed(released: Promise<void>): void {
-    if (this.closed) {
-      return;
-    }
-    this.end(released, this.#id);
-    this.safeEmit('transportclose');
-    this.observer.safeEmit('close');
+    this.endWithTransport(released, this.#id);
   }
 
   /** The Producer's inner state, for debugging. Its shape may change. */

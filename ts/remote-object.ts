@@ -53,6 +53,20 @@ export abstract class RemoteObject<
     return this.#observer;
   }
 
+  /**
+   * Ends the object because its Transport was closed, and tells it.
+   *
+   * @internal
+   */
+  protected endWithTransport(released: Promise<void>, id?: string): void {
+    if (this.closed) {
+      return;
+    }
+    this.end(released, id);
+    (this as unknown as EnhancedEventEmitter).safeEmit('transportclose');
+    (this.#observer as EnhancedEventEmitter).safeEmit('close');
+  }
+
   /** Closes the object and everything in it at once. Idempotent; it emits nothing here, `close` on the observer. */
   abstract close(): void;
 

@@ -229,7 +229,7 @@ export abstract class Transport<
   }
 
   /**
-   * Publishes the messages that the endpoint sends on an SCTP stream.
+   * Publishes the messages that the endpoint sends on an SCTP stream, or the application by `dataProducer.send()`.
    *
    * @throws `TypeError` when the options are malformed; {@link InvalidStateError} when the Transport has no SCTP.
    * Nothing was created then.

@@ -8,9 +8,6 @@ import type {
   IceParameters,
   IceState,
   RemoteDataChannel,
-  SctpNegotiatedCapabilities,
-  SctpParameters,
-  SctpState,
   TransportTraceEventData,
   TransportTuple,
   WebRtcTransportDump,
@@ -18,8 +15,13 @@ import type {
 } from './generated/model.js';
 import { Logger } from './logger.js';
 import { type AppData, checkOptions } from './remote-object.js';
-import { SctpSide } from './sctp-side.js';
-import { Transport, type TransportEvents, type TransportObserverEvents, type TransportSetup } from './transport.js';
+import {
+  type SctpReply,
+  SctpTransport,
+  type SctpTransportEvents,
+  type SctpTransportObserverEvents,
+} from './sctp-transport.js';
+import type { TransportSetup } from './transport.js';
 import type { WebRtcServer } from './webrtc-server.js';
 
 /** Options of {@link Router.createWebRtcTransport}: where to listen, in one of three ways, and the rest. */
@@ -52,15 +54,13 @@ type ListenShared = {
 type Absent<T> = { [K in keyof T]?: never };
 
 /** Events of a {@link WebRtcTransport}. */
-export type WebRtcTransportEvents = TransportEvents & {
+export type WebRtcTransportEvents = SctpTransportEvents & {
   /** The ICE state changed. */
   icestatechange: [iceState: IceState];
   /** The endpoint is reached by another path. */
   iceselectedtuplechange: [iceSelectedTuple: TransportTuple];
   /** The DTLS state changed. */
   dtlsstatechange: [dtlsState: DtlsState];
-  /** The SCTP state changed. */
-  sctpstatechange: [sctpState: SctpState];
   /** The endpoint opened a data channel in-band (RFC 8832). It is open; what it sends is dropped until produced. */
   datachannel: [channel: RemoteDataChannel];
   /** The endpoint closed the data channel on this stream; its number may be used again. */
@@ -71,19 +71,17 @@ export type WebRtcTransportEvents = TransportEvents & {
 export type WebRtcTransportObserver = EnhancedEventEmitter<WebRtcTransportObserverEvents>;
 
 /** Events of a {@link WebRtcTransportObserver}. */
-export type WebRtcTransportObserverEvents = TransportObserverEvents & {
+export type WebRtcTransportObserverEvents = SctpTransportObserverEvents & {
   /** The ICE state changed. */
   icestatechange: [iceState: IceState];
   /** The endpoint is reached by another path. */
   iceselectedtuplechange: [iceSelectedTuple: TransportTuple];
   /** The DTLS state changed. */
   dtlsstatechange: [dtlsState: DtlsState];
-  /** The SCTP state changed. */
-  sctpstatechange: [sctpState: SctpState];
 };
 
 /** What the worker answered to `router.createWebRtcTransport`. */
-export type WebRtcTransportReply = {
+export type WebRtcTransportReply = SctpReply & {
   readonly iceRole: 'controlled';
   readonly iceParameters: IceParameters;
   readonly iceCandidates: IceCandidate[];
@@ -91,12 +89,10 @@ export type WebRtcTransportReply = {
   readonly iceSelectedTuple?: TransportTuple | null;
   readonly dtlsParameters: DtlsParameters;
   readonly dtlsState: DtlsState;
-  readonly sctpParameters?: SctpParameters | null;
-  readonly sctpState?: SctpState | null;
 };
 
 /** A Transport to a WebRTC endpoint: ICE-lite (RFC 8445 §2.5), DTLS and SRTP, over UDP or TCP. */
-export class WebRtcTransport<WebRtcTransportAppData extends AppData = AppData> extends Transport<
+export class WebRtcTransport<WebRtcTransportAppData extends AppData = AppData> extends SctpTransport<
   WebRtcTransportAppData,
   WebRtcTransportEvents,
   WebRtcTransportObserver
@@ -109,11 +105,10 @@ export class WebRtcTransport<WebRtcTransportAppData extends AppData = AppData> e
   #iceSelectedTuple: TransportTuple | undefined;
   #dtlsState: DtlsState;
   #dtlsRemoteCert: string | undefined;
-  readonly #sctp: SctpSide;
 
   /** @internal */
   constructor(setup: TransportSetup<WebRtcTransportAppData>, reply: WebRtcTransportReply) {
-    super(setup, new EnhancedEventEmitter());
+    super(setup, new EnhancedEventEmitter(), reply);
     this.#iceRole = reply.iceRole;
     this.#iceParameters = reply.iceParameters;
     this.#iceCandidates = reply.iceCandidates;
@@ -121,7 +116,6 @@ export class WebRtcTransport<WebRtcTransportAppData extends AppData = AppData> e
     this.#iceSelectedTuple = reply.iceSelectedTuple ?? undefined;
     this.#dtlsParameters = reply.dtlsParameters;
     this.#dtlsState = reply.dtlsState;
-    this.#sctp = new SctpSide(reply);
     this.subscribe(setup.id, (event, data) => this.#handle(event, data));
   }
 
@@ -170,21 +164,6 @@ export class WebRtcTransport<WebRtcTransportAppData extends AppData = AppData> e
     return this.#dtlsRemoteCert;
   }
 
-  /** Port and limits of SCTP, to be handed to the endpoint; none without `enableSctp`. */
-  get sctpParameters(): SctpParameters | undefined {
-    return this.#sctp.parameters;
-  }
-
-  /** State of the SCTP association, `closed` once the Transport is; none without `enableSctp`. */
-  get sctpState(): SctpState | undefined {
-    return this.#sctp.state(this.closed);
-  }
-
-  /** What the ends of the SCTP association agreed on, once it is connected. */
-  get sctpNegotiatedCapabilities(): SctpNegotiatedCapabilities | undefined {
-    return this.#sctp.negotiatedCapabilities;
-  }
-
   /** The Transport's inner state, for debugging. Its shape may change. */
   async dump(): Promise<WebRtcTransportDump> {
     return await this.ask('transport.dump');
@@ -231,7 +210,7 @@ export class WebRtcTransport<WebRtcTransportAppData extends AppData = AppData> e
         break;
       }
       case 'sctpstatechange':
-        this.tell('sctpstatechange', this.#sctp.take(data));
+        this.tell('sctpstatechange', this.takeSctpState(data));
         break;
       case 'datachannel':
         this.safeEmit('datachannel', data as RemoteDataChannel);

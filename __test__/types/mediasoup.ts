@@ -317,7 +317,7 @@ export type Consumer = [
 
 // DataProducer and DataConsumer.
 
-type DataProducerExceptions = Except<{ send: 'data of the application'; transportClosed: 'private in mediasoup' }>;
+type DataProducerExceptions = Except<{ transportClosed: 'private in mediasoup' }>;
 export type DataProducer = [
   Expect<ClassDoes<theirs.DataProducer, ours.DataProducer, DataProducerExceptions>>,
   Expect<EventsDo<theirs.DataProducerEvents, ours.DataProducerEvents>>,

@@ -449,9 +449,9 @@ export type DirectTransportDump = {
 
 /** Options of `router.createDirectTransport()`. */
 export type DirectTransportOptions = {
-  /** Longest message that DataConsumers hand out, in bytes. Default: 262144. */
+  /** Longest message that DataConsumers hand out, in bytes, 1–524288. Default: 262144. */
   maxSendMessageSize?: number;
-  /** Longest message that DataProducers take, in bytes. Default: 262144. */
+  /** Longest message that DataProducers take, in bytes, 1–524288. Default: 262144. */
   maxReceiveMessageSize?: number;
 };
 

@@ -8,6 +8,7 @@ use millrace_model::{
 use millrace_packet::header::ExtensionPlan;
 use millrace_packet::{ExtensionIds, ExtensionKind, VideoCodec};
 
+use millrace_router::data_address::ADDRESS_BYTES_MAX;
 use millrace_router::setup::{CodecSetup, Feedback, PayloadTypes, ProducerSetup, StreamSetup};
 use millrace_router::{SessionId, Wish};
 use millrace_transport::sctp::SctpSettings;
@@ -157,6 +158,19 @@ pub(crate) fn payload_types(
             Some(PayloadTypes { producer: codec.payload_type, viewer: viewer_type, viewer_rtx })
         })
         .collect()
+}
+
+/// An SCTP association between two routers, where each message travels with whom it is for: there is room for that beside
+/// the longest message.
+pub(crate) fn pipe_sctp(limits: &SctpLimits) -> SctpSettings {
+    let address = ADDRESS_BYTES_MAX as u32;
+    let sctp = sctp(limits, false, Duration::ZERO);
+    SctpSettings {
+        max_send_message_bytes: sctp.max_send_message_bytes + address,
+        max_receive_message_bytes: sctp.max_receive_message_bytes + address,
+        receive_window_bytes: sctp.receive_window_bytes + address,
+        ..sctp
+    }
 }
 
 /// An SCTP association as a transport's options describe it.

@@ -154,6 +154,8 @@ counters! {
     data_messages_dropped_full,
     /// Data messages not sent because they are longer than the peer takes.
     data_messages_dropped_too_long,
+    /// Data messages of another router dropped because they do not say whom they are for.
+    data_messages_dropped_malformed,
     /// RTP packets dropped because their header contradicts their length (RFC 3550 §5.1, RFC 8285).
     rtp_packets_dropped_malformed,
     /// RTP packets dropped because no producer declares their SSRC, MID or RID.
@@ -198,7 +200,7 @@ counters! {
     transport_feedback_sent,
     /// Packets that the application sent and that were dropped, oldest first, because the worker was behind.
     application_packets_dropped,
-    /// Packets that the application sent and that were refused: of a closed object, too long, or not RTP or RTCP.
+    /// Packets that the application sent and that were refused: of a closed object, too long, or not RTP, RTCP or a data message.
     application_packets_refused,
     /// Packets to another worker of the process dropped because it is behind and its ring is full.
     ring_packets_dropped,

@@ -4,20 +4,18 @@ use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
 use crate::error::ModelError;
+use crate::sctp::message_size;
 use crate::transport::{BaseTransportDump, BaseTransportStats};
-
-/// Longest message of a data channel in bytes, unless options say otherwise.
-pub const DIRECT_MESSAGE_BYTES_DEFAULT: u32 = 262_144;
 
 /// Options of `router.createDirectTransport()`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase", default)]
 #[ts(optional_fields)]
 pub struct DirectTransportOptions {
-    /// Longest message that DataConsumers hand out, in bytes. Default: 262144.
+    /// Longest message that DataConsumers hand out, in bytes, 1–524288. Default: 262144.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_send_message_size: Option<u32>,
-    /// Longest message that DataProducers take, in bytes. Default: 262144.
+    /// Longest message that DataProducers take, in bytes, 1–524288. Default: 262144.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_receive_message_size: Option<u32>,
 }
@@ -35,11 +33,11 @@ impl DirectTransportOptions {
     /// Checks the options.
     ///
     /// # Errors
-    /// None so far: what is no number of 32 bits is refused when the options are read.
+    /// [`ModelError::Invalid`] that names the option.
     pub fn into_checked(self) -> Result<DirectTransportSettings, ModelError> {
         Ok(DirectTransportSettings {
-            max_send_message_size: self.max_send_message_size.unwrap_or(DIRECT_MESSAGE_BYTES_DEFAULT),
-            max_receive_message_size: self.max_receive_message_size.unwrap_or(DIRECT_MESSAGE_BYTES_DEFAULT),
+            max_send_message_size: message_size("maxSendMessageSize", self.max_send_message_size)?,
+            max_receive_message_size: message_size("maxReceiveMessageSize", self.max_receive_message_size)?,
         })
     }
 }

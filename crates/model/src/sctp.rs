@@ -107,15 +107,14 @@ impl SctpOptions {
     /// # Errors
     /// [`ModelError::Invalid`] that names the option.
     pub fn into_checked(self) -> Result<SctpLimits, ModelError> {
-        let message = |name, size: Option<u32>| within(name, size.unwrap_or(MESSAGE_SIZE_DEFAULT), 1, MESSAGE_SIZE_MAX);
         let buffer =
             |name, size: Option<u32>, default, min| within(name, size.unwrap_or(default), min, SCTP_BUFFER_SIZE_MAX);
-        let max_receive_message_size = message("maxReceiveMessageSize", self.max_receive_message_size)?;
+        let max_receive_message_size = message_size("maxReceiveMessageSize", self.max_receive_message_size)?;
         // A message that fills the window would never be whole.
         let window_min = max_receive_message_size.saturating_add(1).max(65_536);
         Ok(SctpLimits {
             enabled: self.enable_sctp.unwrap_or_default(),
-            max_send_message_size: message("maxSendMessageSize", self.max_send_message_size)?,
+            max_send_message_size: message_size("maxSendMessageSize", self.max_send_message_size)?,
             max_receive_message_size,
             send_buffer_size: buffer(
                 "sctpSendBufferSize",
@@ -169,6 +168,11 @@ impl SctpLimits {
             is_data_channel,
         }
     }
+}
+
+/// Length of the longest message that an option asks for.
+pub(crate) fn message_size(name: &str, size: Option<u32>) -> Result<u32, ModelError> {
+    within(name, size.unwrap_or(MESSAGE_SIZE_DEFAULT), 1, MESSAGE_SIZE_MAX)
 }
 
 fn within(name: &str, value: u32, min: u32, max: u32) -> Result<u32, ModelError> {

@@ -45,10 +45,12 @@ pub struct DataConsumerSetup {
     pub paused: bool,
     /// Subchannels that it subscribes to.
     pub subchannels: BTreeSet<u16>,
+    /// It gets the messages of all subchannels, because its peer is a router that has consumers of its own.
+    pub is_pipe: bool,
 }
 
 /// One message with whom it is for.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DataMessage {
     /// What it is, in the numbers of RFC 8831 §8.
     pub ppid: u32,
@@ -128,6 +130,7 @@ struct Consumer {
     paused: bool,
     sent: DataCount,
     subchannels: BTreeSet<u16>,
+    is_pipe: bool,
 }
 
 /// Whom a message goes to.
@@ -167,12 +170,13 @@ impl DataRouter {
     /// # Errors
     /// [`DataRefused::UnknownProducer`], [`DataRefused::TooMany`].
     pub fn consume(&mut self, setup: DataConsumerSetup) -> Result<DataConsumerIndex, DataRefused> {
-        let DataConsumerSetup { session, producer, stream, paused, subchannels } = setup;
+        let DataConsumerSetup { session, producer, stream, paused, subchannels, is_pipe } = setup;
         if self.consumers_of_session(session).count() >= DATA_STREAMS_PER_SESSION_MAX {
             return Err(DataRefused::TooMany);
         }
         let source = self.producers.get_mut(producer.0 as usize).ok_or(DataRefused::UnknownProducer)?;
-        let consumer = Consumer { session, producer, stream, paused, sent: DataCount::default(), subchannels };
+        let sent = DataCount::default();
+        let consumer = Consumer { session, producer, stream, paused, sent, subchannels, is_pipe };
         let index = DataConsumerIndex(self.consumers.insert(consumer) as u32);
         source.consumers.push(index);
         Ok(index)
@@ -216,7 +220,7 @@ impl DataRouter {
         }
         for &index in &source.consumers {
             let Some(consumer) = self.consumers.get_mut(index.0 as usize) else { continue };
-            if consumer.paused || !consumer.wants(message) {
+            if consumer.paused || !(consumer.is_pipe || consumer.wants(message)) {
                 continue;
             }
             let addressee = Addressee { consumer: index, session: consumer.session, stream: consumer.stream };
@@ -352,8 +356,14 @@ mod tests {
         let producer = router.produce(setup).unwrap();
         let consumers = subchannels.iter().zip(0..).map(|(subchannels, stream)| {
             let subchannels = subchannels.iter().copied().collect();
-            let setup =
-                DataConsumerSetup { session: VIEWER, producer, stream: Some(stream), paused: false, subchannels };
+            let setup = DataConsumerSetup {
+                session: VIEWER,
+                producer,
+                stream: Some(stream),
+                paused: false,
+                subchannels,
+                is_pipe: false,
+            };
             router.consume(setup).unwrap()
         });
         let consumers = consumers.collect();

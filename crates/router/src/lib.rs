@@ -6,6 +6,7 @@ mod cache;
 mod consumer;
 mod context;
 pub mod data;
+pub mod data_address;
 mod dominance;
 pub mod events;
 mod history;

@@ -11,6 +11,7 @@ use millrace_transport::sctp::{Reliability, ReliabilityLimit};
 use serde_json::{Value, json};
 
 use super::Plane;
+use super::direct::Inlet;
 use super::routers::{RouterEntry, place};
 use crate::error::RequestError;
 
@@ -29,6 +30,8 @@ pub(super) struct DataProducerEntry {
     pub(super) protocol: String,
     /// The peer closed the channel, and may have opened another one on its stream since.
     pub(super) is_cut: bool,
+    /// Where the application sends its messages itself.
+    pub(super) inlet: Option<u32>,
 }
 
 /// What applications know of a data consumer.
@@ -41,6 +44,8 @@ pub(super) struct DataConsumerEntry {
     pub(super) protocol: String,
     /// The peer closed the channel, and may have opened another one on its stream since.
     pub(super) is_cut: bool,
+    /// Whose messages the application gets.
+    pub(super) number: Option<u32>,
 }
 
 impl RouterEntry {
@@ -97,12 +102,16 @@ impl Plane {
         if let Some(stream) = stream {
             self.transports[transport].core.with_sctp(now, |sctp, _| sctp.accept_stream(stream));
         }
+        let inlet = (carrier == DataProducerType::Direct).then(|| self.taps.borrow_mut().new_number());
+        inlet.map(|number| self.inlets.insert(number, Inlet::Data((router, index))));
         let reply = json!({
             "type": carrier,
             "sctpStreamParameters": stream_parameters,
             "label": settings.label,
             "protocol": settings.protocol,
             "paused": settings.paused,
+            "packetNumber": inlet,
+            "maxMessageSize": self.transports[transport].data.max_receive_message_size,
         });
         let producer = DataProducerEntry {
             id,
@@ -111,6 +120,7 @@ impl Plane {
             label: settings.label,
             protocol: settings.protocol,
             is_cut: false,
+            inlet,
         };
         place(&mut self.routers[router].data_producers, index.0, producer);
         self.data_producer_ids.insert(id, (router, index));
@@ -145,12 +155,14 @@ impl Plane {
             stream: parameters.as_ref().map(|parameters| parameters.stream_id),
             paused: settings.paused,
             subchannels: settings.subchannels,
+            is_pipe: self.transports[transport].core.is_pipe(),
         };
         let index = self.routers[router].data.consume(setup).map_err(refused)?;
         if let Some(parameters) = &parameters {
             let (stream, reliability) = (parameters.stream_id, reliability(parameters));
             self.transports[transport].core.with_sctp(now, |sctp, _| sctp.open_stream(stream, reliability));
         }
+        let number = parameters.is_none().then(|| self.taps.borrow_mut().new_number());
         let entry = &mut self.routers[router];
         let source = entry.data_producer(producer);
         let (label, protocol) =
@@ -163,6 +175,7 @@ impl Plane {
             label,
             protocol,
             is_cut: false,
+            number,
         };
         place(&mut entry.data_consumers, index.0, consumer);
         self.data_consumer_ids.insert(id, (router, index));
@@ -171,7 +184,11 @@ impl Plane {
 
     /// How data travels on a transport, if it does.
     fn data_carrier(&self, transport: usize) -> Result<DataProducerType, RequestError> {
-        if self.transports[transport].core.sctp().is_some() {
+        let core = &self.transports[transport].core;
+        if core.direct().is_some() {
+            return Ok(DataProducerType::Direct);
+        }
+        if core.sctp().is_some() {
             return Ok(DataProducerType::Sctp);
         }
         Err(RequestError::InvalidState("the transport has no SCTP; create it with enableSctp".to_owned()))
@@ -215,6 +232,7 @@ impl Plane {
             "protocol": consumer.protocol,
             "dataProducerPaused": entry.data.is_producer_paused(producer),
             "subchannels": entry.data.subchannels(index),
+            "packetNumber": consumer.number,
         })
     }
 
@@ -302,6 +320,7 @@ impl Plane {
     fn forget_data_producer(&mut self, router: usize, index: DataProducerIndex) -> Option<DataProducerEntry> {
         let producer = self.routers.get_mut(router)?.data_producers.get_mut(index.0 as usize)?.take()?;
         self.data_producer_ids.remove(&producer.id);
+        producer.inlet.map(|number| self.inlets.remove(&number));
         Some(producer)
     }
 

@@ -9,14 +9,15 @@ use millrace_model::{
     ModelError, RemoteDataChannel, SCTP_STREAMS_MAX, SctpNegotiatedCapabilities, SctpState, SctpStreamParameters,
     WorkerLogTag,
 };
-use millrace_router::data::{Addressee, DataMessage, DataProducerIndex};
+use millrace_router::data::{Addressee, DataConsumerIndex, DataMessage, DataProducerIndex};
 use millrace_transport::sctp::{ChannelOpen, ReliabilityLimit, SctpAssociation, SctpEvent, SctpMessage, SendError};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Plane;
-use super::data::DataConsumerAt;
+use super::data::{DataConsumerAt, DataConsumerEntry};
 use super::routers::RouterEntry;
+use super::transports::TransportEntry;
 use crate::error::RequestError;
 
 /// A message of the application.
@@ -47,12 +48,18 @@ impl Plane {
                 self.tell(id.uuid(), "sctpstatechange", json!({ "state": state, "negotiated": negotiated }));
             }
             SctpEvent::Message(SctpMessage { stream, ppid, payload }) => {
-                match self.routers[router].data.producer_of(session, stream) {
-                    Some(producer) => {
-                        let message = DataMessage { ppid, payload, ..DataMessage::default() };
-                        self.forward_data(router, producer, &message, now);
-                    }
-                    None => self.counters.data_messages_dropped_unknown_stream += 1,
+                let Some(producer) = self.routers[router].data.producer_of(session, stream) else {
+                    self.counters.data_messages_dropped_unknown_stream += 1;
+                    return;
+                };
+                let message = if self.transports[index].core.is_pipe() {
+                    DataMessage::from_addressed(ppid, &payload)
+                } else {
+                    Some(DataMessage { ppid, payload, ..DataMessage::default() })
+                };
+                match message {
+                    Some(message) => self.forward_data(router, producer, &message, now),
+                    None => self.counters.data_messages_dropped_malformed += 1,
                 }
             }
             SctpEvent::Opened(open) => self.tell(id.uuid(), "datachannel", json!(channel(open))),
@@ -79,14 +86,15 @@ impl Plane {
         now: Instant,
     ) {
         let mut outcomes = std::mem::take(&mut self.data_outcomes);
-        let RouterEntry { data, sessions, .. } = &mut self.routers[router];
+        let RouterEntry { data, sessions, data_consumers, .. } = &mut self.routers[router];
         let transports = &mut self.transports;
         data.forward(producer, message, |to, message| {
             let transport = sessions.get(to.session.0 as usize).and_then(|index| transports.get_mut(*index));
-            let (Some(stream), Some(transport)) = (to.stream, transport) else { return false };
-            let message = SctpMessage { stream, ppid: message.ppid, payload: message.payload.clone() };
-            let sent = transport.core.with_sctp(now, |sctp, counters| sctp.send(&message, now, counters));
-            let result = sent.unwrap_or(Err(SendError::NotConnected));
+            let Some(transport) = transport else { return false };
+            let result = match to.stream {
+                Some(stream) => transport.send_message(stream, message, now),
+                None => hand_out(transport, number_of(data_consumers, to.consumer), message),
+            };
             outcomes.push(Outcome { to, result });
             result.is_ok()
         });
@@ -134,10 +142,8 @@ impl Plane {
             return Err(RequestError::InvalidState(reason));
         };
         let (transport, id, len) = (consumer.transport, consumer.id, payload.len());
-        let message = SctpMessage { stream, ppid: sent.ppid, payload };
-        let core = &mut self.transports[transport].core;
-        let result = core.with_sctp(now, |sctp, counters| sctp.send(&message, now, counters));
-        let result = result.unwrap_or(Err(SendError::NotConnected));
+        let message = DataMessage { ppid: sent.ppid, payload, ..DataMessage::default() };
+        let result = self.transports[transport].send_message(stream, &message, now);
         self.after_transport(transport, now);
         match result {
             Ok(waiting) => {
@@ -154,6 +160,36 @@ impl Plane {
             Err(error) => Err(RequestError::InvalidState(format!("dataConsumer.send(): {error}"))),
         }
     }
+}
+
+impl TransportEntry {
+    /// Sends a message over SCTP: to another router with whom it is for. Tells how many bytes wait then.
+    fn send_message(&mut self, stream: u16, message: &DataMessage, now: Instant) -> Result<usize, SendError> {
+        if message.payload.is_empty() {
+            return Err(SendError::Empty);
+        }
+        if message.payload.len() > self.data.max_send_message_size as usize {
+            return Err(SendError::TooLong);
+        }
+        let payload = if self.core.is_pipe() { message.to_addressed() } else { message.payload.clone() };
+        let message = SctpMessage { stream, ppid: message.ppid, payload };
+        let sent = self.core.with_sctp(now, |sctp, counters| sctp.send(&message, now, counters));
+        sent.unwrap_or(Err(SendError::NotConnected))
+    }
+}
+
+fn number_of(consumers: &[Option<DataConsumerEntry>], index: DataConsumerIndex) -> Option<u32> {
+    consumers.get(index.0 as usize)?.as_ref()?.number
+}
+
+/// Gives a message to the application. Nothing waits: if it reads too slowly, the oldest messages are dropped and counted
+/// with its packets.
+fn hand_out(transport: &mut TransportEntry, number: Option<u32>, message: &DataMessage) -> Result<usize, SendError> {
+    let (Some(direct), Some(number)) = (transport.core.direct_mut(), number) else {
+        return Err(SendError::NotConnected);
+    };
+    let is_taken = direct.send_message(number, message.ppid, &message.payload);
+    if is_taken { Ok(0) } else { Err(SendError::TooLong) }
 }
 
 impl SentMessage {

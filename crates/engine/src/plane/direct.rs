@@ -6,18 +6,25 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
+use bytes::Bytes;
 use millrace_model::{ConsumerId, Counters, DirectTransportSettings, SctpLimits, TransportId, WallClock};
 use millrace_packet::{DATAGRAM_BYTES_MAX, OutgoingStreamId, PacketRef, Rewrite};
+use millrace_router::data::DataMessage;
+use millrace_router::data_address::ADDRESS_BYTES_MAX;
 use millrace_transport::DatagramKind;
 use millrace_transport::outgoing::{ClearStreams, OutgoingStreamError, OutgoingStreamSpec, SLOT_BYTES_MIN};
 use serde_json::{Value, json};
 
 use super::Plane;
+use super::data::DataProducerAt;
 use super::transport_core::TransportCore;
 use super::transports::NewTransport;
 use crate::error::RequestError;
 use crate::outbox::Outbox;
 use crate::packets::{BATCH_BYTES_MAX, PacketBatch, PacketQueue};
+
+/// Bytes before a data message: its payload protocol identifier.
+const PPID_BYTES: usize = 4;
 
 /// The way to the application, which all direct transports of a worker share.
 pub(super) struct Taps {
@@ -48,11 +55,24 @@ impl Taps {
     /// Adds a packet that `write` writes; tells its length, `None` when it wrote none.
     fn send(&mut self, number: u32, write: impl FnOnce(&mut [u8]) -> Option<usize>) -> Option<usize> {
         let len = write(self.batch.slot(SLOT_BYTES_MIN))?;
+        self.commit(number, len);
+        Some(len)
+    }
+
+    /// Adds a data message: its payload protocol identifier (32 bits, little endian) and what it says.
+    fn send_message(&mut self, number: u32, ppid: u32, payload: &[u8]) {
+        let len = PPID_BYTES + payload.len();
+        let slot = self.batch.slot(len);
+        slot[..PPID_BYTES].copy_from_slice(&ppid.to_le_bytes());
+        slot[PPID_BYTES..len].copy_from_slice(payload);
+        self.commit(number, len);
+    }
+
+    fn commit(&mut self, number: u32, len: usize) {
         self.batch.commit(number, len);
         if self.batch.len() >= BATCH_BYTES_MAX {
             self.flush();
         }
-        Some(len)
     }
 }
 
@@ -66,17 +86,20 @@ pub(super) struct DirectTransport {
     pub(super) number: u32,
     /// Somebody listens to RTCP.
     is_heard: bool,
+    /// Longest data message in bytes that the application gets, and that it may send.
+    message_bytes_max: [u32; 2],
     counters: Counters,
 }
 
 impl DirectTransport {
-    fn new(taps: &Rc<RefCell<Taps>>, wall_clock: WallClock) -> Self {
+    fn new(taps: &Rc<RefCell<Taps>>, wall_clock: WallClock, settings: DirectTransportSettings) -> Self {
         Self {
             streams: ClearStreams::new(wall_clock),
             numbers: Vec::new(),
             number: taps.borrow_mut().new_number(),
             taps: Rc::clone(taps),
             is_heard: false,
+            message_bytes_max: [settings.max_send_message_size, settings.max_receive_message_size],
             counters: Counters::default(),
         }
     }
@@ -149,6 +172,34 @@ impl DirectTransport {
         }
     }
 
+    /// Hands a data message to the application; false when it is longer than that wants.
+    pub(super) fn send_message(&mut self, number: u32, ppid: u32, payload: &[u8]) -> bool {
+        if payload.len() > self.message_bytes_max[0] as usize {
+            return false;
+        }
+        self.taps.borrow_mut().send_message(number, ppid, payload);
+        self.count_sent(payload.len());
+        true
+    }
+
+    /// Counts a data message of the application and reads it; `None` when it is none that this transport takes.
+    fn receive_message(&mut self, record: &[u8]) -> Option<DataMessage> {
+        let len_max = PPID_BYTES + ADDRESS_BYTES_MAX + self.message_bytes_max[1] as usize;
+        let fits = record.split_first_chunk::<PPID_BYTES>().filter(|_| record.len() <= len_max);
+        let read = fits.and_then(|(ppid, addressed)| {
+            DataMessage::from_addressed(u32::from_le_bytes(*ppid), &Bytes::copy_from_slice(addressed))
+        });
+        let message = read.filter(|message| message.payload.len() <= self.message_bytes_max[1] as usize);
+        match &message {
+            Some(message) => {
+                self.counters.datagrams_received += 1;
+                self.counters.datagram_bytes_received += message.payload.len() as u64;
+            }
+            None => self.counters.application_packets_refused += 1,
+        }
+        message
+    }
+
     fn count_sent(&mut self, len: usize) {
         self.counters.datagrams_sent += 1;
         self.counters.datagram_bytes_sent += len as u64;
@@ -173,11 +224,15 @@ impl DirectTransport {
     }
 }
 
-/// Whose packets the application sends with a number.
+/// What the application sends with a number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Inlet {
-    transport: usize,
-    is_rtcp: bool,
+pub(super) enum Inlet {
+    /// Packets of a producer of this transport.
+    Rtp(usize),
+    /// RTCP of this transport.
+    Rtcp(usize),
+    /// Messages of this data producer.
+    Data(DataProducerAt),
 }
 
 impl Plane {
@@ -185,16 +240,20 @@ impl Plane {
         &mut self,
         router: usize,
         id: TransportId,
-        _settings: DirectTransportSettings,
+        settings: DirectTransportSettings,
         now: Instant,
     ) -> Result<Value, RequestError> {
         self.vacant_transport(id)?;
-        let direct = DirectTransport::new(&self.taps, self.clock);
+        let direct = DirectTransport::new(&self.taps, self.clock, settings);
         let number = direct.number;
         let core = TransportCore::Direct(direct);
-        let index =
-            self.enter_transport(NewTransport { id, router, core, listeners: Vec::new(), data: SctpLimits::NONE }, now);
-        self.inlets.insert(number, Inlet { transport: index, is_rtcp: true });
+        let data = SctpLimits {
+            max_send_message_size: settings.max_send_message_size,
+            max_receive_message_size: settings.max_receive_message_size,
+            ..SctpLimits::NONE
+        };
+        let index = self.enter_transport(NewTransport { id, router, core, listeners: Vec::new(), data }, now);
+        self.inlets.insert(number, Inlet::Rtcp(index));
         let session = self.transports[index].session;
         self.with_router(router, now, |core, fanout| core.connect_session(session, now, fanout));
         Ok(json!({ "packetNumber": number }))
@@ -205,7 +264,7 @@ impl Plane {
         // What a selector publishes is of no transport.
         self.transports.get(transport)?.core.direct()?;
         let number = self.taps.borrow_mut().new_number();
-        self.inlets.insert(number, Inlet { transport, is_rtcp: false });
+        self.inlets.insert(number, Inlet::Rtp(transport));
         Some(number)
     }
 
@@ -221,9 +280,14 @@ impl Plane {
 
     fn take_in_packet(&mut self, number: u32, packet: &[u8], now: Instant) {
         // Its object may have been closed since.
-        let Some(Inlet { transport, is_rtcp }) = self.inlets.get(&number).copied() else {
-            self.counters.application_packets_refused += 1;
-            return;
+        let (transport, is_rtcp) = match self.inlets.get(&number).copied() {
+            Some(Inlet::Rtp(transport)) => (transport, false),
+            Some(Inlet::Rtcp(transport)) => (transport, true),
+            Some(Inlet::Data(at)) => return self.take_in_message(at, packet, now),
+            None => {
+                self.counters.application_packets_refused += 1;
+                return;
+            }
         };
         let direct = self.transports.get_mut(transport).and_then(|entry| entry.core.direct_mut());
         if !direct.is_some_and(|direct| direct.count_received(packet, is_rtcp)) {
@@ -239,6 +303,14 @@ impl Plane {
         // Every datagram fits into a slot; its length was looked at above.
         slot.fill(packet);
         self.route_rtp(transport, slot, now);
+    }
+
+    fn take_in_message(&mut self, (router, index): DataProducerAt, record: &[u8], now: Instant) {
+        let Some(producer) = self.routers[router].data_producer(index) else { return };
+        let direct = self.transports.get_mut(producer.transport).and_then(|entry| entry.core.direct_mut());
+        if let Some(message) = direct.and_then(|direct| direct.receive_message(record)) {
+            self.forward_data(router, index, &message, now);
+        }
     }
 
     /// Somebody begins or ceases to listen to the RTCP of a direct transport.

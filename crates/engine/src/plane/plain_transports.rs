@@ -95,7 +95,7 @@ impl Plane {
             intake: IntakeLimits { packets_per_second: 0, bits_per_second: 0 },
             sources_max: SOURCES_PER_PIPE_MAX,
             wall_clock: self.clock,
-            sctp: data.enabled.then(|| setup::sctp(&data, false, Duration::ZERO)),
+            sctp: data.enabled.then(|| setup::pipe_sctp(&data)),
         };
         let parts = PipeParts { core: PlainTransport::new(config, now), rtx: settings.rtx };
         let core = TransportCore::Pipe(parts);
