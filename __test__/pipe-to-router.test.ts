@@ -129,6 +129,12 @@ test('a pipe consumer of any transport carries every stream of a simulcast', asy
   t.is(consumer.rtpParameters.mid, undefined);
   t.is(new Set(consumer.rtpParameters.encodings?.map(({ ssrc }) => ssrc)).size, 3);
   t.is((await consumer.getStats()).length, 3);
+  const other = await transport.produce({
+    kind: 'video',
+    rtpParameters: { codecs: [VP8], encodings: [{ ssrc: 4 }] },
+  });
+  await t.throwsAsync(consumer.replaceProducer({ producerId: other.id }), { instanceOf: errors.UnsupportedError });
+  t.is(consumer.producerId, producerId);
   consumer.close();
   t.deepEqual((await transport.dump()).consumerIds, []);
 });

@@ -1,11 +1,11 @@
 // Case P04 of hostile-cases.md: any JSON into any method in any order. `npm test` makes some thousand calls; a nightly run
 // makes a million, by MILLRACE_RANDOM_CALLS. MILLRACE_RANDOM_SEED repeats a run that failed.
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync } from 'node:fs';
 import { setImmediate as turn } from 'node:timers/promises';
 import test, { type ExecutionContext } from 'ava';
 import { createWorker, type types } from '../ts/index.js';
 import { Chance } from './chance.js';
-import { type Call, METHODS, Model, type Outcome } from './random-api.js';
+import { CAPTURES, type Call, METHODS, Model, type Outcome } from './random-api.js';
 
 const CALLS = Number(process.env.MILLRACE_RANDOM_CALLS ?? 20_000);
 const SEED = Number(process.env.MILLRACE_RANDOM_SEED ?? 1);
@@ -33,6 +33,7 @@ const SETTLED_CALLS = 30_000;
 
 test.serial('p04 any JSON into any method in any order succeeds or is a typed error, and nothing leaks', async (t) => {
   t.timeout(Math.max(120_000, CALLS * 10));
+  t.teardown(() => rmSync(CAPTURES, { recursive: true, force: true }));
   const tally = new Tally();
   const started = performance.now();
   const descriptors = openDescriptors();

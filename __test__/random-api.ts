@@ -1,4 +1,7 @@
 // A small model of what is open, and chance that calls whatever the API has. A class is a line in KINDS.
+import { mkdtempSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { types } from '../ts/index.js';
 import * as millrace from '../ts/index.js';
 import * as sdp from '../ts/sdp/index.js';
@@ -20,6 +23,8 @@ const VP8 = { mimeType: 'video/VP8', payloadType: 96, clockRate: 90_000, rtcpFee
 const RTP_CAPABILITIES = {
   codecs: MEDIA_CODECS.map((codec, index) => ({ ...codec, preferredPayloadType: 100 + index })),
 };
+/** Where captures are written; whoever runs the model removes it. */
+export const CAPTURES = mkdtempSync(join(tmpdir(), 'millrace-random-'));
 const TRACES = [['rtp', 'keyframe', 'nack', 'pli', 'fir']];
 
 /** How a method of a class is called. */
@@ -34,6 +39,10 @@ type Method = {
   readonly pauses?: boolean;
   /** Whether other calls beside it would make its effect a matter of chance. */
   readonly isAlone?: boolean;
+  /** Whether its arguments are left as they are: another file would be written somewhere else. */
+  readonly isExact?: boolean;
+  /** Whether it succeeds only between endpoints that are connected, which here few are. */
+  readonly isRare?: boolean;
 };
 
 /** Methods of the classes, by the names of their constructors. */
@@ -96,16 +105,21 @@ const KINDS: Readonly<Record<string, Readonly<Record<string, Method>>>> = {
           rtcpMux: chance.oneIn(2),
           comedia: chance.oneIn(3),
           enableSrtp: chance.oneIn(3),
+          enableSctp: chance.oneIn(2),
         },
       ],
     },
     createPipeTransport: {
-      args: ({ chance }) => [{ listenIp: '127.0.0.1', enableRtx: chance.oneIn(2), enableSrtp: chance.oneIn(3) }],
+      args: ({ chance }) => {
+        const options = { enableRtx: chance.oneIn(2), enableSrtp: chance.oneIn(3), enableSctp: chance.oneIn(2) };
+        return [{ listenIp: '127.0.0.1', ...options }];
+      },
     },
     pipeToRouter: {
       args: ({ chance, id, object }) => {
         const options = { enableRtx: chance.oneIn(2), enableSrtp: chance.oneIn(3), keepId: chance.oneIn(8) };
-        return [{ producerId: id('Producer'), router: object('Router'), ...options }];
+        const what = chance.oneIn(3) ? { dataProducerId: id('DataProducer') } : { producerId: id('Producer') };
+        return [{ ...what, router: object('Router'), ...options }];
       },
       isAlone: true,
     },
@@ -113,7 +127,9 @@ const KINDS: Readonly<Record<string, Readonly<Record<string, Method>>>> = {
       args: ({ chance, object }) => {
         const dtlsVersion = chance.pick([undefined, '1.2', '1.3', 'auto']);
         const webRtcServer = object('WebRtcServer');
-        return [chance.oneIn(4) && webRtcServer ? { webRtcServer, dtlsVersion } : { ...LISTEN, dtlsVersion }];
+        const enableSctp = chance.oneIn(2);
+        const listen = chance.oneIn(4) && webRtcServer ? { webRtcServer } : LISTEN;
+        return [{ ...listen, dtlsVersion, enableSctp }];
       },
     },
     createDirectTransport: { args: () => [{}] },
@@ -164,12 +180,41 @@ const KINDS: Readonly<Record<string, Readonly<Record<string, Method>>>> = {
     unsetPriority: sure(),
     requestKeyFrame: sure(),
   },
+  DataProducer: {
+    ...closing(),
+    ...pausing(),
+    dump: sure(),
+    getStats: sure(),
+    send: {
+      args: ({ chance }) => {
+        const message = chance.oneIn(2) ? chance.bytes(chance.below(60)) : 'text';
+        return [message, undefined, subchannels(chance), chance.pick([undefined, 1]), chance.pick([undefined, 2])];
+      },
+      isLenient: true,
+    },
+  },
+  DataConsumer: {
+    ...closing(),
+    ...pausing(),
+    dump: sure(),
+    getStats: sure(),
+    getBufferedAmount: sure(),
+    setBufferedAmountLowThreshold: { args: ({ chance }) => [chance.below(100_000)], isSure: true },
+    send: { args: ({ chance }) => [chance.bytes(chance.below(60))], isRare: true },
+    setSubchannels: { args: ({ chance }) => [subchannels(chance)], isSure: true },
+    addSubchannel: { args: ({ chance }) => [chance.below(9)], isSure: true },
+    removeSubchannel: { args: ({ chance }) => [chance.below(9)], isSure: true },
+  },
 };
 
-/** Everything that can be called, as `Worker.dump`. */
+/** Everything that succeeds sooner or later, as `Worker.dump`. */
 export const METHODS = Object.entries(KINDS).flatMap(([kind, methods]) =>
-  Object.keys(methods).map((method) => `${kind}.${method}`),
+  Object.entries(methods).flatMap(([method, { isRare }]) => (isRare ? [] : [`${kind}.${method}`])),
 );
+
+function subchannels(chance: Chance): number[] {
+  return chance.list(3, () => chance.below(9));
+}
 
 function sure(): Method {
   return { args: () => [], isSure: true };
@@ -219,6 +264,26 @@ function ofMedia(): Record<string, Method> {
         return [{ kind, rtpParameters, paused: chance.oneIn(3) }];
       },
     },
+    produceData: {
+      args: ({ chance }) => {
+        const streamId = chance.below(1024);
+        const sctpStreamParameters = chance.oneIn(2) ? { streamId } : { streamId, maxRetransmits: 1 };
+        return [{ sctpStreamParameters, label: 'chat', paused: chance.oneIn(3) }];
+      },
+    },
+    consumeData: {
+      args: ({ chance, id }) => [
+        { dataProducerId: id('DataProducer'), subchannels: subchannels(chance), paused: chance.oneIn(3) },
+      ],
+    },
+    startCapture: {
+      args: ({ chance }) => {
+        const file = join(CAPTURES, chance.pick(['one', 'other', 'no such folder/one']));
+        return [file, { maxBytes: chance.pick([undefined, 5_000, 1_000_000]) }];
+      },
+      isExact: true,
+    },
+    stopCapture: { args: () => [] },
     consume: {
       args: ({ chance, id }) => [
         { producerId: id('Producer'), rtpCapabilities: RTP_CAPABILITIES, paused: chance.oneIn(3) },
@@ -246,7 +311,18 @@ type Draw = {
 };
 
 /** Any object of the API. */
-type Any = { readonly closed?: boolean; readonly paused?: boolean; readonly id?: string; readonly producerId?: string };
+type Any = {
+  readonly closed?: boolean;
+  readonly paused?: boolean;
+  readonly id?: string;
+  readonly producerId?: string;
+  readonly dataProducerId?: string;
+};
+
+/** What `pipeToRouter` makes: a consumer and a producer, of media or of data. */
+type Piped = Readonly<
+  Record<'pipeConsumer' | 'pipeProducer' | 'pipeDataConsumer' | 'pipeDataProducer', Any | undefined>
+>;
 
 type Entry = {
   readonly object: Any;
@@ -308,17 +384,19 @@ export class Model {
     if (pauses !== undefined && entry.paused !== undefined) {
       entry.paused = pauses;
     }
-    const options = args[0] as { webRtcServer?: Any; router?: Any; producerId?: string } | undefined;
+    const options = args[0] as
+      | { webRtcServer?: Any; router?: Any; producerId?: string; dataProducerId?: string }
+      | undefined;
     if (method === 'replaceProducer') {
       const [producer] = this.#named(options?.producerId);
       const transport = entry.parents.filter(({ kind }) => kind !== 'Producer');
       entry.parents = producer ? [...transport, producer] : transport;
     } else if (method === 'pipeToRouter') {
-      this.#madePipe(entry, options ?? {}, value as { pipeConsumer: Any; pipeProducer: Any });
+      this.#madePipe(entry, options ?? {}, value as Piped);
     } else if (/^(create|produce|consume)/.test(method)) {
       const child = value as Any & { readonly producers?: Any[] };
       const server = this.#entries.filter(({ object }) => object === options?.webRtcServer);
-      const made = this.#add(child, [entry, ...this.#named(child.producerId), ...server]);
+      const made = this.#add(child, [entry, ...this.#named(child.producerId ?? child.dataProducerId), ...server]);
       for (const producer of method === 'createActiveAudioSelector' ? (child.producers ?? []) : []) {
         this.#add(producer, [made]);
       }
@@ -328,12 +406,13 @@ export class Model {
   /** A way between two routers: each end goes with the other, and with either router. */
   #madePipe(
     from: Entry,
-    options: { router?: Any; producerId?: string },
-    made: { pipeConsumer: Any; pipeProducer: Any },
+    options: { router?: Any; producerId?: string; dataProducerId?: string },
+    { pipeConsumer, pipeProducer, pipeDataConsumer, pipeDataProducer }: Piped,
   ) {
+    const source = options.producerId ?? options.dataProducerId;
     const to = this.#entries.filter(({ object }) => object === options.router);
-    const consumer = this.#add(made.pipeConsumer, [from, ...to, ...this.#named(options.producerId)]);
-    const producer = this.#add(made.pipeProducer, [from, ...to, consumer]);
+    const consumer = this.#add((pipeConsumer ?? pipeDataConsumer) as Any, [from, ...to, ...this.#named(source)]);
+    const producer = this.#add((pipeProducer ?? pipeDataProducer) as Any, [from, ...to, consumer]);
     consumer.parents = [...consumer.parents, producer];
     // The consumer's end pauses the producer's a moment later, whoever paused it.
     producer.paused = undefined;
@@ -392,7 +471,7 @@ export class Model {
       id: (kind) => this.#object(kind)?.id ?? 'nobody',
     };
     const valid = description.args(draw);
-    const args = this.#arguments(valid);
+    const args = description.isExact ? valid : this.#arguments(valid);
     const mustFail = entry.closed && description.isLenient !== true;
     const mustSucceed = !entry.closed && description.isSure === true && args === valid;
     return { entry, method, args, mustFail, mustSucceed, isAlone: description.isAlone === true };

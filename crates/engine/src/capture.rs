@@ -6,6 +6,7 @@ use std::io::{self, BufWriter, Write};
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread;
 
@@ -49,6 +50,8 @@ pub(crate) struct Capture {
     batch: Vec<u8>,
     batch_packets: u64,
     writer: SyncSender<Order>,
+    /// The file could not be opened. The writing thread waits for the end all the same, which somebody may have asked for.
+    has_failed: Arc<AtomicBool>,
     bytes_left: u64,
     packets: u64,
     dropped: u64,
@@ -78,11 +81,20 @@ impl Capture {
         outbox: Arc<Outbox>,
     ) -> Result<Self, RequestError> {
         let (writer, orders) = sync_channel(WAITING_BATCHES_MAX);
-        let body = move || write_file(&file, &orders, request, &outbox);
+        let has_failed = Arc::new(AtomicBool::new(false));
+        let failure = Arc::clone(&has_failed);
+        let body = move || write_file(&file, &orders, request, &failure, &outbox);
         let thread = thread::Builder::new().name("millrace-capture".to_owned()).spawn(body);
         thread.map_err(|error| RequestError::System { doing: "starting a thread for the capture", error })?;
-        let mut capture =
-            Self { batch: Vec::new(), batch_packets: 0, writer, bytes_left: bytes_max, packets: 0, dropped: 0 };
+        let mut capture = Self {
+            batch: Vec::new(),
+            batch_packets: 0,
+            writer,
+            has_failed,
+            bytes_left: bytes_max,
+            packets: 0,
+            dropped: 0,
+        };
         capture.batch.extend_from_slice(&file_header());
         capture.bytes_left = capture.bytes_left.saturating_sub(capture.batch.len() as u64);
         Ok(capture)
@@ -105,7 +117,7 @@ impl Capture {
 
     /// Tells whether the file can take no more, because it could not be opened.
     pub(crate) fn is_over(&self) -> bool {
-        matches!(self.writer.try_send(Order::Write(Vec::new())), Err(TrySendError::Disconnected(_)))
+        self.has_failed.load(Ordering::Acquire)
     }
 
     /// Hands over what was collected.
@@ -148,11 +160,16 @@ fn answer(request: Option<u32>, result: Result<serde_json::Value, RequestError>,
 }
 
 /// What the writing thread does.
-fn write_file(file: &Path, orders: &Receiver<Order>, request: Option<u32>, outbox: &Outbox) {
+fn write_file(file: &Path, orders: &Receiver<Order>, request: Option<u32>, has_failed: &AtomicBool, outbox: &Outbox) {
     let failed = |error| RequestError::System { doing: "capturing packets", error };
     let mut out = match File::create(file) {
         Ok(file) => BufWriter::new(file),
-        Err(error) => return answer(request, Err(failed(error)), outbox),
+        Err(error) => {
+            // First, so that whoever reads the answer may begin another one.
+            has_failed.store(true, Ordering::Release);
+            answer(request, Err(failed(error)), outbox);
+            return refuse_end(orders, outbox);
+        }
     };
     answer(request, Ok(serde_json::Value::Null), outbox);
     let mut written = Ok(0);
@@ -172,6 +189,16 @@ fn write_file(file: &Path, orders: &Receiver<Order>, request: Option<u32>, outbo
     if let Some((request, packets, dropped)) = ended {
         let figures = |bytes| json!({ "packets": packets, "dropped": dropped, "bytes": bytes });
         answer(request, written.map(figures).map_err(failed), outbox);
+    }
+}
+
+/// Answers whoever ends a capture that never began; without this, nobody would.
+fn refuse_end(orders: &Receiver<Order>, outbox: &Outbox) {
+    for order in orders {
+        if let Order::End { request, .. } = order {
+            let error = io::Error::other("the file could not be opened");
+            return answer(request, Err(RequestError::System { doing: "capturing packets", error }), outbox);
+        }
     }
 }
 
@@ -327,6 +354,24 @@ mod tests {
                 assert_eq!((&udp[..6], &udp[8..]), (&[0x9c, 0x40, 0x13, 0x8c, 0, 8 + packet.len() as u8][..], packet));
                 assert_eq!(fold(sum(&out[addresses..header]) + 17 + udp.len() as u64 + sum(udp)), 0xffff);
             }
+        }
+    }
+
+    #[test]
+    fn who_ends_a_capture_that_could_not_begin_is_answered_too() {
+        for _ in 0..100 {
+            let outbox = Arc::new(Outbox::new(|| {}));
+            let nowhere = std::env::temp_dir().join("millrace-no-such-folder/capture.pcapng");
+            let capture = Capture::start(nowhere, 10_000, Some(1), Arc::clone(&outbox)).unwrap();
+            capture.end(Some(2), &outbox);
+            while outbox.unread_replies() < 2 {
+                thread::yield_now();
+            }
+            let codes = outbox.take_batch().into_iter().map(|message| match message {
+                Message::Reply { id, outcome: Outcome::Error(body) } => (id, body.code),
+                other => panic!("{other:?}"),
+            });
+            assert_eq!(codes.collect::<Vec<_>>(), [(1, "ERR_SYSTEM"), (2, "ERR_SYSTEM")]);
         }
     }
 
