@@ -56,6 +56,9 @@ pub enum RequestError {
         /// What the system said.
         error: io::Error,
     },
+    /// Another request on the way refused it, with this reason.
+    #[error("{}", .0.message)]
+    Refused(ErrorBody),
     /// The worker was closed, or died.
     #[error("the worker is closed")]
     WorkerClosed,
@@ -75,6 +78,7 @@ impl RequestError {
     /// The error as data.
     pub fn body(&self) -> ErrorBody {
         let (class, code) = match self {
+            Self::Refused(body) => return body.clone(),
             Self::Argument(error) => (error.class(), error.code()),
             Self::UnknownMethod(_) => (ErrorClass::TypeError, "ERR_UNKNOWN_METHOD"),
             Self::NotFound { .. } => (ErrorClass::NotFoundError, "ERR_NOT_FOUND"),

@@ -104,15 +104,20 @@ impl Loop {
         let turn_end = Instant::now() + REQUESTS_TURN;
         let mut inbound = Some(first);
         while let Some(next) = inbound {
-            let Inbound::Request(text) = next else {
-                self.shared.plane.borrow_mut().take_in_packets(&inlet.packets, Instant::now());
-                // Sockets get their turn as well.
-                return yield_now().await;
-            };
-            let reply = self.shared.plane.borrow_mut().serve(&text, Instant::now());
-            // Ports must be free when the reply that closed their owner is read.
-            self.update_watchers().await;
-            self.shared.plane.borrow_mut().say(reply);
+            match next {
+                Inbound::Packets => {
+                    self.shared.plane.borrow_mut().take_in_packets(&inlet.packets, Instant::now());
+                    // Sockets get their turn as well.
+                    return yield_now().await;
+                }
+                Inbound::Order(order) => self.shared.plane.borrow_mut().serve_order(order, Instant::now()),
+                Inbound::Request(text) => {
+                    let reply = self.shared.plane.borrow_mut().serve(&text, Instant::now());
+                    // Ports must be free when the reply that closed their owner is read.
+                    self.update_watchers().await;
+                    self.shared.plane.borrow_mut().say(reply);
+                }
+            }
             inbound = self.next_inbound(inlet, closed, turn_end.min(Instant::now() + LINGER)).await;
         }
     }

@@ -3,6 +3,7 @@
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use millrace_model::{SrtpCryptoSuite, SrtpKey};
 use millrace_transport::ice::IceCredentials;
+use uuid::{Builder, Uuid};
 
 /// Random bytes of a canonical name: 96 bits (RFC 7022 §4.2).
 const CNAME_BYTES: usize = 12;
@@ -32,6 +33,11 @@ impl Random {
     /// A random number.
     pub(crate) fn u16(&self) -> u16 {
         u16::from_be_bytes(self.bytes())
+    }
+
+    /// A fresh id (RFC 9562 §5.4).
+    pub(crate) fn uuid(&self) -> Uuid {
+        Builder::from_random_bytes(self.bytes()).into_uuid()
     }
 
     /// Fresh ICE credentials.

@@ -13,6 +13,7 @@ use crate::error::{RequestError, StartError};
 use crate::message::Message;
 use crate::outbox::Outbox;
 use crate::packets::{PacketBatch, PacketQueue};
+use crate::tap::Order;
 use crate::{certificate, event_loop, request};
 
 /// How the thread of every worker is called; a number follows.
@@ -32,12 +33,37 @@ pub(crate) enum Inbound {
     Request(String),
     /// A batch of packets waits in the queue beside.
     Packets,
+    /// Something that a tap or source wants.
+    Order(Order),
+}
+
+/// The way to a worker, for any thread of the process. It does not keep the worker open.
+#[derive(Clone)]
+pub struct WorkerHandle {
+    inbox: mpsc::Sender<Inbound>,
+    packets: Arc<PacketQueue>,
+}
+
+impl WorkerHandle {
+    pub(crate) fn send(&self, inbound: Inbound) -> Result<(), RequestError> {
+        self.inbox.try_send(inbound).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => RequestError::TooMany,
+            mpsc::error::TrySendError::Closed(_) => RequestError::WorkerClosed,
+        })
+    }
+
+    pub(crate) fn send_packets(&self, batch: PacketBatch) {
+        self.packets.push(batch);
+        if self.inbox.try_send(Inbound::Packets).is_err() {
+            // So many requests wait that there is no room to say so; nobody would ever ask for this batch.
+            self.packets.drop_newest();
+        }
+    }
 }
 
 /// The owner's end of a worker. Dropping it closes the worker and waits until its ports are free.
 pub struct Worker {
-    inbox: mpsc::Sender<Inbound>,
-    packets: Arc<PacketQueue>,
+    handle: WorkerHandle,
     close: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
     outbox: Arc<Outbox>,
@@ -66,12 +92,18 @@ impl Worker {
             }
         };
         let thread = thread::Builder::new().name(name).spawn(body).map_err(StartError::Thread)?;
-        Ok(Self { inbox: sender, packets, close: Some(close), thread: Some(thread), outbox })
+        let handle = WorkerHandle { inbox: sender, packets };
+        Ok(Self { handle, close: Some(close), thread: Some(thread), outbox })
+    }
+
+    /// The way to the worker for another thread, to attach taps and sources by.
+    pub fn handle(&self) -> WorkerHandle {
+        self.handle.clone()
     }
 
     /// Sends one request (JSON text). Its reply, or its refusal, comes through the outbox.
     pub fn request(&self, text: String) {
-        let Err(error) = self.inbox.try_send(Inbound::Request(text)) else { return };
+        let Err(error) = self.handle.inbox.try_send(Inbound::Request(text)) else { return };
         let (refused, error) = match error {
             mpsc::error::TrySendError::Full(inbound) => (inbound, RequestError::TooMany),
             mpsc::error::TrySendError::Closed(inbound) => (inbound, RequestError::WorkerClosed),
@@ -86,11 +118,7 @@ impl Worker {
     /// Sends packets of the application, each with the number of its producer or transport. They are dealt with after
     /// the requests that were sent before. Where too many wait, the oldest are dropped and counted.
     pub fn send_packets(&self, batch: PacketBatch) {
-        self.packets.push(batch);
-        if self.inbox.try_send(Inbound::Packets).is_err() {
-            // So many requests wait that there is no room to say so; nobody would ever ask for this batch.
-            self.packets.drop_newest();
-        }
+        self.handle.send_packets(batch);
     }
 }
 

@@ -102,7 +102,7 @@ impl Plane {
         if let Some(stream) = stream {
             self.transports[transport].core.with_sctp(now, |sctp, _| sctp.accept_stream(stream));
         }
-        let inlet = (carrier == DataProducerType::Direct).then(|| self.taps.borrow_mut().new_number());
+        let inlet = (carrier == DataProducerType::Direct).then(|| self.outlet.borrow().new_number());
         inlet.map(|number| self.inlets.insert(number, Inlet::Data((router, index))));
         let reply = json!({
             "type": carrier,
@@ -162,7 +162,7 @@ impl Plane {
             let (stream, reliability) = (parameters.stream_id, reliability(parameters));
             self.transports[transport].core.with_sctp(now, |sctp, _| sctp.open_stream(stream, reliability));
         }
-        let number = parameters.is_none().then(|| self.taps.borrow_mut().new_number());
+        let number = parameters.is_none().then(|| self.outlet.borrow().new_number());
         let entry = &mut self.routers[router];
         let source = entry.data_producer(producer);
         let (label, protocol) =

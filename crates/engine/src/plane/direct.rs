@@ -1,7 +1,7 @@
 //! Direct transports: RTP sessions whose other end is the application itself. What it sends comes in batches of packets, what
 //! it receives leaves so, by way of the [`Outbox`].
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
@@ -22,33 +22,54 @@ use super::transports::NewTransport;
 use crate::error::RequestError;
 use crate::outbox::Outbox;
 use crate::packets::{BATCH_BYTES_MAX, PacketBatch, PacketQueue};
+use crate::tap::Feed;
 
 /// Bytes before a data message: its payload protocol identifier.
 const PPID_BYTES: usize = 4;
 
-/// The way to the application, which all direct transports of a worker share.
-pub(super) struct Taps {
+/// The way out of direct transports: one to the application, which most of a worker share, and one to each tap or source.
+pub(super) struct Outlet {
     batch: PacketBatch,
-    outbox: Arc<Outbox>,
-    /// The number that was given out last; 0 is nobody's. They begin anew after 2^32 objects.
-    last_number: u32,
+    reader: Reader,
+    /// The number that was given out last, of all outlets; 0 is nobody's. They begin anew after 2^32 objects.
+    last_number: Rc<Cell<u32>>,
 }
 
-impl Taps {
-    pub(super) fn new(outbox: Arc<Outbox>) -> Rc<RefCell<Self>> {
-        Rc::new(RefCell::new(Self { batch: PacketBatch::default(), outbox, last_number: 0 }))
+/// Who reads what leaves.
+enum Reader {
+    Application(Arc<Outbox>),
+    Attached(Arc<Feed>),
+}
+
+impl Outlet {
+    pub(super) fn to_application(outbox: Arc<Outbox>) -> Rc<RefCell<Self>> {
+        Self::to(Reader::Application(outbox), Rc::default())
+    }
+
+    /// An outlet to a tap or source. Its numbers are others than those of `beside`.
+    pub(super) fn to_feed(beside: &Rc<RefCell<Self>>, feed: Arc<Feed>) -> Rc<RefCell<Self>> {
+        Self::to(Reader::Attached(feed), Rc::clone(&beside.borrow().last_number))
+    }
+
+    fn to(reader: Reader, last_number: Rc<Cell<u32>>) -> Rc<RefCell<Self>> {
+        Rc::new(RefCell::new(Self { batch: PacketBatch::default(), reader, last_number }))
     }
 
     /// A number for the packets of one object.
-    pub(super) fn new_number(&mut self) -> u32 {
-        self.last_number = self.last_number.wrapping_add(1).max(1);
-        self.last_number
+    pub(super) fn new_number(&self) -> u32 {
+        self.last_number.set(self.last_number.get().wrapping_add(1).max(1));
+        self.last_number.get()
     }
 
     /// Hands over what was collected.
     pub(super) fn flush(&mut self) {
-        if !self.batch.is_empty() {
-            self.outbox.push_packets(std::mem::take(&mut self.batch));
+        if self.batch.is_empty() {
+            return;
+        }
+        let batch = std::mem::take(&mut self.batch);
+        match &self.reader {
+            Reader::Application(outbox) => outbox.push_packets(batch),
+            Reader::Attached(feed) => feed.push_packets(batch),
         }
     }
 
@@ -81,7 +102,7 @@ pub(super) struct DirectTransport {
     streams: ClearStreams,
     /// The number of each stream's packets, by its id.
     numbers: Vec<u32>,
-    taps: Rc<RefCell<Taps>>,
+    outlet: Rc<RefCell<Outlet>>,
     /// The number of RTCP packets, both ways.
     pub(super) number: u32,
     /// Somebody listens to RTCP.
@@ -92,12 +113,12 @@ pub(super) struct DirectTransport {
 }
 
 impl DirectTransport {
-    fn new(taps: &Rc<RefCell<Taps>>, wall_clock: WallClock, settings: DirectTransportSettings) -> Self {
+    fn new(outlet: &Rc<RefCell<Outlet>>, wall_clock: WallClock, settings: DirectTransportSettings) -> Self {
         Self {
             streams: ClearStreams::new(wall_clock),
             numbers: Vec::new(),
-            number: taps.borrow_mut().new_number(),
-            taps: Rc::clone(taps),
+            number: outlet.borrow().new_number(),
+            outlet: Rc::clone(outlet),
             is_heard: false,
             message_bytes_max: [settings.max_send_message_size, settings.max_receive_message_size],
             counters: Counters::default(),
@@ -114,7 +135,7 @@ impl DirectTransport {
         if self.numbers.len() <= place {
             self.numbers.resize(place + 1, 0);
         }
-        self.numbers[place] = self.taps.borrow_mut().new_number();
+        self.numbers[place] = self.outlet.borrow().new_number();
         Ok(stream)
     }
 
@@ -144,7 +165,7 @@ impl DirectTransport {
     pub(super) fn send_rtp(&mut self, packet: &PacketRef, rewrite: &Rewrite, now: Instant) {
         let number = self.number_of(rewrite.stream).unwrap_or_default();
         let streams = &mut self.streams;
-        let sent = self.taps.borrow_mut().send(number, |slot| streams.write(packet, rewrite, now, slot));
+        let sent = self.outlet.borrow_mut().send(number, |slot| streams.write(packet, rewrite, now, slot));
         match sent {
             Some(len) => {
                 self.counters.rtp_packets_sent += 1;
@@ -159,7 +180,7 @@ impl DirectTransport {
         if !self.is_heard {
             return;
         }
-        let sent = self.taps.borrow_mut().send(self.number, |slot| {
+        let sent = self.outlet.borrow_mut().send(self.number, |slot| {
             slot.get_mut(..compound.len())?.copy_from_slice(compound);
             Some(compound.len())
         });
@@ -177,7 +198,7 @@ impl DirectTransport {
         if payload.len() > self.message_bytes_max[0] as usize {
             return false;
         }
-        self.taps.borrow_mut().send_message(number, ppid, payload);
+        self.outlet.borrow_mut().send_message(number, ppid, payload);
         self.count_sent(payload.len());
         true
     }
@@ -243,8 +264,22 @@ impl Plane {
         settings: DirectTransportSettings,
         now: Instant,
     ) -> Result<Value, RequestError> {
+        let outlet = Rc::clone(&self.outlet);
+        let number = self.create_direct_end(router, id, &outlet, settings, now)?;
+        Ok(json!({ "packetNumber": number }))
+    }
+
+    /// Makes a direct transport that leads to `outlet`; returns the number of its RTCP packets.
+    pub(super) fn create_direct_end(
+        &mut self,
+        router: usize,
+        id: TransportId,
+        outlet: &Rc<RefCell<Outlet>>,
+        settings: DirectTransportSettings,
+        now: Instant,
+    ) -> Result<u32, RequestError> {
         self.vacant_transport(id)?;
-        let direct = DirectTransport::new(&self.taps, self.clock, settings);
+        let direct = DirectTransport::new(outlet, self.clock, settings);
         let number = direct.number;
         let core = TransportCore::Direct(direct);
         let data = SctpLimits {
@@ -256,14 +291,14 @@ impl Plane {
         self.inlets.insert(number, Inlet::Rtcp(index));
         let session = self.transports[index].session;
         self.with_router(router, now, |core, fanout| core.connect_session(session, now, fanout));
-        Ok(json!({ "packetNumber": number }))
+        Ok(number)
     }
 
     /// The number under which the application sends a new producer's packets; `None` where they come by a wire.
     pub(super) fn open_inlet(&mut self, transport: usize) -> Option<u32> {
         // What a selector publishes is of no transport.
         self.transports.get(transport)?.core.direct()?;
-        let number = self.taps.borrow_mut().new_number();
+        let number = self.outlet.borrow().new_number();
         self.inlets.insert(number, Inlet::Rtp(transport));
         Some(number)
     }

@@ -20,7 +20,9 @@ pub(super) fn event(target: Uuid, event: &'static str, data: Value) -> Message {
 impl Plane {
     /// Says an event after the reply of the request at hand.
     pub(super) fn tell(&mut self, target: Uuid, name: &'static str, data: Value) {
-        self.events.push(event(target, name, data));
+        if self.attached.is_empty() || !self.tell_attached(target, name, &data) {
+            self.events.push(event(target, name, data));
+        }
     }
 
     /// Says an event that a peer can cause as often as it likes: at once, or later and only the latest (see [`Pace`]).

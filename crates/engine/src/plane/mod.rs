@@ -22,6 +22,7 @@ mod routers;
 mod selectors;
 mod sockets;
 mod streams;
+mod taps;
 #[cfg(test)]
 mod tests;
 mod traffic;
@@ -61,11 +62,12 @@ pub(crate) use sockets::{Attended, SocketHandle};
 use sockets::{Changes, Sockets};
 
 use data::{DataConsumerAt, DataProducerAt};
-use direct::{Inlet, Taps};
+use direct::{Inlet, Outlet};
 use events::Told;
 use listen::Server;
 use pace::Pace;
 use routers::RouterEntry;
+use taps::AttachedEnd;
 use transports::TransportEntry;
 
 /// Packets that a worker holds at most, in caches and queues together: 400 MB when all are in use.
@@ -150,7 +152,9 @@ pub(crate) struct Plane {
     ufrags: FxHashMap<Vec<u8>, usize>,
     /// Whose packets the application sends with which number.
     inlets: FxHashMap<u32, Inlet>,
-    taps: Rc<RefCell<Taps>>,
+    outlet: Rc<RefCell<Outlet>>,
+    /// Taps and sources of other threads.
+    attached: Vec<AttachedEnd>,
     /// The transports that are captured, by index.
     captures: Vec<usize>,
     /// The reply of the request at hand comes later, from the thread that carries it out.
@@ -247,7 +251,8 @@ impl Plane {
             paths: FxHashMap::default(),
             ufrags: FxHashMap::default(),
             inlets: FxHashMap::default(),
-            taps: Taps::new(Arc::clone(&outbox)),
+            outlet: Outlet::to_application(Arc::clone(&outbox)),
+            attached: Vec::new(),
             captures: Vec::new(),
             reply_follows: false,
             rings: Vec::new(),
@@ -307,7 +312,8 @@ impl Plane {
     /// Sends what was collected.
     fn flush(&mut self) {
         self.sockets.flush(&mut self.counters);
-        self.taps.borrow_mut().flush();
+        self.outlet.borrow_mut().flush();
+        self.flush_attached();
         self.flush_rings();
         self.flush_captures();
     }

@@ -145,6 +145,7 @@ impl Plane {
         let entry = self.transports.remove(index);
         self.counters.add(entry.core.counters());
         self.transport_ids.remove(&id);
+        self.detach(id);
         self.captures.retain(|capturing| *capturing != index);
         match entry.core {
             TransportCore::WebRtc(parts) => self.forget_ways_to(index, parts, now),

@@ -18,4 +18,5 @@ mod process;
 mod repair;
 mod requests;
 mod rings;
+mod taps;
 mod worker;

@@ -6,7 +6,7 @@ use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 
 use millrace_engine::packets::PacketBatch;
-use millrace_engine::{Outbox, Worker};
+use millrace_engine::{Outbox, Worker, WorkerHandle};
 use serde_json::Value;
 
 /// The owner's end of a worker.
@@ -22,6 +22,11 @@ pub(crate) trait Link {
 
     /// Can be read when messages wait.
     fn bell(&self) -> BorrowedFd<'_>;
+
+    /// The way for other threads, where the worker is in this process.
+    fn handle(&self) -> Option<WorkerHandle> {
+        None
+    }
 }
 
 /// A worker of this process.
@@ -71,6 +76,10 @@ impl Link for InProcess {
 
     fn bell(&self) -> BorrowedFd<'_> {
         self.bell.as_fd()
+    }
+
+    fn handle(&self) -> Option<WorkerHandle> {
+        Some(self.worker.handle())
     }
 }
 

@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
+use millrace_engine::WorkerHandle;
 use millrace_engine::packets::PacketBatch;
 use millrace_model::{DtlsFingerprint, DtlsParameters, DtlsRole, IceCandidate, IceParameters, TransportProtocol};
 use millrace_testkit::socket_peer::{SocketPeer, wait};
@@ -384,6 +385,11 @@ impl Stage {
         });
         let mut reply = self.request("transport.consume", params);
         (id, number_in(&reply), reply["rtpParameters"].take())
+    }
+
+    /// The way to the worker, for taps and sources.
+    pub(crate) fn handle(&self) -> WorkerHandle {
+        self.link.handle().unwrap()
     }
 
     /// The application sends packets.
