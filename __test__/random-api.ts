@@ -464,7 +464,9 @@ export class Model {
         ? isCrowded || this.#chance.oneIn(3)
         : !isCrowded || !/^(create|produce|consume|pipe)/.test(name),
     );
-    const [method, description] = this.#chance.pick(wanted.length > 0 ? wanted : methods);
+    // What goes alone is passed over wherever it is not the first of its batch: drawn more often, it comes as often.
+    const drawn = (wanted.length > 0 ? wanted : methods).flatMap((of) => (of[1].isAlone ? [of, of, of, of] : [of]));
+    const [method, description] = this.#chance.pick(drawn);
     const draw: Draw = {
       chance: this.#chance,
       object: (kind) => this.#object(kind),
