@@ -47,7 +47,11 @@ export async function buildReleaseAddon(platform, file) {
   const glibc = platform.endsWith('-gnu');
   // A folder of its own: zig's C compiler and the machine's would each undo what the other has built.
   const env = { ...cargoEnvironment(), CARGO_TARGET_DIR: join(root, 'target', 'packed') };
-  if (glibc) env.PATH = (await zigFolder()) + delimiter + process.env.PATH;
+  if (glibc) {
+    env.PATH = (await zigFolder()) + delimiter + process.env.PATH;
+    // crates/codecs/build.rs then takes zig's C++ library, and mends archives that ask for a newer glibc.
+    env.MILLRACE_OLD_GLIBC = '1';
+  }
   // musl is linked dynamically, because what is loaded into a process must share its C library.
   if (platform.endsWith('-musl')) env.RUSTFLAGS = '-C target-feature=-crt-static';
   const command = glibc ? ['zigbuild', '--target', `${target}.${GLIBC_MAX}`] : ['build', '--target', target];

@@ -10,6 +10,9 @@ import { probe, root, run, SetupError, step } from './steps.mjs';
 export const BUILD_NEEDS = [
   { name: 'a C compiler with headers', test: 'echo "#include <stdlib.h>" | cc -E -', debian: ['gcc', 'libc6-dev'] },
   { name: 'CMake', test: 'command -v cmake', debian: ['cmake'] },
+  { name: 'Meson and Ninja', test: 'command -v meson && command -v ninja', debian: ['meson', 'ninja-build'] },
+  { name: 'NASM', test: 'command -v nasm', debian: ['nasm'] },
+  { name: 'a C++ compiler', test: 'command -v g++ || command -v clang++', debian: ['g++'] },
   {
     name: 'libvpx with headers, as an archive',
     test: 'test -n "$MILLRACE_VPX_PREFIX" || test -f /opt/homebrew/lib/libvpx.a || test -f "$(cc -print-file-name=libvpx.a)"',

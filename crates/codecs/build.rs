@@ -1,21 +1,32 @@
-//! Compiles what lies in `c/`, and finds libvpx's archive. See `docs/internals/building.md`.
+//! Compiles what lies in `c/`, and finds libvpx and the C++ runtime, both as archives. See `docs/internals/building.md`.
 
 use std::env;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// Where libvpx's archive and headers are, if not where Debian has them: the folder that has `lib` and `include`.
 const VPX_PREFIX: &str = "MILLRACE_VPX_PREFIX";
+
+/// Set where zig links against a glibc older than the machine's, with a C++ library of its own.
+const OLD_GLIBC: &str = "MILLRACE_OLD_GLIBC";
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
     println!("cargo:rerun-if-changed=c");
     println!("cargo:rerun-if-env-changed={VPX_PREFIX}");
+    println!("cargo:rerun-if-env-changed={OLD_GLIBC}");
     let vpx = vpx();
     let mut shim = cc::Build::new();
-    shim.file("c/vpx.c").warnings(true).extra_warnings(true).include(&vpx.include);
+    shim.file("c/vpx.c").file("c/av1.c").warnings(true).extra_warnings(true);
+    shim.include(&vpx.include);
+    // libaom-sys says where its headers are.
+    if let Some(include) = env::var_os("DEP_AOM_INCLUDE") {
+        shim.include(include);
+    }
     shim.compile("millrace_video");
     println!("cargo:rustc-link-search=native={}", vpx.library.display());
     println!("cargo:rustc-link-lib=static:-bundle={}", vpx.name);
+    cxx_runtime();
 }
 
 /// Where a C library is.
@@ -39,6 +50,38 @@ fn vpx() -> Library {
     // Beside `lib`; Debian's folder lies one deeper.
     let include = library.ancestors().map(|folder| folder.join("include")).find(|include| include.join("vpx").exists());
     Library { include: include.unwrap_or_else(|| "/usr/include".into()), library, name }
+}
+
+/// Links the C++ library that OpenH264 needs. `CXXSTDLIB` in `.cargo/config.toml` keeps OpenH264's crate from it, which
+/// would link the shared one.
+fn cxx_runtime() {
+    if env::var_os(OLD_GLIBC).is_some() {
+        cc::Build::new().file("c/old_glibc.c").compile("millrace_old_glibc");
+        println!("cargo:rustc-link-lib=c++");
+        return;
+    }
+    match (target("OS").as_str(), target("ENV").as_str()) {
+        // Part of the system.
+        ("macos", _) => println!("cargo:rustc-link-lib=c++"),
+        // Microsoft's compiler names its library in the objects.
+        (_, "msvc") => {}
+        _ => gnu_cxx_runtime(),
+    }
+}
+
+fn gnu_cxx_runtime() {
+    let compiler = cc::Build::new().cpp(true).get_compiler();
+    let found = Command::new(compiler.path()).arg("-print-file-name=libstdc++.a").output();
+    let archive = found.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned()).unwrap_or_default();
+    let folder = Path::new(&archive).parent().filter(|_| Path::new(&archive).is_absolute());
+    let Some(folder) = folder else {
+        panic!("libstdc++.a is missing: install g++ (docs/internals/building.md)");
+    };
+    println!("cargo:rustc-link-search=native={}", folder.display());
+    // A linker that goes through archives once meets this one before OpenH264's. What it needs is asked for here.
+    let mut anchor = cc::Build::new();
+    anchor.file("c/cxx_runtime.c").link_lib_modifier("+whole-archive").compile("millrace_cxx");
+    println!("cargo:rustc-link-lib=static:-bundle=stdc++");
 }
 
 fn target(what: &str) -> String {

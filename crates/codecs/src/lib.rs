@@ -6,16 +6,20 @@
 //! frame. Where each library comes from on which system stands in `docs/internals/building.md`.
 
 mod audio;
+pub mod av1;
 mod concealment;
 pub mod g711;
 pub mod g722;
+pub mod h264;
 pub mod opus;
 pub mod video;
 pub mod vpx;
 
 pub use audio::BuiltAudioCodecs;
+pub use av1::{Av1Decoder, Av1Encoder};
 pub use g711::{PcmaDecoder, PcmaEncoder, PcmuDecoder, PcmuEncoder};
 pub use g722::{G722Decoder, G722Encoder};
+pub use h264::{H264Decoder, H264Encoder};
 pub use opus::{OpusDecoder, OpusEncoder, OpusSettings, OpusSignal};
 pub use video::{VideoContent, VideoSettings};
 pub use vpx::{VpxCodec, VpxDecoder, VpxEncoder};

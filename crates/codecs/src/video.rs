@@ -129,6 +129,12 @@ impl<'a> CPicture<'a> {
         Self { planes: [std::ptr::null(); 3], strides: [0; 3], width: 0, height: 0, lent: PhantomData }
     }
 
+    /// A picture that C has; plane and stride of luma, then of both chroma planes.
+    pub(crate) fn of(size: (i32, i32), planes: [*const u8; 3], strides: [i32; 3]) -> Self {
+        let side = |side| u32::try_from(side).unwrap_or(0);
+        Self { planes, strides, width: side(size.0), height: side(size.1), lent: PhantomData }
+    }
+
     /// A picture for C to read, if its strides are an `int`'s.
     pub(crate) fn lend(picture: PictureView<'a>) -> Result<Self, EncodeError> {
         let mut strides = [0; 3];
@@ -141,6 +147,14 @@ impl<'a> CPicture<'a> {
 
     pub(crate) fn size(&self) -> (u32, u32) {
         (self.width, self.height)
+    }
+
+    pub(crate) fn planes(&self) -> [*const u8; 3] {
+        self.planes
+    }
+
+    pub(crate) fn strides(&self) -> [i32; 3] {
+        self.strides
     }
 
     /// The picture that C filled in; none if it has no size.
@@ -270,6 +284,9 @@ mod tests {
         // SAFETY: none of them has a plane that is read.
         unsafe {
             assert!(CPicture::empty().view().is_none());
+            assert!(CPicture::of((-4, 4), [std::ptr::null(); 3], [8; 3]).view().is_none());
+            let plane = [0_u8; 4];
+            assert!(CPicture::of((4, 4), [plane.as_ptr(); 3], [-4; 3]).view().is_none());
         }
     }
 }

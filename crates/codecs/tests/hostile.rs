@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use fastrand::Rng;
 use millrace_codecs::{
-    G722Decoder, G722Encoder, OpusDecoder, OpusEncoder, OpusSettings, PcmaDecoder, PcmuDecoder, VideoContent,
-    VideoSettings, VpxCodec, VpxDecoder, VpxEncoder,
+    Av1Decoder, Av1Encoder, G722Decoder, G722Encoder, H264Decoder, H264Encoder, OpusDecoder, OpusEncoder, OpusSettings,
+    PcmaDecoder, PcmuDecoder, VideoContent, VideoSettings, VpxCodec, VpxDecoder, VpxEncoder,
 };
 use millrace_frames::{AudioDecoder, AudioEncoder, PictureSize, VideoDecoder, VideoEncoder};
 use support::tone;
@@ -60,6 +60,16 @@ fn v04_mutated_vp9() {
         &mut VpxEncoder::new(VpxCodec::Vp9, settings()).unwrap(),
         &mut VpxDecoder::new(VpxCodec::Vp9, SIZE_MAX),
     );
+}
+
+#[test]
+fn v04_mutated_h264() {
+    mutated_video(&mut H264Encoder::new(settings()).unwrap(), &mut H264Decoder::new(SIZE_MAX).unwrap());
+}
+
+#[test]
+fn v04_mutated_av1() {
+    mutated_video(&mut Av1Encoder::new(settings()).unwrap(), &mut Av1Decoder::new(SIZE_MAX).unwrap());
 }
 
 const SIDES: (u32, u32) = (48, 32);

@@ -25,6 +25,16 @@ pub(super) fn sizes(
     Ok(())
 }
 
+/// Tells whether a temporal unit has a sequence header, as those with a key frame have in real time.
+pub fn has_sequence_header(unit: &[u8]) -> bool {
+    let mut found = false;
+    let whole = sizes(unit, &mut |_| {
+        found = true;
+        Ok(())
+    });
+    whole.is_ok() && found
+}
+
 /// §4.10.5: at most eight bytes of seven bits, at most 32 bits in all.
 fn leb128(bytes: &[u8]) -> Result<(usize, &[u8]), DecodeError> {
     let mut value = 0_u64;

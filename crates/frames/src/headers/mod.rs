@@ -7,6 +7,7 @@ mod h264;
 mod vp8;
 mod vp9;
 
+pub use av1::has_sequence_header as has_av1_sequence_header;
 pub use vp9::{SUPERFRAME_FRAMES_MAX, Vp9Frames};
 
 use crate::codec::DecodeError;
