@@ -187,6 +187,13 @@ test('p03 malformed options are TypeErrors, what is missing a NotFoundError, and
     code: 'ERR_LIMIT_EXCEEDED',
   });
   t.is((await source.dump()).dataProducerIds.length, 1);
+  // What is refused is not in the way of what is asked for at the same time.
+  for (const wrong of [7, null, ['x']]) {
+    const refused = t.throwsAsync(consumer.setSubchannels(wrong as never), { instanceOf: TypeError });
+    await consumer.addSubchannel(3);
+    await refused;
+    t.deepEqual(consumer.subchannels, [3]);
+  }
 });
 
 test('ortc checks and fills in the parameters of a stream', (t) => {

@@ -211,7 +211,10 @@ export class DataConsumer<DataConsumerAppData extends AppData = AppData> extends
   /** Subscribes to these subchannels and no others, at most 256. Of larger numbers than 65535 the low 16 bits count. */
   async setSubchannels(subchannels: number[]): Promise<void> {
     const wanted = wrapSubchannels(subchannels);
-    this.#wantedSubchannels = wanted;
+    // What the worker will refuse is in nobody's way: neither of what was wanted before nor of what is added meanwhile.
+    if (Array.isArray(wanted) && wanted.every(Number.isInteger)) {
+      this.#wantedSubchannels = wanted;
+    }
     try {
       this.#subchannels = await this.#ask<number[]>('dataConsumer.setSubchannels', { subchannels: wanted });
     } catch (error) {
