@@ -63,6 +63,24 @@ impl ArrivalClock {
     }
 }
 
+/// The receiver's clock as RFC 8888 tells it: 32 bits of 1/65,536 s, which wrap every 18 hours.
+#[derive(Debug, Default)]
+pub(crate) struct ReportClock {
+    latest: Option<u32>,
+    unwrapped: i64,
+}
+
+impl ReportClock {
+    /// The microseconds of `timestamp`, going on after those of earlier ones.
+    pub(crate) fn at(&mut self, timestamp: u32) -> Micros {
+        let previous = *self.latest.get_or_insert(timestamp);
+        self.latest = Some(timestamp);
+        self.unwrapped = self.unwrapped.saturating_add(i64::from(timestamp.wrapping_sub(previous) as i32));
+        // 10^6 / 65,536 is 15,625 / 1024.
+        (self.unwrapped.saturating_mul(15_625) / 1024).clamp(-MICROS_FURTHEST, MICROS_FURTHEST)
+    }
+}
+
 /// The microseconds of `ticks` of 250 µs, kept where differences cannot overflow.
 pub(crate) fn micros_of_ticks(ticks: i64) -> Micros {
     ticks.saturating_mul(TICK_US).clamp(-MICROS_FURTHEST, MICROS_FURTHEST)

@@ -2,15 +2,16 @@
 
 use std::time::{Duration, Instant};
 
-use millrace_packet::rtcp::TransportFeedback;
+use millrace_packet::rtcp::{CongestionFeedback, PacketFate, TransportFeedback};
 
 use crate::acknowledged::Acknowledged;
 use crate::alr::ApplicationLimit;
-use crate::clock::{ArrivalClock, Clock, MS, Micros, SECOND, micros_of_ticks};
+use crate::clock::{ArrivalClock, Clock, MS, Micros, ReportClock, SECOND, micros_of_ticks};
 use crate::delay::{DelayRate, DelayState, Observation};
 use crate::groups::Groups;
 use crate::history::{History, Sent};
 use crate::loss::LossLimit;
+use crate::names::Names;
 use crate::probe::{ProbeArrival, ProbeCluster, ProbeId, ProbeScope, Prober};
 use crate::queue::Queue;
 use crate::trend::{Trend, Usage};
@@ -123,6 +124,8 @@ pub struct Estimator {
     settings: EstimatorSettings,
     clock: Clock,
     arrivals: ArrivalClock,
+    reports: ReportClock,
+    names: Names,
     history: History,
     groups: Groups,
     trend: Trend,
@@ -154,6 +157,8 @@ impl Estimator {
             settings,
             clock: Clock::default(),
             arrivals: ArrivalClock::default(),
+            reports: ReportClock::default(),
+            names: Names::default(),
             history: History::default(),
             groups: Groups::default(),
             trend: Trend::default(),
@@ -213,6 +218,41 @@ impl Estimator {
         }
         let loss = &mut self.loss;
         self.history.settle(feedback.header.base_sequence, feedback.status_count, |_| loss.missing());
+        if let Some(newest) = newest {
+            self.heard(now, newest, probe);
+        }
+    }
+
+    /// Takes note of the stream and RTP sequence number under which the packet `number` left.
+    ///
+    /// Only peers with RFC 8888 need it: their feedback names packets so. Call it beside
+    /// [`packet_sent`](Self::packet_sent).
+    pub fn packet_named(&mut self, number: u16, ssrc: u32, sequence: u16) {
+        self.names.insert(number, ssrc, sequence);
+    }
+
+    /// Takes congestion control feedback (RFC 8888) about packets that [`packet_named`](Self::packet_named) named.
+    pub fn congestion_feedback(&mut self, feedback: &CongestionFeedback<'_>, now: Instant) {
+        let now = self.clock.at(now);
+        let told_at = self.reports.at(feedback.timestamp);
+        let (mut probe, mut newest) = (None, None::<Micros>);
+        for stream in feedback.streams() {
+            for (sequence, fate) in stream.packets() {
+                let Some(number) = self.names.number(stream.ssrc, sequence) else { continue };
+                let PacketFate::Received { before, .. } = fate else {
+                    if self.history.missing(number) {
+                        self.loss.missing();
+                    }
+                    continue;
+                };
+                let Some(landed) = self.history.arrived(number) else { continue };
+                newest = newest.max(Some(landed.sent.at));
+                self.loss.arrived(landed.was_missing);
+                let Some(before) = before else { continue };
+                let at = told_at - i64::from(before) * SECOND / 1024;
+                probe = self.arrived(&landed.sent, at).or(probe);
+            }
+        }
         if let Some(newest) = newest {
             self.heard(now, newest, probe);
         }

@@ -93,6 +93,17 @@ impl History {
         Some(Landed { sent: *slot, was_missing })
     }
 
+    /// Takes note that feedback says that `number` was not received; tells whether that is new.
+    pub(crate) fn missing(&mut self, number: u16) -> bool {
+        let Some(slot) = self.ring.get_mut(usize::from(number) % HISTORY_PACKETS_MAX) else { return false };
+        let is_new = slot.number == number && slot.fate == Fate::InFlight;
+        if is_new {
+            slot.fate = Fate::Missing;
+            self.in_flight_bytes = self.in_flight_bytes.saturating_sub(u64::from(slot.bytes));
+        }
+        is_new
+    }
+
     /// Tells `missing` each packet that feedback from `base` on about `count` packets leaves out.
     ///
     /// Call it after [`arrived`](Self::arrived) for those that it names. Each number is walked over once, whatever

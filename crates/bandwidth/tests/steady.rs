@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use millrace_bandwidth::{Estimator, EstimatorSettings, Reason, SentKind, SentPacket};
-use millrace_packet::rtcp::{Compound, CompoundWriter, FeedbackHeader, FeedbackSsrcs, RtcpPacket};
+use millrace_packet::rtcp::{Compound, CompoundWriter, FeedbackHeader, FeedbackSsrcs, PacketFate, RtcpPacket};
 
 const PACKET_BYTES: u16 = 1200;
 
@@ -18,6 +18,15 @@ fn the_estimate_finds_a_capacity_of_1_mbit_per_second_and_stays_near_it() {
 }
 
 #[test]
+fn rfc_8888_feedback_finds_the_same_capacity() {
+    let mut path = Path { tells: Tells::Rfc8888, ..Path::new(1_000_000) };
+    path.run_for(20);
+    let estimate = path.estimator.estimate();
+    assert!((700_000..1_200_000).contains(&estimate.bitrate), "{estimate:?}");
+    assert!(estimate.acknowledged.is_some_and(|bitrate| bitrate > 600_000), "{estimate:?}");
+}
+
+#[test]
 fn nothing_sent_means_no_deadline() {
     let mut path = Path::new(1_000_000);
     assert_eq!(path.estimator.deadline(), None);
@@ -26,6 +35,13 @@ fn nothing_sent_means_no_deadline() {
     path.now += Duration::from_secs(2);
     path.estimator.handle_timeout(path.now);
     assert_eq!(path.estimator.deadline(), None);
+}
+
+/// Which kind of feedback a receiver writes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Tells {
+    TransportWide,
+    Rfc8888,
 }
 
 /// Sends at the estimate through a link that carries `capacity` and waits for nothing else.
@@ -39,6 +55,7 @@ struct Path {
     free_at: Instant,
     arrived: Vec<(u16, Instant)>,
     credit: f64,
+    tells: Tells,
 }
 
 impl Path {
@@ -54,6 +71,7 @@ impl Path {
             free_at: now,
             arrived: Vec::new(),
             credit: 0.0,
+            tells: Tells::TransportWide,
         }
     }
 
@@ -79,6 +97,7 @@ impl Path {
         self.number = self.number.wrapping_add(1);
         let packet = SentPacket { number: self.number, bytes: PACKET_BYTES, at: self.now, probe: None, kind };
         self.estimator.packet_sent(packet);
+        self.estimator.packet_named(self.number, 9, self.number.wrapping_add(1000));
         let transmission = Duration::from_secs_f64(f64::from(PACKET_BYTES) * 8.0 / self.capacity as f64);
         self.free_at = self.free_at.max(self.now) + transmission;
         self.arrived.push((self.number, self.free_at + Duration::from_millis(20)));
@@ -88,6 +107,9 @@ impl Path {
         let here = self.arrived.iter().filter(|(_, at)| *at <= self.now).count();
         let told: Vec<_> = self.arrived.drain(..here).collect();
         let Some(&(base_sequence, _)) = told.first() else { return };
+        if self.tells == Tells::Rfc8888 {
+            return self.feed_back_by_stream(&told);
+        }
         let ticks = |at: Instant| (at - self.start).as_micros() as i64 / 250;
         let reference_time = (ticks(told[0].1) / 256) as i32;
         let mut previous = i64::from(reference_time) * 256;
@@ -103,6 +125,22 @@ impl Path {
         for packet in Compound::parse(&out[..len]).expect("what is written parses").packets() {
             if let RtcpPacket::TransportFeedback(feedback) = packet {
                 self.estimator.transport_feedback(&feedback, self.now);
+            }
+        }
+    }
+
+    fn feed_back_by_stream(&mut self, told: &[(u16, Instant)]) {
+        let timestamp = |at: Instant| ((at - self.start).as_micros() * 1024 / 15_625) as u32;
+        let now = timestamp(self.now);
+        let fate = |at: Instant| PacketFate::Received { ecn: 0, before: Some(((now - timestamp(at)) / 64) as u16) };
+        let fates: Vec<_> = told.iter().map(|(_, at)| fate(*at)).collect();
+        let mut out = [0; 1500];
+        let mut writer = CompoundWriter::new(&mut out);
+        writer.congestion_feedback(1, 9, told[0].0.wrapping_add(1000), &fates, now).expect("it fits");
+        let len = writer.len();
+        for packet in Compound::parse(&out[..len]).expect("what is written parses").packets() {
+            if let RtcpPacket::CongestionFeedback(feedback) = packet {
+                self.estimator.congestion_feedback(&feedback, self.now);
             }
         }
     }

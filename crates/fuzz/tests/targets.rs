@@ -29,7 +29,7 @@ macro_rules! hunts {
 }
 
 hunts! {
-    rtp rtp_header rtcp transport_feedback rtx vp8 vp9 h264 h265 av1 dependency stun srtp dtls_client_hello dtls_records
+    rtp rtp_header rtcp transport_feedback estimator rtx vp8 vp9 h264 h265 av1 dependency stun srtp dtls_client_hello dtls_records
     sctp_filter tcp_framing process_frames sctp transport plain router
 }
 

@@ -89,6 +89,9 @@ fn read_rtcp_packet(packet: &RtcpPacket, bytes: usize) {
             let arrivals = feedback.arrivals().count();
             assert!(arrivals <= bytes && arrivals <= usize::from(feedback.status_count));
         }
+        RtcpPacket::CongestionFeedback(feedback) => {
+            assert!(feedback.streams().map(|stream| stream.packets().count()).sum::<usize>() <= bytes / 2);
+        }
         RtcpPacket::FullIntraRequest(request) => assert!(request.entries().count() <= bytes / 8),
         RtcpPacket::Remb(remb) => assert!(remb.streams().count() <= 255),
         RtcpPacket::ExtendedReport(report) => {

@@ -51,8 +51,11 @@ impl Router {
             }
             RtcpPacket::Remb(remb) => self.with_session(peer, |session| session.note_available_bitrate(remb.bitrate)),
             RtcpPacket::ExtendedReport(report) => self.handle_extended_report(peer, report),
-            // Nothing here depends on the names of sources, on transport-wide feedback, or on what is not known.
-            RtcpPacket::SourceDescription(_) | RtcpPacket::TransportFeedback(_) | RtcpPacket::Other { .. } => {}
+            // Nothing here depends on the names of sources, on feedback about arrivals, or on what is not known.
+            RtcpPacket::SourceDescription(_)
+            | RtcpPacket::TransportFeedback(_)
+            | RtcpPacket::CongestionFeedback(_)
+            | RtcpPacket::Other { .. } => {}
         }
     }
 

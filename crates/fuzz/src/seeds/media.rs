@@ -71,6 +71,18 @@ pub(crate) fn transport_feedback() -> Seeds {
     numbered([&mixed[..], &lost, &small])
 }
 
+/// Steps of a peer, each behind its length and a time: transport-wide feedback, RFC 8888, REMB.
+pub(crate) fn estimator() -> Seeds {
+    let wide = [0x8f, 205, 0, 7, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 7, 0, 0, 1, 0, 0x20, 7, 4, 8, 8, 8, 8, 8, 8, 0, 0, 0];
+    let by_stream =
+        [0x8b, 205, 0, 6, 0, 0, 0, 1, 0, 0, 0, 1, 0, 7, 0, 4, 0x80, 40, 0x80, 30, 0, 0, 0x80, 10, 0, 1, 0, 0];
+    let remb = [0x8f, 206, 0, 5, 0, 0, 0, 1, 0, 0, 0, 0, b'R', b'E', b'M', b'B', 1, 8, 0, 99, 0, 0, 0, 7];
+    let steps = |steps: &[&[u8]]| steps.iter().flat_map(|step| [&[step.len() as u8, 50][..], *step].concat()).collect();
+    let scripts: [Vec<u8>; 3] =
+        [steps(&[&wide, &wide]), steps(&[&by_stream, &remb, &by_stream]), steps(&[&remb, &wide, &[], &wide])];
+    numbered(scripts.iter().map(Vec::as_slice))
+}
+
 pub(crate) fn vp8() -> Seeds {
     let whole = [0x90, 0xf0, 0x81, 0x02, 0x03, 0x04, 0x10, 0x02, 0x00, 0x9d, 0x01, 0x2a];
     numbered([&whole[..], &[0x10, 0x00, 1, 2, 3], &[0x80, 0x80, 5, 1]])

@@ -4,7 +4,7 @@ mod media;
 mod protocols;
 mod scripts;
 
-pub(crate) use media::{av1, dependency, h264, h265, rtcp, rtp, rtx, transport_feedback, vp8, vp9};
+pub(crate) use media::{av1, dependency, estimator, h264, h265, rtcp, rtp, rtx, transport_feedback, vp8, vp9};
 pub(crate) use protocols::{dtls_client_hello, dtls_records, process_frames, sctp_filter, srtp, stun, tcp_framing};
 pub(crate) use scripts::{plain, router, sctp, transport};
 

@@ -65,6 +65,7 @@ pub const TARGETS: &[Target] = &[
     parser("rtp_header", rtp_header, seeds::rtp),
     parser("rtcp", rtcp, seeds::rtcp),
     Target { executions: 40_000, ..parser("transport_feedback", transport_feedback, seeds::transport_feedback) },
+    Target { executions: 10_000, ..machine("estimator", estimator, seeds::estimator) },
     parser("rtx", rtx, seeds::rtx),
     parser("vp8", vp8, seeds::vp8),
     parser("vp9", vp9, seeds::vp9),
@@ -88,6 +89,11 @@ pub const TARGETS: &[Target] = &[
     Target { executions: 10_000, ..machine("plain", plain, seeds::plain) },
     Target { executions: 3_000, ..machine("router", router, seeds::router) },
 ];
+
+/// The bandwidth estimator, told what a peer likes.
+pub fn estimator(data: &[u8]) {
+    millrace_bandwidth::fuzz::fuzz_estimator(data, std::time::Instant::now());
+}
 
 /// The target called `name`.
 pub fn target(name: &str) -> Option<&'static Target> {

@@ -1,5 +1,6 @@
 //! A received compound packet: checked as a whole first, read afterwards.
 
+use super::congestion_feedback::CongestionFeedback;
 use super::extended_report::ExtendedReport;
 use super::feedback::{FeedbackSsrcs, FullIntraRequest, Nack, PictureLoss, Remb};
 use super::report::{ReceiverReport, SenderReport};
@@ -22,6 +23,8 @@ pub enum RtcpPacket<'a> {
     Nack(Nack<'a>),
     /// Transport-wide congestion control feedback (draft-holmer-rmcat-transport-wide-cc-extensions-01 §3.1).
     TransportFeedback(TransportFeedback<'a>),
+    /// Congestion control feedback (RFC 8888 §3.1).
+    CongestionFeedback(CongestionFeedback<'a>),
     /// Picture loss indication (RFC 4585 §6.3.1).
     PictureLoss(PictureLoss),
     /// Full intra request (RFC 5104 §4.3.1).
@@ -117,6 +120,10 @@ impl<'a> Frame<'a> {
     }
 
     fn interpret_feedback(&self) -> Option<RtcpPacket<'a>> {
+        if (self.packet_type, self.count) == (packet_type::TRANSPORT_FEEDBACK, feedback_type::CONGESTION) {
+            // It names its streams itself, where others have the one that they are about.
+            return CongestionFeedback::parse(self.body).map(RtcpPacket::CongestionFeedback);
+        }
         let ssrcs = FeedbackSsrcs::read(self.body)?;
         let items = self.body.get(FeedbackSsrcs::BYTES..)?;
         match (self.packet_type, self.count) {
@@ -171,7 +178,7 @@ mod tests {
 
     #[test]
     fn unknown_types_and_feedback_are_passed_over() {
-        for (second, count) in [(204, 0), (192, 31), (255, 1), (205, 11), (206, 3)] {
+        for (second, count) in [(204, 0), (192, 31), (255, 1), (205, 12), (206, 3)] {
             let bytes = [0x80 | count, second, 0, 2, 0, 0, 0, 1, 0, 0, 0, 2];
             let other = Compound::parse(&bytes).unwrap().packets().next();
             assert!(matches!(other, Some(RtcpPacket::Other { .. })), "{second}");

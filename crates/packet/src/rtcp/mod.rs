@@ -1,6 +1,7 @@
 //! RTCP compound packets: read as views over the received bytes, written into a slice (RFC 3550 §6, RFC 4585).
 
 pub mod compound;
+pub mod congestion_feedback;
 pub mod extended_report;
 pub mod feedback;
 pub mod report;
@@ -9,6 +10,7 @@ pub mod transport_feedback;
 pub mod writer;
 
 pub use compound::{Compound, RtcpPacket};
+pub use congestion_feedback::{CongestionFeedback, PacketFate, StreamFeedback};
 pub use extended_report::{DelaySinceReference, ExtendedReport};
 pub use feedback::{FeedbackSsrcs, FullIntraEntry, FullIntraRequest, Nack, PictureLoss, Remb};
 pub use report::{ReceiverReport, ReportBlock, SenderInfo, SenderReport};
@@ -31,6 +33,8 @@ pub(crate) mod packet_type {
 pub(crate) mod feedback_type {
     /// Generic NACK, of transport feedback (RFC 4585 §6.2.1).
     pub(crate) const NACK: u8 = 1;
+    /// Congestion control feedback, of transport feedback (RFC 8888 §3.1).
+    pub(crate) const CONGESTION: u8 = 11;
     /// Transport-wide congestion control, of transport feedback (draft-holmer-rmcat-transport-wide-cc-extensions-01).
     pub(crate) const TRANSPORT_CC: u8 = 15;
     /// Picture loss indication, of payload-specific feedback (RFC 4585 §6.3.1).

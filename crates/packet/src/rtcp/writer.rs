@@ -1,5 +1,6 @@
 //! Writes a compound packet into a slice, packet by packet (RFC 3550 §6.1).
 
+use super::congestion_feedback::{self, PacketFate};
 use super::extended_report::{self, DelaySinceReference};
 use super::feedback::{FeedbackSsrcs, FullIntraEntry, NackItem, REMB_IDENTIFIER, encode_bitrate};
 use super::report::{ReportBlock, SenderInfo};
@@ -131,6 +132,26 @@ impl<'a> CompoundWriter<'a> {
             cursor.put(&[count])?;
             cursor.put(&encode_bitrate(bitrate))?;
             put_ssrcs(cursor, streams)
+        })
+    }
+
+    /// Appends congestion control feedback (RFC 8888 §3.1) about packets of the stream `ssrc` from `begin_sequence` on.
+    ///
+    /// `timestamp` is the receiver's time in 1/65,536 s, which arrivals are told before.
+    ///
+    /// # Errors
+    /// [`CompoundFull`].
+    pub fn congestion_feedback(
+        &mut self,
+        sender: u32,
+        ssrc: u32,
+        begin_sequence: u16,
+        fates: &[PacketFate],
+        timestamp: u32,
+    ) -> Result<(), CompoundFull> {
+        self.packet(packet_type::TRANSPORT_FEEDBACK, usize::from(feedback_type::CONGESTION), |cursor| {
+            cursor.put(&sender.to_be_bytes())?;
+            congestion_feedback::put(cursor, ssrc, begin_sequence, fates, timestamp)
         })
     }
 
