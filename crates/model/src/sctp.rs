@@ -261,7 +261,7 @@ impl SctpStreamParameters {
     /// # Errors
     /// [`ModelError::Invalid`] that names the field.
     pub fn to_checked(&self) -> Result<Self, ModelError> {
-        if self.stream_id >= SCTP_STREAM_NUMBERS {
+        if self.stream_id == SCTP_STREAM_NUMBERS {
             let reason = format!("{} is not within 0–{}", self.stream_id, SCTP_STREAM_NUMBERS - 1);
             return Err(ModelError::invalid("streamId", reason));
         }

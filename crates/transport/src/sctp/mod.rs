@@ -267,7 +267,7 @@ impl SctpAssociation {
 
     /// Streams on which the peer can send, once the handshake has told.
     pub fn incoming_streams(&self) -> u16 {
-        self.filter.peer_streams().map_or(SCTP_STREAM_NUMBERS, |streams| streams.min(SCTP_STREAM_NUMBERS))
+        self.filter.peer_streams().unwrap_or(SCTP_STREAM_NUMBERS)
     }
 
     /// Queues a message and returns how many bytes wait on its stream, this one included. Its bytes are shared.
