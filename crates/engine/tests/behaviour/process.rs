@@ -11,7 +11,7 @@ use millrace_testkit::OpusSource;
 use millrace_testkit::socket_peer::is_readable;
 use serde_json::{Value, json};
 
-use crate::harness::{Heard, Link, OPUS, Stage, camera, microphone, packets_of, payload_of, udp, video_stream};
+use crate::harness::{Heard, Link, OPUS, Stage, camera, microphone, payload_of, udp, video_stream};
 
 /// Set for the child, which is this test binary once more.
 const IS_CHILD: &str = "MILLRACE_TEST_CHILD";
@@ -134,7 +134,9 @@ impl Link for InChild {
         while is_readable(self.socket.as_fd()) {
             match read_any_frame(&mut self.socket).unwrap() {
                 Some(Frame::Text(batch)) => messages.extend(serde_json::from_str::<Vec<Value>>(&batch).unwrap()),
-                Some(Frame::Packets(batch)) => packets.extend(packets_of(&batch)),
+                Some(Frame::Packets(batch)) => {
+                    packets.extend(batch.packets().map(|(number, packet)| (number, packet.to_vec())));
+                }
                 None => break,
             }
         }

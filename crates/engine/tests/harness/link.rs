@@ -84,6 +84,6 @@ impl Link for InProcess {
 }
 
 /// The packets of a batch, each with its number.
-pub(crate) fn packets_of(batch: &PacketBatch) -> impl Iterator<Item = (u32, Vec<u8>)> {
+fn packets_of(batch: &PacketBatch) -> impl Iterator<Item = (u32, Vec<u8>)> {
     batch.packets().map(|(number, packet)| (number, packet.to_vec()))
 }

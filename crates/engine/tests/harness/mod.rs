@@ -17,7 +17,7 @@ use millrace_transport::dtls::PeerFingerprints;
 use millrace_transport::ice::IceCredentials;
 use serde_json::{Value, json};
 
-pub(crate) use link::{InProcess, Link, packets_of};
+pub(crate) use link::{InProcess, Link};
 pub(crate) use media::*;
 
 /// After this long a test fails: what it waits for does not come.
