@@ -1,6 +1,7 @@
 //! Compiles what lies in `c/`, and finds libvpx and the C++ runtime, both as archives. See `docs/internals/building.md`.
 
 use std::env;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -18,7 +19,7 @@ fn main() {
     let vpx = vpx();
     let mut shim = cc::Build::new();
     shim.file("c/vpx.c").file("c/av1.c").warnings(true).extra_warnings(true);
-    shim.include(&vpx.include);
+    shim.include(headers_of(&vpx));
     // libaom-sys says where its headers are.
     if let Some(include) = env::var_os("DEP_AOM_INCLUDE") {
         shim.include(include);
@@ -50,6 +51,22 @@ fn vpx() -> Library {
     // Beside `lib`; Debian's folder lies one deeper.
     let include = library.ancestors().map(|folder| folder.join("include")).find(|include| include.join("vpx").exists());
     Library { include: include.unwrap_or_else(|| "/usr/include".into()), library, name }
+}
+
+/// A folder with libvpx's headers and no others: where they lie are the system's too, of another glibc than zig compiles for.
+fn headers_of(vpx: &Library) -> PathBuf {
+    let only = PathBuf::from(env::var_os("OUT_DIR").unwrap_or_default()).join("include");
+    let copied = fs::create_dir_all(only.join("vpx")).and_then(|()| {
+        for header in fs::read_dir(vpx.include.join("vpx"))? {
+            let header = header?;
+            fs::copy(header.path(), only.join("vpx").join(header.file_name()))?;
+        }
+        Ok(())
+    });
+    if let Err(error) = copied {
+        panic!("the headers of libvpx cannot be copied from {}: {error}", vpx.include.display());
+    }
+    only
 }
 
 /// Links the C++ library that OpenH264 needs. `CXXSTDLIB` in `.cargo/config.toml` keeps OpenH264's crate from it, which
