@@ -20,16 +20,30 @@ const PACI: u8 = 50;
 const STARTS: u8 = 0x80;
 const ENDS: u8 = 0x40;
 
+/// Tells whether the first byte is that of a unit that may stand alone: no aggregate or part, none within another.
+fn is_h264_unit(first: u8) -> bool {
+    matches!(first & 0x1f, 1..STAP_A)
+}
+
+/// As [`is_h264_unit`].
+fn is_h265_unit(first: u8) -> bool {
+    first >> 1 & 0x3f < AGGREGATION
+}
+
 pub(super) fn push_h264(payload: &[u8], in_parts: &mut bool, frame: &mut Vec<u8>) -> Result<(), Malformed> {
     let (&first, body) = payload.split_first().ok_or(Malformed)?;
     match first & 0x1f {
         FU_A => {
             let (&part, body) = body.split_first().ok_or(Malformed)?;
-            push_part(&[first & 0xe0 | part & 0x1f], part, body, in_parts, frame)
+            let header = first & 0xe0 | part & 0x1f;
+            if !is_h264_unit(header) {
+                return Err(Malformed);
+            }
+            push_part(&[header], part, body, in_parts, frame)
         }
         _ if *in_parts => Err(Malformed),
-        STAP_A => push_several(body, 1, frame),
-        1..=23 if !body.is_empty() => push_unit(payload, frame),
+        STAP_A => push_several(H264, body, frame),
+        1..STAP_A if !body.is_empty() => push_unit(payload, frame),
         // Interleaved modes (STAP-B, MTAP, FU-B) are never negotiated (RFC 6184 §6.4).
         _ => Err(Malformed),
     }
@@ -40,10 +54,14 @@ pub(super) fn push_h265(payload: &[u8], in_parts: &mut bool, frame: &mut Vec<u8>
     match first >> 1 & 0x3f {
         FRAGMENT => {
             let (&part, body) = body.split_first().ok_or(Malformed)?;
-            push_part(&[first & 0x81 | (part & 0x3f) << 1, second], part, body, in_parts, frame)
+            let header = first & 0x81 | (part & 0x3f) << 1;
+            if !is_h265_unit(header) {
+                return Err(Malformed);
+            }
+            push_part(&[header, second], part, body, in_parts, frame)
         }
         _ if *in_parts => Err(Malformed),
-        AGGREGATION => push_several(body, 2, frame),
+        AGGREGATION => push_several(H265, body, frame),
         PACI => {
             let (&[high, low], body) = body.split_first_chunk().ok_or(Malformed)?;
             let fields = u16::from_be_bytes([high, low]);
@@ -67,14 +85,14 @@ fn push_unit(unit: &[u8], frame: &mut Vec<u8>) -> Result<(), Malformed> {
     Ok(())
 }
 
-fn push_several(mut units: &[u8], header_len: usize, frame: &mut Vec<u8>) -> Result<(), Malformed> {
+fn push_several(form: Form, mut units: &[u8], frame: &mut Vec<u8>) -> Result<(), Malformed> {
     if units.is_empty() {
         return Err(Malformed);
     }
     while !units.is_empty() {
         let (&[high, low], rest) = units.split_first_chunk().ok_or(Malformed)?;
         let (unit, after) = rest.split_at_checked(usize::from(u16::from_be_bytes([high, low]))).ok_or(Malformed)?;
-        if unit.len() <= header_len {
+        if !form.takes(unit) {
             return Err(Malformed);
         }
         push_unit(unit, frame)?;
@@ -123,20 +141,31 @@ fn find_start(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
 #[derive(Clone, Copy)]
 pub(super) struct Form {
     header_len: usize,
+    /// Tells by its first byte whether a unit may stand alone.
+    is_unit: fn(u8) -> bool,
     /// Header of a packet of several units, in front of their lengths.
     aggregate: fn(&[u8]) -> [u8; 2],
     /// Headers of a part: of the packet, and of the part with its flags.
     part: fn(&[u8], u8) -> [u8; 3],
 }
 
+impl Form {
+    /// Tells whether `unit` has a header and something behind it, and is no packet's own form.
+    fn takes(&self, unit: &[u8]) -> bool {
+        unit.len() > self.header_len && (self.is_unit)(unit[0])
+    }
+}
+
 pub(super) const H264: Form = Form {
     header_len: 1,
+    is_unit: is_h264_unit,
     aggregate: |unit| [unit[0] & 0x60 | STAP_A, 0],
     part: |unit, flags| [unit[0] & 0xe0 | FU_A, flags | unit[0] & 0x1f, 0],
 };
 
 pub(super) const H265: Form = Form {
     header_len: 2,
+    is_unit: is_h265_unit,
     aggregate: |unit| [unit[0] & 0x81 | AGGREGATION << 1, unit[1]],
     part: |unit, flags| [unit[0] & 0x81 | FRAGMENT << 1, unit[1], flags | unit[0] >> 1 & 0x3f],
 };
@@ -151,7 +180,7 @@ pub(super) fn packetize(
 ) -> Result<(), Malformed> {
     let mut waiting = units(frame).peekable();
     while let Some(unit) = waiting.next() {
-        if unit.len() <= form.header_len {
+        if !form.takes(unit) {
             return Err(Malformed);
         }
         if unit.len() > limit {
@@ -162,9 +191,7 @@ pub(super) fn packetize(
         packet.extend_from_slice(&(form.aggregate)(unit)[..form.header_len]);
         push_sized(unit, packet);
         let mut count = 1;
-        while let Some(next) =
-            waiting.next_if(|next| packet.len() + 2 + next.len() <= limit && next.len() > form.header_len)
-        {
+        while let Some(next) = waiting.next_if(|next| packet.len() + 2 + next.len() <= limit && form.takes(next)) {
             push_sized(next, packet);
             count += 1;
         }

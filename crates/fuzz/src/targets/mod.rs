@@ -1,5 +1,6 @@
 //! The targets. Each panics when something is broken that must hold whatever the bytes are.
 
+mod frames;
 mod plain;
 mod router;
 mod sctp;
@@ -17,6 +18,7 @@ pub use millrace_transport::fuzz::{
     fuzz_srtp as srtp, fuzz_stun as stun,
 };
 
+pub use frames::{frames_aac, frames_av1, frames_h264, frames_h265, frames_vp8, frames_vp9, mixer};
 pub use plain::plain;
 pub use router::router;
 pub(crate) use sctp::init;
@@ -88,6 +90,13 @@ pub const TARGETS: &[Target] = &[
     Target { executions: 1_000, ..machine("transport", transport, seeds::transport) },
     Target { executions: 10_000, ..machine("plain", plain, seeds::plain) },
     Target { executions: 3_000, ..machine("router", router, seeds::router) },
+    parser("frames_vp8", frames_vp8, seeds::frames_vp8),
+    parser("frames_vp9", frames_vp9, seeds::frames_vp9),
+    parser("frames_h264", frames_h264, seeds::frames_h264),
+    parser("frames_h265", frames_h265, seeds::frames_h265),
+    parser("frames_av1", frames_av1, seeds::frames_av1),
+    parser("frames_aac", frames_aac, seeds::frames_aac),
+    Target { executions: 2_000, ..machine("mixer", mixer, seeds::mixer) },
 ];
 
 /// The bandwidth estimator, told what a peer likes.

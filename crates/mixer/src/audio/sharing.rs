@@ -118,7 +118,7 @@ impl AudioMixer {
             }
             match self.group_for(format, &wanted, Some(group)) {
                 Ok(to) => self.change_group(index, to),
-                // Left where it is, it would hear itself: it hears nothing until an encoder can be had.
+                // It goes on with what it heard before, its own sound included, until who is heard changes again.
                 Err(_) => self.stats.encoders_missing += 1,
             }
         }
