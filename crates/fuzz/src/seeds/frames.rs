@@ -57,7 +57,7 @@ pub(crate) fn mixer() -> Seeds {
     let packet = |flags: u8, step: u8, payload: &[u8]| [&[flags, step, payload.len() as u8], payload].concat();
     let talk: Vec<u8> = (0..30u8)
         .flat_map(|turn| {
-            let opus = packet(0x08 | turn % 2, 0x80 | 24, &[31 << 3, 20 + turn, 3]);
+            let opus = packet(0x08 | (turn % 2), 0x80 | 24, &[31 << 3, 20 + turn, 3]);
             [opus, packet(0x0a, 0x80 | 4, &[0x55; 160])].concat()
         })
         .collect();
