@@ -114,13 +114,13 @@ impl Plane {
         self.tell(id, "trace", trace);
     }
 
-    /// Gives a transport what it pads with when nothing was sent of late that could be sent again: a viewer whose video
-    /// was taken away as a whole would never be found to have a better line.
+    /// Gives a transport what it pads with, if its first consumer of video has no stream of retransmissions.
     pub(super) fn add_probator(&mut self, (router, index): ConsumerAt, transport: usize) {
         let session = self.transports[transport].session;
         let entry = &self.routers[router];
         let Some(consumer) = entry.consumer(index) else { return };
-        if consumer.kind != MediaKind::Video || consumer.all_streams || entry.core.has_probator(session) {
+        let has_rtx = consumer.parameters.encodings.iter().any(|encoding| encoding.rtx.is_some());
+        if consumer.kind != MediaKind::Video || consumer.all_streams || has_rtx || entry.core.has_probator(session) {
             return;
         }
         let parameters = RtpParameters { mid: Some(PROBATOR_MID.to_owned()), ..consumer.parameters.clone() };
