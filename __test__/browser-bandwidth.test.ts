@@ -1,16 +1,7 @@
 import anyTest, { type ExecutionContext, type TestFn } from 'ava';
 import { createWorker, type types } from '../ts/index.js';
-import { HANG_MS, launch, pageScript, servePage } from './browser.js';
-import {
-  GREEN,
-  openPeer,
-  type Peer,
-  publish,
-  publishTone,
-  type Stage,
-  videoCodec,
-  watch,
-} from './browser-layers-call.js';
+import { launch, pageScript, servePage } from './browser.js';
+import { GREEN, openPeer, type Peer, publish, type Stage, videoCodec, watch } from './browser-layers-call.js';
 import { Bottleneck, type Line } from './peers/bottleneck.js';
 
 const test = anyTest as TestFn<Stage>;
@@ -30,12 +21,6 @@ const GOOD: Line = { bitrate: 2_500_000, queueMs: 300, delayMs: 20, loss: 0 };
 /** The same after somebody else came home. */
 const BAD: Line = { ...GOOD, bitrate: 500_000 };
 
-/** Pitch of the tone that is published beside the picture. */
-const PITCH_HZ = 600;
-
-/** Whether times are judged: only on a machine that does nothing else. */
-const BARS = process.env.MILLRACE_BARS === '1';
-
 /** How long a line loses packets. Nightly: ten minutes. */
 const LOSS_SECONDS = Number(process.env.MILLRACE_LOSS_SECONDS ?? 10);
 
@@ -50,48 +35,34 @@ test.after.always(async (t) => {
   t.context.page?.close();
 });
 
-test.serial(
-  'a viewer sees what its line carries while the line falls to a fifth and recovers, and hears all of it',
-  async (t) => {
-    const { viewer, consumer, line } = await openCall(t);
-    line.toClient.line = GOOD;
-    await untilWidth(t, viewer, consumer, (width) => width === WIDTHS[2], HANG_MS);
-    const before = await viewer.page.evaluate(async () => await window.layersPeer.sound());
-    const { frozenMs: frozenBefore } = await viewer.page.evaluate(async () => await window.layersPeer.troubles());
+test.serial('a viewer whose line falls to a fifth gets a layer that fits within five seconds', async (t) => {
+  const { viewer, consumer, line } = await openCall(t);
+  line.toClient.line = GOOD;
+  await untilLayer(t, viewer, consumer, 2, 30_000);
+  line.toClient.line = BAD;
+  const downMs = await untilFits(t, viewer, consumer, 5_000);
+  await pause(5_000);
+  t.true((consumer.currentLayers?.spatialLayer ?? -1) < 2, 'it stays there as long as the line is bad');
+  const [stats] = await viewer.transport.getStats();
+  t.log({ downMs, estimate: stats?.availableOutgoingBitrate, reason: stats?.availableOutgoingBitrateReason });
+  t.true((stats?.availableOutgoingBitrate ?? Number.POSITIVE_INFINITY) < 700_000);
+  t.truthy(stats?.availableOutgoingBitrateReason);
+});
 
-    line.toClient.line = BAD;
-    const downMs = await untilWidth(t, viewer, consumer, (width) => width < WIDTHS[2], bar(5_000));
-    await pause(5_000);
-    t.true((consumer.currentLayers?.spatialLayer ?? -1) < 2, 'it stays there as long as the line is bad');
-    const [stats] = await viewer.transport.getStats();
-    t.true((stats?.availableOutgoingBitrate ?? Number.POSITIVE_INFINITY) < 700_000);
-    t.truthy(stats?.availableOutgoingBitrateReason);
-
-    line.toClient.line = GOOD;
-    const upMs = await untilWidth(t, viewer, consumer, (width) => width === WIDTHS[2], bar(15_000));
-    const after = await viewer.page.evaluate(async () => await window.layersPeer.sound());
-    const { frozenMs } = await viewer.page.evaluate(async () => await window.layersPeer.troubles());
-    const madeUp = (after.madeUp - before.madeUp) / (after.seconds - before.seconds);
-    t.log({ downMs, upMs, frozenMs: frozenMs - frozenBefore, soundMadeUp: madeUp, estimate: stats });
-    t.true(frozenMs - frozenBefore < bar(1_000), `the picture stood still for ${frozenMs - frozenBefore} ms`);
-    t.true(madeUp < (BARS ? 0.01 : 0.2), `${madeUp * 100} % of the sound is made up`);
-    t.is(Math.round(((await viewer.page.evaluate(() => window.layersPeer.pitchHz())) ?? 0) / 50) * 50, PITCH_HZ);
-  },
-);
-
-test.serial('a viewer whose line loses 3 % sees pictures all the time', async (t) => {
+test.serial('a viewer whose line loses 3 % sees no picture for longer than half a second', async (t) => {
   const { viewer, consumer, line } = await openCall(t);
   line.toClient.line = { ...GOOD, bitrate: 10_000_000, loss: 0.03 };
   line.toServer.line = { ...GOOD, loss: 0.03 };
-  await untilWidth(t, viewer, consumer, (width) => width === WIDTHS[2], HANG_MS);
+  await untilLayer(t, viewer, consumer, 2, 30_000);
   await pause(2000);
   await viewer.page.evaluate(() => window.layersPeer.longestGapMs());
   await pause(LOSS_SECONDS * 1000);
   const longestGapMs = await viewer.page.evaluate(() => window.layersPeer.longestGapMs());
   const [stat] = (await consumer.getStats()) as types.ConsumerStat[];
   t.log({ seconds: LOSS_SECONDS, longestGapMs, lost: line.toClient.lost, repaired: stat?.packetsRepaired });
-  t.true(longestGapMs < (BARS ? 500 : 5_000), `no picture for ${longestGapMs} ms`);
+  t.true(longestGapMs < 500, `no picture for ${longestGapMs} ms`);
   t.true((stat?.packetsRepaired ?? 0) > 0);
+  t.is(consumer.currentLayers?.spatialLayer, 2, 'random loss is no reason to go down');
 });
 
 /** A publisher nearby and a viewer behind a line. */
@@ -100,17 +71,12 @@ async function openCall(
 ): Promise<{ viewer: Peer; consumer: types.Consumer; line: Bottleneck }> {
   const worker = await createWorker();
   t.teardown(() => worker.close());
-  const opus = { kind: 'audio', mimeType: 'audio/opus', clockRate: 48_000, channels: 2 } as const;
-  const router = await worker.createRouter({ mediaCodecs: [videoCodec('video/VP8'), opus] });
-  const [sender, speaker] = [await openPeer(t, router), await openPeer(t, router)];
-  const viewer = await openPeer(t, router);
+  const router = await worker.createRouter({ mediaCodecs: [videoCodec('video/VP8')] });
+  const [sender, viewer] = [await openPeer(t, router), await openPeer(t, router)];
   const line = await Bottleneck.open((viewer.transport.iceCandidates[0] as types.IceCandidate).port);
   t.teardown(() => line.close());
   viewer.port = line.port;
   const producer = await publish(sender, { colour: GREEN, encodings: SIMULCAST, mimeType: 'video/VP8', isBusy: true });
-  const tone = await publishTone(speaker, PITCH_HZ);
-  await speaker.page.evaluate(() => window.layersPeer.speak(0.5));
-  await watch(viewer, tone);
   const consumer = await watch(viewer, producer);
   await viewer.transport.enableTraceEvent(['bwe']);
   viewer.transport.on('trace', (trace) => {
@@ -123,32 +89,42 @@ async function openCall(
   return { viewer, consumer, line };
 }
 
-/** Waits until the viewer sees a picture of such a width. Returns how long that took, in ms. */
-async function untilWidth(
+/** Waits until the viewer sees a layer. Returns how long that took, in ms. */
+async function untilLayer(
   t: ExecutionContext<Stage>,
-  { page, transport }: Peer,
+  viewer: Peer,
   consumer: types.Consumer,
-  fits: (width: number) => boolean,
+  layer: 0 | 1 | 2,
   timeout: number,
 ): Promise<number> {
   const begun = performance.now();
-  const width = () => page.evaluate(() => window.layersPeer.look().width);
-  while (!fits(await width())) {
-    if (performance.now() - begun > timeout) {
-      t.log(await transport.getStats());
-      t.fail(
-        `in ${timeout} ms the picture becomes ${await width()} wide, of ${JSON.stringify(consumer.currentLayers)}`,
-      );
-      break;
-    }
-    await pause(50);
+  try {
+    await viewer.page.waitForFunction((width) => window.layersPeer.look().width === width, WIDTHS[layer], { timeout });
+  } catch {
+    const look = await viewer.page.evaluate(() => window.layersPeer.look());
+    t.fail(
+      `layer ${layer} is not seen in ${timeout} ms, but ${JSON.stringify({ look, told: consumer.currentLayers })}`,
+    );
+    t.log(await viewer.transport.getStats());
   }
   return performance.now() - begun;
 }
 
-/** A bar in ms where bars count; a machine that does other things as well only must not hang. */
-function bar(ms: number): number {
-  return BARS ? ms : HANG_MS;
+/** Waits until a layer is sent that fits a bad line, and seen. Returns how long that took, in ms. */
+async function untilFits(
+  t: ExecutionContext<Stage>,
+  viewer: Peer,
+  consumer: types.Consumer,
+  timeout: number,
+): Promise<number> {
+  const begun = performance.now();
+  try {
+    await viewer.page.waitForFunction((width) => window.layersPeer.look().width < width, WIDTHS[2], { timeout });
+  } catch {
+    t.fail(`no layer that fits is seen in ${timeout} ms, but ${JSON.stringify(consumer.currentLayers)}`);
+    t.log(await viewer.transport.getStats());
+  }
+  return performance.now() - begun;
 }
 
 function pause(ms: number): Promise<void> {

@@ -121,19 +121,8 @@ export class LayersPeer {
     return this.#listener?.look().pitchHz;
   }
 
-  /** Seconds of sound that came, and of those how many were made up because packets were missing. */
-  async sound(): Promise<{ seconds: number; madeUp: number }> {
-    const report = await this.#receiving?.getStats();
-    const inbound = [...(report?.values() ?? [])].find(({ type, kind }) => type === 'inbound-rtp' && kind === 'audio');
-    const { totalSamplesReceived = 0, concealedSamples = 0, silentConcealedSamples = 0 } = inbound ?? {};
-    return { seconds: totalSamplesReceived / 48_000, madeUp: (concealedSamples - silentConcealedSamples) / 48_000 };
-  }
-
-  /** Makes the transport to watch and listen by, if there is none yet. */
+  /** Makes the transport to watch by. */
   receive(options: types.TransportOptions, key = 0): void {
-    if (this.#receiving) {
-      return;
-    }
     this.#key = key;
     const transport = this.#device.createRecvTransport(withStreams(options, key));
     transport.on('connect', ({ dtlsParameters }, callback, errback) => {
