@@ -14,8 +14,8 @@ const BUCKETS_MIN: u64 = 8;
 /// Bytes of the last 2.5 s, in buckets of 125 ms. Adding costs no allocation and, while the bucket lasts, no loop.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ByteRate {
-    /// When the first bytes came.
-    begun: Option<u64>,
+    /// When the first bytes came; 0 before.
+    begun: u64,
     bucket: u64,
     bytes: u64,
     buckets: [u32; BUCKETS],
@@ -26,7 +26,9 @@ impl ByteRate {
     #[inline]
     pub(crate) fn add(&mut self, bytes: usize, now_ms: u64) {
         self.advance(now_ms / BUCKET_MS);
-        self.begun.get_or_insert(self.bucket);
+        if self.begun == 0 {
+            self.begun = self.bucket.max(1);
+        }
         let place = (self.bucket % BUCKETS as u64) as usize;
         self.buckets[place] = self.buckets[place].saturating_add(bytes as u32);
         self.bytes += bytes as u64;
@@ -36,8 +38,7 @@ impl ByteRate {
     pub(crate) fn bits_per_second(&mut self, now_ms: u64) -> u64 {
         self.advance(now_ms / BUCKET_MS);
         // A stream that is younger than the window has had less time.
-        let begun = self.begun.unwrap_or(self.bucket);
-        let age = (self.bucket - begun + 1).clamp(BUCKETS_MIN, BUCKETS as u64);
+        let age = (self.bucket - self.begun.min(self.bucket) + 1).clamp(BUCKETS_MIN, BUCKETS as u64);
         self.bytes * 8 * 1000 / (BUCKET_MS * age)
     }
 
