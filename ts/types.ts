@@ -124,6 +124,5 @@ export type {
   WorkerEvents,
   WorkerObserver,
   WorkerObserverEvents,
-  WorkerOverload,
   WorkerSettings,
 } from './worker.js';

@@ -4,7 +4,6 @@
 //! [`ProbeCluster`]s to send, and with a deadline. An estimator through which nothing is sent has no deadline.
 
 mod acknowledged;
-pub mod allocation;
 mod alr;
 mod clock;
 mod delay;
@@ -14,7 +13,6 @@ mod groups;
 mod history;
 mod loss;
 mod names;
-pub mod pacer;
 mod probe;
 mod queue;
 mod trend;

@@ -1,7 +1,6 @@
 //! Paths, connections and sockets as they come and go, without an event loop: the tests say what it would.
 
 use std::net::{SocketAddr, TcpStream};
-use std::time::Duration;
 
 use millrace_model::WorkerSettings;
 use millrace_transport::ice::TUPLES_MAX;
@@ -125,30 +124,6 @@ async fn k12_new_work_is_refused_first_and_what_is_there_goes_on() {
     stage.request("transport.close", json!({ "transportId": TRANSPORTS[1] }));
     stage.transport(TRANSPORTS[1]);
     stage.request("transport.consume", consume(5));
-}
-
-#[tokio::test]
-async fn k13_a_worker_with_four_times_the_load_refuses_new_work_says_so_and_takes_it_again() {
-    let mut stage = Stage::new();
-    stage.transport(TRANSPORTS[0]);
-    let begun = stage.now;
-    let run = |stage: &mut Stage, late: Duration, seconds: u32| {
-        for _ in 0..seconds * 4 {
-            stage.plane.armed = Some(stage.now);
-            stage.plane.handle_timeout(stage.now + late);
-            stage.now += Duration::from_millis(250);
-        }
-        stage.told("overload")
-    };
-    let spares = |what: &str| json!({ "spares": what });
-    assert!(run(&mut stage, Duration::from_millis(5), 3).is_empty());
-    let said = run(&mut stage, Duration::from_millis(400), 5);
-    assert_eq!(said, ["half", "lowest", "novideo"].map(spares), "by {:?}", stage.now - begun);
-    let second = json!({ "routerId": ROUTER, "transportId": TRANSPORTS[1], "webRtcServerId": SERVER });
-    assert_eq!(stage.refusal("router.createWebRtcTransport", second), "ERR_LIMIT_EXCEEDED");
-    let said = run(&mut stage, Duration::from_millis(5), 20);
-    assert_eq!(said, ["lowest", "half", "none"].map(spares));
-    stage.transport(TRANSPORTS[1]);
 }
 
 #[tokio::test]

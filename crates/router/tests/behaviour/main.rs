@@ -4,7 +4,6 @@
 
 mod binding;
 mod call;
-mod distribution;
 mod forwarding;
 mod hostile;
 mod key_frames;

@@ -105,7 +105,6 @@ impl Server {
             intake: IntakeLimits { packets_per_second: 0, bits_per_second: 0 },
             wall_clock: self.clock,
             sctp: None,
-            bitrates: millrace_transport::congestion::BITRATES_DEFAULT,
         };
         let mut transport = WebRtcTransport::new(config, now);
         let remote_role = if self.dtls.is_client { Role::Server } else { Role::Client };
