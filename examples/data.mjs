@@ -57,7 +57,7 @@ async function announce(router, chat) {
 
 const source = await open();
 const producer = await publish(source, {
-  sctpStreamParameters: { streamId: 0, maxRetransmits: 0 },
+  sctpStreamParameters: { streamId: 0, ordered: false, maxRetransmits: 0 },
   label: 'positions',
 });
 const consumer = await receive(await open(), producer);
