@@ -4,17 +4,15 @@
 use std::ffi::c_int;
 use std::mem::{self, MaybeUninit};
 use std::ptr::{self, NonNull};
-use std::time::Duration;
 
 // Linked for what `c/av1.c` calls.
 use libaom_sys as _;
 use libdav1d_sys as dav1d;
 use millrace_frames::headers;
-use millrace_frames::{
-    DecodeError, EncodeError, Encoded, PictureSize, PictureView, VideoCodec, VideoDecoder, VideoEncoder,
-};
+use millrace_frames::{DecodeError, EncodeError, PictureSize, PictureView, VideoCodec, VideoDecoder};
 
-use crate::video::{CEncoderSettings, CFrame, CPicture, Rate, VideoSettings, check_size};
+use crate::real_time::{CEncoder, CEncoderCalls, RealTimeEncoder};
+use crate::video::{CEncoderSettings, CFrame, CPicture, Rate, VideoSettings};
 
 /// Largest temporal unit that is taken, in bytes. A larger one is refused.
 pub const UNIT_BYTES_MAX: usize = 8 << 20;
@@ -178,10 +176,6 @@ impl VideoDecoder for Av1Decoder {
     }
 }
 
-/// An opaque structure of `c/av1.c`.
-#[repr(C)]
-struct CEncoder([u8; 0]);
-
 // SAFETY: the declarations are those of c/av1.c and c/millrace_video.h.
 unsafe extern "C" {
     fn millrace_aom_encoder_new(settings: *const CEncoderSettings) -> *mut CEncoder;
@@ -197,18 +191,12 @@ unsafe extern "C" {
     fn millrace_aom_frame(encoder: *mut CEncoder, frame: *mut CFrame) -> c_int;
 }
 
-/// `AOM_CODEC_MEM_ERROR` of aom_codec.h.
-const NO_MEMORY: c_int = 2;
-
-/// Encodes one AV1 stream on the caller's thread, in real time at a constant bitrate; key frames only when asked.
+/// The library of [`Av1Encoder`].
 #[derive(Debug)]
-pub struct Av1Encoder {
-    rate: Rate,
-    state: NonNull<CEncoder>,
-}
+pub enum Libaom {}
 
-// SAFETY: as for the decoder, all state is behind this pointer, and only this value has it.
-unsafe impl Send for Av1Encoder {}
+/// Encodes one AV1 stream.
+pub type Av1Encoder = RealTimeEncoder<Libaom>;
 
 impl Av1Encoder {
     /// Makes an encoder.
@@ -216,16 +204,22 @@ impl Av1Encoder {
     /// # Errors
     /// [`EncodeError::BadInput`] for settings out of range, [`EncodeError::Failed`] without memory.
     pub fn new(settings: VideoSettings) -> Result<Self, EncodeError> {
-        let rate = Rate::new(settings)?;
-        let state = open(&rate)?;
-        Ok(Self { rate, state })
+        Self::open(&CALLS, settings)
     }
 }
 
-fn open(rate: &Rate) -> Result<NonNull<CEncoder>, EncodeError> {
+const CALLS: CEncoderCalls = CEncoderCalls {
+    open,
+    free: millrace_aom_encoder_free,
+    set_bitrate: millrace_aom_encoder_set_bitrate,
+    encode: millrace_aom_encode,
+    frame: millrace_aom_frame,
+};
+
+fn open(rate: &Rate) -> Option<NonNull<CEncoder>> {
     let settings = CEncoderSettings::of(rate, speed(rate.settings.size));
     // SAFETY: `settings` outlives the call, which copies it.
-    NonNull::new(unsafe { millrace_aom_encoder_new(&raw const settings) }).ok_or(EncodeError::Failed(NO_MEMORY))
+    NonNull::new(unsafe { millrace_aom_encoder_new(&raw const settings) })
 }
 
 /// libaom's trade between work and quality, 5 to 11 in real time: WebRTC's.
@@ -234,72 +228,5 @@ fn speed(size: PictureSize) -> c_int {
         0..=57_600 => 8,
         57_601..=230_400 => 9,
         _ => 10,
-    }
-}
-
-impl Drop for Av1Encoder {
-    fn drop(&mut self) {
-        // SAFETY: made by millrace_aom_encoder_new, and nobody else has it.
-        unsafe { millrace_aom_encoder_free(self.state.as_ptr()) };
-    }
-}
-
-impl VideoEncoder for Av1Encoder {
-    fn encode(
-        &mut self,
-        picture: PictureView<'_>,
-        at: Duration,
-        key: bool,
-        out: &mut Vec<u8>,
-    ) -> Result<Encoded, EncodeError> {
-        self.rate.check(&picture)?;
-        let lent = CPicture::lend(picture)?;
-        let (ticks, duration) = (self.rate.ticks(at), self.rate.frame_ticks());
-        // SAFETY: `lent` is of the encoder's size, its planes hold its rows, and it outlives the call, which keeps no
-        // pointer to it: nothing is encoded later (g_lag_in_frames is 0).
-        let error =
-            unsafe { millrace_aom_encode(self.state.as_ptr(), &raw const lent, ticks, duration, c_int::from(key)) };
-        if error != 0 {
-            return Err(EncodeError::Failed(error));
-        }
-        let mut encoded = Encoded::Dropped;
-        let mut frame = CFrame::empty();
-        // SAFETY: the state is this encoder's own, and `frame` outlives the call.
-        while unsafe { millrace_aom_frame(self.state.as_ptr(), &raw mut frame) } == 1 {
-            // SAFETY: libaom's frame is there until the next call with this state.
-            unsafe { frame.append_to(out) };
-            encoded = Encoded::Frame { key: frame.is_key() };
-        }
-        Ok(encoded)
-    }
-
-    fn set_bitrate(&mut self, bits_per_second: u32) -> Result<(), EncodeError> {
-        self.rate.set_bitrate(bits_per_second)?;
-        // SAFETY: the state is this encoder's own.
-        match unsafe { millrace_aom_encoder_set_bitrate(self.state.as_ptr(), self.rate.kilobits()) } {
-            0 => Ok(()),
-            error => Err(EncodeError::Failed(error)),
-        }
-    }
-
-    fn set_frame_rate(&mut self, frames_per_second: f32) -> Result<(), EncodeError> {
-        // libaom takes it from how long each frame lasts.
-        self.rate.set_frame_rate(frames_per_second)
-    }
-
-    fn resize(&mut self, width: u32, height: u32) -> Result<(), EncodeError> {
-        let size = PictureSize { width, height };
-        check_size(size)?;
-        if size == self.rate.settings.size {
-            return Ok(());
-        }
-        let mut rate = self.rate;
-        rate.settings.size = size;
-        // A new one, whose first frame is a key frame: libaom would send smaller pictures as inter frames.
-        let state = open(&rate)?;
-        // SAFETY: made by millrace_aom_encoder_new, and replaced by the next statement.
-        unsafe { millrace_aom_encoder_free(self.state.as_ptr()) };
-        (self.state, self.rate) = (state, rate);
-        Ok(())
     }
 }

@@ -12,6 +12,7 @@ pub mod g711;
 pub mod g722;
 pub mod h264;
 pub mod opus;
+mod real_time;
 pub mod video;
 pub mod vpx;
 
@@ -21,5 +22,6 @@ pub use g711::{PcmaDecoder, PcmaEncoder, PcmuDecoder, PcmuEncoder};
 pub use g722::{G722Decoder, G722Encoder};
 pub use h264::{H264Decoder, H264Encoder};
 pub use opus::{OpusDecoder, OpusEncoder, OpusSettings, OpusSignal};
+pub use real_time::RealTimeEncoder;
 pub use video::{VideoContent, VideoSettings};
 pub use vpx::{VpxCodec, VpxDecoder, VpxEncoder};

@@ -3,14 +3,12 @@
 
 use std::ffi::c_int;
 use std::ptr::NonNull;
-use std::time::Duration;
 
 use millrace_frames::headers::{self, Vp9Frames};
-use millrace_frames::{
-    DecodeError, EncodeError, Encoded, PictureSize, PictureView, VideoCodec, VideoDecoder, VideoEncoder,
-};
+use millrace_frames::{DecodeError, EncodeError, PictureSize, PictureView, VideoCodec, VideoDecoder};
 
-use crate::video::{CEncoderSettings, CFrame, CPicture, Rate, VideoSettings, check_size};
+use crate::real_time::{CEncoder, CEncoderCalls, NO_MEMORY, RealTimeEncoder};
+use crate::video::{CEncoderSettings, CFrame, CPicture, Rate, VideoSettings};
 
 /// Which of libvpx's two codecs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,10 +22,6 @@ pub enum VpxCodec {
 /// An opaque structure of `c/vpx.c`.
 #[repr(C)]
 struct CDecoder([u8; 0]);
-
-/// An opaque structure of `c/vpx.c`.
-#[repr(C)]
-struct CEncoder([u8; 0]);
 
 // SAFETY: the declarations are those of c/vpx.c and c/millrace_video.h.
 unsafe extern "C" {
@@ -138,9 +132,6 @@ impl VpxDecoder {
     }
 }
 
-/// `VPX_CODEC_MEM_ERROR` of vpx_codec.h.
-const NO_MEMORY: c_int = 2;
-
 impl Drop for VpxDecoder {
     fn drop(&mut self) {
         if let Some(state) = self.state {
@@ -165,16 +156,12 @@ impl VideoDecoder for VpxDecoder {
     }
 }
 
-/// Encodes one VP8 or VP9 stream on the caller's thread, in real time at a constant bitrate; key frames only when asked.
+/// The library of [`VpxEncoder`].
 #[derive(Debug)]
-pub struct VpxEncoder {
-    codec: VpxCodec,
-    rate: Rate,
-    state: NonNull<CEncoder>,
-}
+pub enum Libvpx {}
 
-// SAFETY: as for the decoder, all state is behind this pointer, and only this value has it.
-unsafe impl Send for VpxEncoder {}
+/// Encodes one VP8 or VP9 stream.
+pub type VpxEncoder = RealTimeEncoder<Libvpx>;
 
 impl VpxEncoder {
     /// Makes an encoder.
@@ -182,17 +169,28 @@ impl VpxEncoder {
     /// # Errors
     /// [`EncodeError::BadInput`] for settings out of range, [`EncodeError::Failed`] without memory.
     pub fn new(codec: VpxCodec, settings: VideoSettings) -> Result<Self, EncodeError> {
-        let rate = Rate::new(settings)?;
-        let state = open(codec, &rate)?;
-        Ok(Self { codec, rate, state })
+        let calls = match codec {
+            VpxCodec::Vp8 => &const { calls(|rate| open(VpxCodec::Vp8, rate)) },
+            VpxCodec::Vp9 => &const { calls(|rate| open(VpxCodec::Vp9, rate)) },
+        };
+        Self::open(calls, settings)
     }
 }
 
-fn open(codec: VpxCodec, rate: &Rate) -> Result<NonNull<CEncoder>, EncodeError> {
+const fn calls(open: fn(&Rate) -> Option<NonNull<CEncoder>>) -> CEncoderCalls {
+    CEncoderCalls {
+        open,
+        free: millrace_vpx_encoder_free,
+        set_bitrate: millrace_vpx_encoder_set_bitrate,
+        encode: millrace_vpx_encode,
+        frame: millrace_vpx_frame,
+    }
+}
+
+fn open(codec: VpxCodec, rate: &Rate) -> Option<NonNull<CEncoder>> {
     let settings = CEncoderSettings::of(rate, speed(codec, rate.settings.size));
     // SAFETY: `settings` outlives the call, which copies it.
-    let state = unsafe { millrace_vpx_encoder_new(c_int::from(codec == VpxCodec::Vp9), &raw const settings) };
-    NonNull::new(state).ok_or(EncodeError::Failed(NO_MEMORY))
+    NonNull::new(unsafe { millrace_vpx_encoder_new(c_int::from(codec == VpxCodec::Vp9), &raw const settings) })
 }
 
 /// libvpx's trade between work and quality: WebRTC's for VP8, and for VP9 what keeps 720p below 6 ms a frame.
@@ -215,74 +213,6 @@ fn speed(codec: VpxCodec, size: PictureSize) -> c_int {
                 8
             }
         }
-    }
-}
-
-impl Drop for VpxEncoder {
-    fn drop(&mut self) {
-        // SAFETY: made by millrace_vpx_encoder_new, and nobody else has it.
-        unsafe { millrace_vpx_encoder_free(self.state.as_ptr()) };
-    }
-}
-
-impl VideoEncoder for VpxEncoder {
-    fn encode(
-        &mut self,
-        picture: PictureView<'_>,
-        at: Duration,
-        key: bool,
-        out: &mut Vec<u8>,
-    ) -> Result<Encoded, EncodeError> {
-        self.rate.check(&picture)?;
-        let lent = CPicture::lend(picture)?;
-        let (ticks, duration) = (self.rate.ticks(at), self.rate.frame_ticks());
-        // SAFETY: `lent` is of the encoder's size, its planes hold its rows, and it outlives the call, which keeps no
-        // pointer to it: nothing is encoded later (g_lag_in_frames is 0).
-        let error =
-            unsafe { millrace_vpx_encode(self.state.as_ptr(), &raw const lent, ticks, duration, c_int::from(key)) };
-        if error != 0 {
-            return Err(EncodeError::Failed(error));
-        }
-        let mut encoded = Encoded::Dropped;
-        let mut frame = CFrame::empty();
-        // SAFETY: the state is this encoder's own, and `frame` outlives the call.
-        while unsafe { millrace_vpx_frame(self.state.as_ptr(), &raw mut frame) } == 1 {
-            // SAFETY: libvpx's frame is there until the next call with this state.
-            unsafe { frame.append_to(out) };
-            encoded = Encoded::Frame { key: frame.is_key() };
-        }
-        Ok(encoded)
-    }
-
-    fn set_bitrate(&mut self, bits_per_second: u32) -> Result<(), EncodeError> {
-        self.rate.set_bitrate(bits_per_second)?;
-        // SAFETY: the state is this encoder's own.
-        match unsafe { millrace_vpx_encoder_set_bitrate(self.state.as_ptr(), self.rate.kilobits()) } {
-            0 => Ok(()),
-            error => Err(EncodeError::Failed(error)),
-        }
-    }
-
-    fn set_frame_rate(&mut self, frames_per_second: f32) -> Result<(), EncodeError> {
-        // libvpx takes it from how long each frame lasts.
-        self.rate.set_frame_rate(frames_per_second)
-    }
-
-    fn resize(&mut self, width: u32, height: u32) -> Result<(), EncodeError> {
-        let size = PictureSize { width, height };
-        check_size(size)?;
-        if size == self.rate.settings.size {
-            return Ok(());
-        }
-        let mut rate = self.rate;
-        rate.settings.size = size;
-        // A new one: libvpx lets VP8 become no larger than it began, and the sizes of its buffers have been trouble
-        // (CVE-2023-5217, CVE-2023-6349). Its first frame is a key frame.
-        let state = open(self.codec, &rate)?;
-        // SAFETY: made by millrace_vpx_encoder_new, and replaced by the next statement.
-        unsafe { millrace_vpx_encoder_free(self.state.as_ptr()) };
-        (self.state, self.rate) = (state, rate);
-        Ok(())
     }
 }
 
