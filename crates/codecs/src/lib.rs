@@ -5,6 +5,7 @@
 //! call, checks whatever a frame declares before the library sees it, and allocates nothing once it has seen its largest
 //! frame. Where each library comes from on which system stands in `docs/internals/building.md`.
 
+pub mod aac;
 mod audio;
 pub mod av1;
 mod concealment;
@@ -16,6 +17,9 @@ mod real_time;
 pub mod video;
 pub mod vpx;
 
+pub use aac::AacDecoder;
+#[cfg(feature = "aac-encoder")]
+pub use aac::AacEncoder;
 pub use audio::BuiltAudioCodecs;
 pub use av1::{Av1Decoder, Av1Encoder};
 pub use g711::{PcmaDecoder, PcmaEncoder, PcmuDecoder, PcmuEncoder};

@@ -9,12 +9,12 @@ use std::time::{Duration, Instant};
 
 use fastrand::Rng;
 use millrace_codecs::{
-    Av1Decoder, Av1Encoder, G722Decoder, G722Encoder, H264Decoder, H264Encoder, OpusDecoder, OpusEncoder, OpusSettings,
-    PcmaDecoder, PcmuDecoder, VideoContent, VideoSettings, VpxCodec, VpxDecoder, VpxEncoder,
+    AacDecoder, Av1Decoder, Av1Encoder, G722Decoder, G722Encoder, H264Decoder, H264Encoder, OpusDecoder, OpusEncoder,
+    OpusSettings, PcmaDecoder, PcmuDecoder, VideoContent, VideoSettings, VpxCodec, VpxDecoder, VpxEncoder,
 };
 use millrace_frames::{AudioDecoder, AudioEncoder, PictureSize, VideoDecoder, VideoEncoder};
-use support::tone;
 use support::video::encode;
+use support::{adts, f32_to_bytes, ffmpeg, tone};
 
 /// Frames for each codec unless the environment says otherwise; the nightly run asks for a million.
 const FRAMES: u32 = 100_000;
@@ -44,6 +44,13 @@ fn v04_mutated_g711() {
 #[test]
 fn v04_mutated_g722() {
     mutated_audio(&audio_packets(&mut G722Encoder::new(), 1), &mut G722Decoder::new(), true);
+}
+
+#[test]
+fn v04_mutated_aac() {
+    let sound = f32_to_bytes(&tone(48_000 * 2, 300.0, 0.4, 48_000));
+    let (config, frames) = adts::frames(&ffmpeg("-f f32le -ar 48000 -ac 2 -i - -c:a aac -b:a 64k -f adts -", sound));
+    mutated_audio(&frames, &mut AacDecoder::new(&config).unwrap(), true);
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::io::{Read, Write};
 use std::process::{Command, Stdio};
 use std::thread;
 
+pub(crate) mod adts;
 pub(crate) mod ogg;
 pub(crate) mod video;
 
