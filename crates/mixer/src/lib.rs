@@ -4,6 +4,7 @@
 //! from a factory, so that it knows no C library.
 
 pub mod audio;
+pub mod video;
 
 pub use audio::{
     AudioMixer, InputFormat, InputId, InputOptions, InputStats, MixerError, MixerEvent, MixerOptions, MixerStats,
