@@ -188,6 +188,16 @@ pub trait VideoEncoder: Send {
     /// # Errors
     /// When the codec does not take the size.
     fn resize(&mut self, width: u32, height: u32) -> Result<(), EncodeError>;
+
+    /// Spends the least work that the codec knows on each frame, at some cost in quality, or its usual work again. Codecs
+    /// without such a setting ignore it.
+    ///
+    /// # Errors
+    /// When the codec does not take it.
+    fn set_hurried(&mut self, hurried: bool) -> Result<(), EncodeError> {
+        let _ = hurried;
+        Ok(())
+    }
 }
 
 #[cfg(test)]

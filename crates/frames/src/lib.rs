@@ -24,3 +24,4 @@ pub use jitter::Inserted;
 pub use playout::{AudioPacket, Playout, PlayoutStats, Sound};
 pub use resample::Resampler;
 pub use timeline::{RtpToNtp, TimestampUnwrapper};
+pub use video::{VideoCodecUnavailable, VideoCodecs, VideoEncoding};

@@ -6,6 +6,7 @@
 mod assembler;
 mod av1;
 mod bits;
+mod codecs;
 mod nal;
 mod packetizer;
 mod vpx;
@@ -13,6 +14,7 @@ mod vpx;
 use millrace_packet::{VideoCodec, descriptor_len};
 
 pub use assembler::{AssemblerStats, FRAME_BYTES_MAX, Frame, FrameAssembler, GAP_WAIT_MAX, PACKETS_MAX, VideoPacket};
+pub use codecs::{VideoCodecUnavailable, VideoCodecs, VideoEncoding};
 pub use packetizer::{PAYLOAD_BYTES_MIN, VideoPacketizer};
 
 /// A payload that is not what its codec defines. Whoever sent it is at fault.
