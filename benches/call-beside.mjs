@@ -1,15 +1,15 @@
 // One sender and one viewer over UDP, for benches/direct.mjs: tells how many packets were lost and how late the others came.
+// A process of its own; its arguments are the port to send to, the SSRC and the payload type.
 
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
-import { parentPort, workerData } from 'node:worker_threads';
 
 const PACKETS_A_MILLISECOND = 1;
 const PAYLOAD_AT = 12;
 /** Time in which what is late still comes. */
 const SETTLE_MS = 300;
 
-const { to, ssrc, payloadType } = workerData;
+const [to, ssrc, payloadType] = process.argv.slice(2).map(Number);
 const sender = createSocket('udp4');
 const receiver = createSocket('udp4');
 receiver.bind(0, '127.0.0.1');
@@ -21,8 +21,8 @@ receiver.on('message', (packet) => {
   if ((packet[1] & 0x7f) >= 72 && (packet[1] & 0x7f) <= 76) return;
   delays.push(Number(process.hrtime.bigint() - packet.readBigUInt64BE(packet.length - 8)) / 1e6);
 });
-parentPort.postMessage(receiver.address().port);
-parentPort.on('message', async (seconds) => {
+process.send(receiver.address().port);
+process.on('message', async (seconds) => {
   delays = [];
   const began = performance.now();
   let sent = 0;
@@ -41,7 +41,7 @@ parentPort.on('message', async (seconds) => {
   });
   await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
   delays.sort((one, other) => one - other);
-  parentPort.postMessage({ lost: sent - delays.length, p99Ms: delays[Math.floor(delays.length * 0.99)] });
+  process.send({ lost: sent - delays.length, p99Ms: delays[Math.floor(delays.length * 0.99)] });
 });
 
 function send() {
