@@ -129,6 +129,11 @@ impl DirectTransport {
         &self.counters
     }
 
+    /// Tells whether it belongs to a tap or a source, which applications know nothing of.
+    pub(super) fn is_attached(&self) -> bool {
+        matches!(self.outlet.borrow().reader, Reader::Attached(_))
+    }
+
     pub(super) fn add_stream(&mut self, spec: OutgoingStreamSpec) -> Result<OutgoingStreamId, OutgoingStreamError> {
         let stream = self.streams.add(spec)?;
         let place = stream.0 as usize;

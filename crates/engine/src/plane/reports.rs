@@ -13,10 +13,12 @@ use serde_json::Value;
 
 use super::Plane;
 use super::data_reports::data_maps;
+use super::direct::DirectTransport;
 use super::observers::observed;
 use super::requests::json;
 use super::routers::{ProducerEntry, RouterEntry};
 use super::streams::{ConsumerAt, ProducerAt};
+use super::transports::TransportEntry;
 use crate::error::RequestError;
 use crate::setup;
 
@@ -37,9 +39,9 @@ impl Plane {
     fn object_ids(&self) -> Vec<String> {
         let servers = self.servers.keys().map(ToString::to_string);
         let routers = self.routers.iter().map(|(_, router)| router.id.to_string());
-        let transports = self.transports.iter().map(|(_, transport)| transport.id.to_string());
+        let transports = self.shown_transports().map(|transport| transport.id.to_string());
         let producers = self.producer_ids.keys().map(ToString::to_string);
-        let consumers = self.consumer_ids.keys().map(ToString::to_string);
+        let consumers = self.consumer_ids.iter().filter(|(_, at)| self.is_shown(**at)).map(|(id, _)| id.to_string());
         let observers = self.observer_ids.keys().map(ToString::to_string);
         let data_producers = self.data_producer_ids.keys().map(ToString::to_string);
         let data_consumers = self.data_consumer_ids.keys().map(ToString::to_string);
@@ -50,9 +52,8 @@ impl Plane {
     /// The counters of the worker and of each open transport. A transport's own and its session's are one.
     pub(super) fn metrics(&self) -> Metrics {
         let counted: Vec<_> = self
-            .transports
-            .iter()
-            .map(|(_, entry)| {
+            .shown_transports()
+            .map(|entry| {
                 let mut counters = entry.core.counters().clone();
                 let session = self.routers.get(entry.router).and_then(|router| router.core.counters(entry.session));
                 session.into_iter().for_each(|session| counters.add(session));
@@ -65,7 +66,7 @@ impl Plane {
     pub(super) fn router_dump(&self, index: usize) -> RouterDump {
         let entry = &self.routers[index];
         let producers = entry.producers.iter().flatten();
-        let consumers = || entry.consumers.iter().flatten();
+        let consumers = || entry.consumers.iter().flatten().filter(|consumer| !self.is_attached(consumer.transport));
         let viewers = |producer: &ProducerEntry| NameEntriesDump {
             key: producer.id.to_string(),
             values: consumers()
@@ -88,8 +89,23 @@ impl Plane {
         }
     }
 
-    fn transports_of(&self, router: usize) -> impl Iterator<Item = &super::transports::TransportEntry> {
-        self.transports.iter().map(|(_, entry)| entry).filter(move |entry| entry.router == router)
+    fn transports_of(&self, router: usize) -> impl Iterator<Item = &TransportEntry> {
+        self.shown_transports().filter(move |entry| entry.router == router)
+    }
+
+    /// The transports that applications know: those of taps and sources are no business of theirs.
+    fn shown_transports(&self) -> impl Iterator<Item = &TransportEntry> {
+        self.transports.iter().filter(|(index, _)| !self.is_attached(*index)).map(|(_, entry)| entry)
+    }
+
+    fn is_shown(&self, (router, index): ConsumerAt) -> bool {
+        self.routers[router].consumer(index).is_some_and(|consumer| !self.is_attached(consumer.transport))
+    }
+
+    /// Tells whether a transport belongs to a tap or a source.
+    fn is_attached(&self, transport: usize) -> bool {
+        let entry = self.transports.get(transport);
+        entry.and_then(|entry| entry.core.direct()).is_some_and(DirectTransport::is_attached)
     }
 
     pub(super) fn producer_dump(&self, (router, index): ProducerAt) -> Option<ProducerDump> {

@@ -8,7 +8,7 @@ use millrace_engine::{RequestError, Source, Tap, TapOptions, TapState};
 use millrace_model::{ProducerId, ProducerOptions, RouterId};
 use millrace_packet::rtcp::{CompoundWriter, SenderInfo};
 use millrace_testkit::OpusSource;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::harness::{Heard, OPUS, Room, Stage, camera, microphone, payload_of, video_stream};
 
@@ -144,16 +144,45 @@ fn what_is_not_there_is_refused_and_with_the_worker_everything_ends() {
     let handle = stage.handle();
     let options = TapOptions { router: router_of(&room), producer, preferred_layers: None, paused: false };
     let unknown = TapOptions { producer: "67e55044-10b1-426f-9247-bb680e5fe0c8".parse().unwrap(), ..options };
-    assert!(matches!(Tap::open(&handle, unknown, || {}), Err(RequestError::NotFound { .. })));
+    let held = Arc::new(());
+    let holds = Arc::clone(&held);
+    assert!(matches!(Tap::open(&handle, unknown, move || drop(holds.clone())), Err(RequestError::NotFound { .. })));
     let nowhere = TapOptions { router: "67e55044-10b1-426f-9247-bb680e5fe0c8".parse().unwrap(), ..options };
     assert!(matches!(Tap::open(&handle, nowhere, || {}), Err(RequestError::NotFound { .. })));
     let dump = stage.request("router.dump", json!({ "routerId": room.id }));
-    assert_eq!(dump["transportIds"].as_array().unwrap().len(), 1, "nothing of what was refused is left");
+    assert_eq!(dump["transportIds"].as_array().unwrap().len(), 1);
+    assert_eq!(Arc::strong_count(&held), 1, "nothing of what was refused is left");
     let mut tap = Tap::open(&handle, options, || {}).unwrap();
     drop(stage);
     assert!(tap.receive(|_| {}).ended);
     assert!(matches!(tap.request_key_frame(), Err(RequestError::WorkerClosed)));
     assert!(matches!(Tap::open(&handle, options, || {}), Err(RequestError::WorkerClosed)));
+}
+
+#[test]
+fn what_taps_and_sources_stand_on_is_neither_listed_nor_counted_but_a_sources_producer_is_one_like_others() {
+    let mut stage = Stage::new();
+    let room = stage.room();
+    let publisher = stage.join(&room);
+    let producer = stage.produce(publisher, &microphone(11));
+    let shown = |stage: &mut Stage| {
+        let router = stage.request("router.dump", json!({ "routerId": room.id }));
+        let handlers = &stage.request("worker.dump", json!({}))["channelMessageHandlers"]["channelRequestHandlers"];
+        let count = |value: &Value| value.as_array().unwrap().len();
+        let counted = stage.request("worker.getMetrics", json!({}));
+        (router, count(handlers), count(&counted["transports"]))
+    };
+    let before = shown(&mut stage);
+    let (_tap, _) = open(&stage, &room, &producer);
+    assert_eq!(shown(&mut stage), before);
+    let options: ProducerOptions = serde_json::from_value(microphone(12)).unwrap();
+    let source = Source::open(&stage.handle(), router_of(&room), options, || {}).unwrap();
+    let (router, handlers, counted) = shown(&mut stage);
+    assert_eq!((&router["transportIds"], counted), (&before.0["transportIds"], before.2));
+    assert_eq!(handlers, before.1 + 1, "the producer takes requests");
+    let keys: Vec<_> =
+        router["mapProducerIdConsumerIds"].as_array().unwrap().iter().map(|entry| entry["key"].clone()).collect();
+    assert!(keys.contains(&json!(source.producer())) && keys.contains(&json!(producer)), "{keys:?}");
 }
 
 /// Tries again and again: what comes to another thread wakes none of the stage's sockets.
