@@ -394,6 +394,7 @@ const HARMLESS_AFTER_CLOSE = new Set([
   'consumeWith',
   'canConsume',
   'handle',
+  'notePaused',
   'producerOf',
   'send',
   'sendRtcp',

@@ -15,7 +15,8 @@ import type {
 } from './generated/model.js';
 import { Logger } from './logger.js';
 import { typeError } from './native-events.js';
-import { type AppData, checkOptions, checkTraceEventTypes, RemoteObject } from './remote-object.js';
+import { PausableObject } from './pausable-object.js';
+import { type AppData, checkOptions, checkTraceEventTypes } from './remote-object.js';
 
 /** Options of {@link Transport.consume}. */
 export type ConsumerOptions<ConsumerAppData extends AppData = AppData> = model.ConsumerOptions & {
@@ -80,7 +81,7 @@ export type ConsumerReply = {
 };
 
 /** A Producer's media on its way to one endpoint. Its Transport and its Producer close it. */
-export class Consumer<ConsumerAppData extends AppData = AppData> extends RemoteObject<
+export class Consumer<ConsumerAppData extends AppData = AppData> extends PausableObject<
   ConsumerEvents,
   ConsumerObserver,
   ConsumerAppData
@@ -91,7 +92,6 @@ export class Consumer<ConsumerAppData extends AppData = AppData> extends RemoteO
   readonly #onClose: () => void;
   #producerId: string;
   #type: ConsumerType;
-  #paused: boolean;
   #producerPaused: boolean;
   #priority = 1;
   #score: ConsumerScore;
@@ -107,14 +107,13 @@ export class Consumer<ConsumerAppData extends AppData = AppData> extends RemoteO
     reply: ConsumerReply,
     onClose: () => void,
   ) {
-    super(channel, new EnhancedEventEmitter(), options.appData);
+    super(channel, new EnhancedEventEmitter(), options.appData, options.paused ?? false);
     this.#id = id;
     this.#producerId = options.producerId;
     this.#rtpParameters = reply.rtpParameters;
     this.#kind = reply.kind;
     this.#type = reply.type;
     this.#onClose = onClose;
-    this.#paused = options.paused ?? false;
     this.#producerPaused = reply.producerPaused;
     this.#score = reply.score;
     this.#preferredLayers = reply.preferredLayers ?? undefined;
@@ -148,11 +147,6 @@ export class Consumer<ConsumerAppData extends AppData = AppData> extends RemoteO
   /** How many streams and layers there are to choose from. */
   get type(): ConsumerType {
     return this.#type;
-  }
-
-  /** Whether the Consumer itself is paused. */
-  get paused(): boolean {
-    return this.#paused;
   }
 
   /** Whether its Producer is paused. */
@@ -208,21 +202,13 @@ export class Consumer<ConsumerAppData extends AppData = AppData> extends RemoteO
   /** Stops forwarding. */
   async pause(): Promise<void> {
     await this.#ask('consumer.pause');
-    const wasFlowing = !this.#paused && !this.#producerPaused;
-    this.#paused = true;
-    if (wasFlowing && !this.closed) {
-      this.observer.safeEmit('pause');
-    }
+    this.notePaused(true, !this.#producerPaused);
   }
 
   /** Starts forwarding again; video begins with a key frame. */
   async resume(): Promise<void> {
     await this.#ask('consumer.resume');
-    const wasPaused = this.#paused;
-    this.#paused = false;
-    if (wasPaused && !this.#producerPaused && !this.closed) {
-      this.observer.safeEmit('resume');
-    }
+    this.notePaused(false, !this.#producerPaused);
   }
 
   /**
@@ -295,7 +281,7 @@ export class Consumer<ConsumerAppData extends AppData = AppData> extends RemoteO
     this.observer.safeEmit('producerreplace', producerId);
     if (this.#producerPaused !== reply.producerPaused) {
       this.#producerPaused = reply.producerPaused;
-      if (!this.#paused && !this.closed) {
+      if (!this.paused && !this.closed) {
         this.observer.safeEmit(reply.producerPaused ? 'pause' : 'resume');
       }
     }
@@ -369,7 +355,7 @@ export class Consumer<ConsumerAppData extends AppData = AppData> extends RemoteO
     }
     this.#producerPaused = paused;
     this.safeEmit(paused ? 'producerpause' : 'producerresume');
-    if (!this.#paused && !this.closed) {
+    if (!this.paused && !this.closed) {
       this.observer.safeEmit(paused ? 'pause' : 'resume');
     }
   }

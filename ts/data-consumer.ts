@@ -4,7 +4,8 @@ import { EnhancedEventEmitter } from './enhanced-event-emitter.js';
 import type * as model from './generated/model.js';
 import type { DataConsumerDump, DataConsumerStat, DataProducerType, SctpStreamParameters } from './generated/model.js';
 import { Logger } from './logger.js';
-import { type AppData, RemoteObject } from './remote-object.js';
+import { PausableObject } from './pausable-object.js';
+import type { AppData } from './remote-object.js';
 
 /** Options of {@link Transport.consumeData}. */
 export type DataConsumerOptions<DataConsumerAppData extends AppData = AppData> = model.DataConsumerOptions & {
@@ -56,7 +57,7 @@ export type DataConsumerReply = {
 };
 
 /** A DataProducer's messages on their way to one endpoint. Its Transport and its DataProducer close it. */
-export class DataConsumer<DataConsumerAppData extends AppData = AppData> extends RemoteObject<
+export class DataConsumer<DataConsumerAppData extends AppData = AppData> extends PausableObject<
   DataConsumerEvents,
   DataConsumerObserver,
   DataConsumerAppData
@@ -65,7 +66,6 @@ export class DataConsumer<DataConsumerAppData extends AppData = AppData> extends
   readonly #dataProducerId: string;
   readonly #reply: DataConsumerReply;
   readonly #onClose: () => void;
-  #paused: boolean;
   #dataProducerPaused: boolean;
   #subchannels: number[];
   /** As the last call wants them, which the worker may not have answered yet: calls at once add up. */
@@ -79,12 +79,11 @@ export class DataConsumer<DataConsumerAppData extends AppData = AppData> extends
     reply: DataConsumerReply,
     onClose: () => void,
   ) {
-    super(channel, new EnhancedEventEmitter(), options.appData);
+    super(channel, new EnhancedEventEmitter(), options.appData, options.paused ?? false);
     this.#id = id;
     this.#dataProducerId = options.dataProducerId;
     this.#reply = reply;
     this.#onClose = onClose;
-    this.#paused = options.paused ?? false;
     this.#dataProducerPaused = reply.dataProducerPaused;
     this.#subchannels = reply.subchannels;
     this.#wantedSubchannels = reply.subchannels;
@@ -122,11 +121,6 @@ export class DataConsumer<DataConsumerAppData extends AppData = AppData> extends
   /** Subprotocol of the channel, often empty. */
   get protocol(): string {
     return this.#reply.protocol;
-  }
-
-  /** Whether the DataConsumer is paused, its DataProducer aside. */
-  get paused(): boolean {
-    return this.#paused;
   }
 
   /** Whether the DataProducer is paused. */
@@ -167,21 +161,13 @@ export class DataConsumer<DataConsumerAppData extends AppData = AppData> extends
   /** Stops sending; messages are dropped meanwhile. */
   async pause(): Promise<void> {
     await this.#ask('dataConsumer.pause');
-    const wasPaused = this.#paused;
-    this.#paused = true;
-    if (!wasPaused && !this.#dataProducerPaused && !this.closed) {
-      this.observer.safeEmit('pause');
-    }
+    this.notePaused(true, !this.#dataProducerPaused);
   }
 
   /** Starts sending again. */
   async resume(): Promise<void> {
     await this.#ask('dataConsumer.resume');
-    const wasPaused = this.#paused;
-    this.#paused = false;
-    if (wasPaused && !this.#dataProducerPaused && !this.closed) {
-      this.observer.safeEmit('resume');
-    }
+    this.notePaused(false, !this.#dataProducerPaused);
   }
 
   /** Sets at how many waiting bytes `bufferedamountlow` is emitted. */
@@ -269,7 +255,7 @@ export class DataConsumer<DataConsumerAppData extends AppData = AppData> extends
     }
     this.#dataProducerPaused = paused;
     this.safeEmit(paused ? 'dataproducerpause' : 'dataproducerresume');
-    if (!this.#paused && !this.closed) {
+    if (!this.paused && !this.closed) {
       this.observer.safeEmit(paused ? 'pause' : 'resume');
     }
   }

@@ -4,7 +4,8 @@ import { EnhancedEventEmitter } from './enhanced-event-emitter.js';
 import { UnsupportedError } from './errors.js';
 import type * as model from './generated/model.js';
 import type { DataProducerDump, DataProducerStat, DataProducerType, SctpStreamParameters } from './generated/model.js';
-import { type AppData, RemoteObject } from './remote-object.js';
+import { PausableObject } from './pausable-object.js';
+import type { AppData } from './remote-object.js';
 
 /** Options of {@link Transport.produceData}. */
 export type DataProducerOptions<DataProducerAppData extends AppData = AppData> = model.DataProducerOptions & {
@@ -47,7 +48,7 @@ export type DataProducerReply = {
 };
 
 /** A source of messages published into a {@link Router}. Its Transport closes it. */
-export class DataProducer<DataProducerAppData extends AppData = AppData> extends RemoteObject<
+export class DataProducer<DataProducerAppData extends AppData = AppData> extends PausableObject<
   DataProducerEvents,
   DataProducerObserver,
   DataProducerAppData
@@ -55,7 +56,6 @@ export class DataProducer<DataProducerAppData extends AppData = AppData> extends
   readonly #id: string;
   readonly #reply: DataProducerReply;
   readonly #onClose: () => void;
-  #paused: boolean;
 
   /** @internal */
   constructor(
@@ -65,11 +65,10 @@ export class DataProducer<DataProducerAppData extends AppData = AppData> extends
     reply: DataProducerReply,
     onClose: () => void,
   ) {
-    super(channel, new EnhancedEventEmitter(), appData);
+    super(channel, new EnhancedEventEmitter(), appData, reply.paused);
     this.#id = id;
     this.#reply = reply;
     this.#onClose = onClose;
-    this.#paused = reply.paused;
   }
 
   /** Id, a UUID. */
@@ -95,11 +94,6 @@ export class DataProducer<DataProducerAppData extends AppData = AppData> extends
   /** Subprotocol of the channel, often empty. */
   get protocol(): string {
     return this.#reply.protocol;
-  }
-
-  /** Whether the DataProducer is paused. */
-  get paused(): boolean {
-    return this.#paused;
   }
 
   /** Closes the DataProducer and its channel, and tells its DataConsumers. Idempotent. */
@@ -130,21 +124,13 @@ export class DataProducer<DataProducerAppData extends AppData = AppData> extends
   /** Drops messages from now on; DataConsumers are told. */
   async pause(): Promise<void> {
     await this.#ask('dataProducer.pause');
-    const wasPaused = this.#paused;
-    this.#paused = true;
-    if (!wasPaused && !this.closed) {
-      this.observer.safeEmit('pause');
-    }
+    this.notePaused(true);
   }
 
   /** Forwards messages again; DataConsumers are told. */
   async resume(): Promise<void> {
     await this.#ask('dataProducer.resume');
-    const wasPaused = this.#paused;
-    this.#paused = false;
-    if (wasPaused && !this.closed) {
-      this.observer.safeEmit('resume');
-    }
+    this.notePaused(false);
   }
 
   /**

@@ -15,7 +15,8 @@ import type {
 } from './generated/model.js';
 import { Logger } from './logger.js';
 import { checkPacket } from './packet-batch.js';
-import { type AppData, checkTraceEventTypes, RemoteObject } from './remote-object.js';
+import { PausableObject } from './pausable-object.js';
+import { type AppData, checkTraceEventTypes } from './remote-object.js';
 
 /** Options of {@link Transport.produce}. */
 export type ProducerOptions<ProducerAppData extends AppData = AppData> = model.ProducerOptions & {
@@ -67,7 +68,7 @@ export type ProducerReply = {
 };
 
 /** A source published into a {@link Router}. Its Transport closes it. */
-export class Producer<ProducerAppData extends AppData = AppData> extends RemoteObject<
+export class Producer<ProducerAppData extends AppData = AppData> extends PausableObject<
   ProducerEvents,
   ProducerObserver,
   ProducerAppData
@@ -77,7 +78,6 @@ export class Producer<ProducerAppData extends AppData = AppData> extends RemoteO
   readonly #reply: ProducerReply;
   readonly #encrypted: boolean;
   readonly #onClose: () => void;
-  #paused: boolean;
   #score: ProducerScore[];
 
   /** @internal */
@@ -88,13 +88,12 @@ export class Producer<ProducerAppData extends AppData = AppData> extends RemoteO
     reply: ProducerReply,
     onClose: () => void,
   ) {
-    super(channel, new EnhancedEventEmitter(), options.appData);
+    super(channel, new EnhancedEventEmitter(), options.appData, options.paused ?? false);
     this.#id = id;
     this.#kind = options.kind;
     this.#reply = reply;
     this.#encrypted = options.encrypted ?? false;
     this.#onClose = onClose;
-    this.#paused = options.paused ?? false;
     this.#score = reply.score ?? [];
     this.subscribe(id, (event, data) => this.#handle(event, data));
   }
@@ -133,11 +132,6 @@ export class Producer<ProducerAppData extends AppData = AppData> extends RemoteO
     return this.#encrypted;
   }
 
-  /** Whether the Producer is paused. */
-  get paused(): boolean {
-    return this.#paused;
-  }
-
   /** Quality of each stream of the endpoint, 0 to 10; empty before the first packet. */
   get score(): ProducerScore[] {
     return structuredClone(this.#score);
@@ -171,21 +165,13 @@ export class Producer<ProducerAppData extends AppData = AppData> extends RemoteO
   /** Stops forwarding to all Consumers, which are told. */
   async pause(): Promise<void> {
     await this.#ask('producer.pause');
-    const wasPaused = this.#paused;
-    this.#paused = true;
-    if (!wasPaused && !this.closed) {
-      this.observer.safeEmit('pause');
-    }
+    this.notePaused(true);
   }
 
   /** Starts forwarding again; Consumers are told, and video begins with a key frame. */
   async resume(): Promise<void> {
     await this.#ask('producer.resume');
-    const wasPaused = this.#paused;
-    this.#paused = false;
-    if (wasPaused && !this.closed) {
-      this.observer.safeEmit('resume');
-    }
+    this.notePaused(false);
   }
 
   /**
