@@ -1,5 +1,7 @@
 //! Scripts for the targets that read their input as steps; see there for what the bytes mean.
 
+use millrace_router::data::DataMessage;
+
 use super::{Seeds, media, protocols};
 use crate::script::ScriptWriter;
 
@@ -80,6 +82,44 @@ pub(crate) fn transport() -> Seeds {
     });
     let all = [("connected", connected), ("before", before), ("mutilated", mutilated), ("changes", changes)];
     all.map(|(name, script)| (name.to_owned(), script.finish())).into()
+}
+
+/// Steps of `targets/observers.rs`.
+const SPEAK: u8 = 0;
+const WAIT: u8 = 2;
+const TALK: u8 = 4;
+const TOUCH: u8 = 6;
+
+/// Speakers who take turns; everything that applications do while they speak; levels that lie.
+pub(crate) fn observers() -> Seeds {
+    let turns = (0..12_u8).fold(ScriptWriter::default().bytes(&[0x0e]), |writer, turn| {
+        (0..6).fold(writer, |writer, _| writer.bytes(&[TALK, 20, 1 << (turn % 6)])).bytes(&[WAIT, 50])
+    });
+    let touched = (0..48_u8).fold(ScriptWriter::default().bytes(&[0x05]), |writer, what| {
+        let who = (what % 6) << 3;
+        writer.bytes(&[TALK, 0x90, 0x3f, TOUCH | who, what, TALK, 0x13, 0xcf, WAIT, what])
+    });
+    let lies = (0..=255_u8).fold(ScriptWriter::default().bytes(&[0x73]), |writer, level| {
+        writer.bytes(&[SPEAK | (level % 6) << 3, level, level << 4, WAIT, level & 7])
+    });
+    let all = [("turns", turns), ("touched", touched), ("lies", lies)];
+    all.map(|(name, script)| (name.to_owned(), script.finish())).into()
+}
+
+/// Messages for everyone, for some, and for who has a subchannel.
+pub(crate) fn data_address() -> Seeds {
+    let message = |subchannels: &[u16], required: Option<u16>, ignored: Option<u16>| {
+        let message = DataMessage {
+            ppid: 51,
+            payload: b"hello"[..].into(),
+            subchannels: subchannels.to_vec(),
+            required_subchannel: required,
+            ignored_subchannel: ignored,
+        };
+        message.to_addressed().to_vec()
+    };
+    let all = [message(&[], None, None), message(&[1, 65_535], Some(0), None), message(&[7], Some(8), Some(9))];
+    super::numbered(all.iter().map(Vec::as_slice))
 }
 
 /// Steps of `targets/sctp.rs`.

@@ -1,6 +1,7 @@
 //! The targets. Each panics when something is broken that must hold whatever the bytes are.
 
 mod frames;
+mod observers;
 mod plain;
 mod router;
 mod sctp;
@@ -19,6 +20,8 @@ pub use millrace_transport::fuzz::{
 };
 
 pub use frames::{frames_aac, frames_av1, frames_h264, frames_h265, frames_vp8, frames_vp9, mixer};
+pub use millrace_router::data_address::fuzz as data_address;
+pub use observers::observers;
 pub use plain::plain;
 pub use router::router;
 pub(crate) use sctp::init;
@@ -36,6 +39,9 @@ const PARSER_MEMORY_MAX: usize = 64 << 10;
 
 /// Bytes that a state machine and what drives it may hold: keys, caches, the target's own book-keeping.
 const MACHINE_MEMORY_MAX: usize = 1 << 20;
+
+/// Bytes that a room of ten streams may hold: what each keeps to send again, and what the target remembers of it.
+const ROOM_MEMORY_MAX: usize = 4 << 20;
 
 /// One fuzz target.
 #[derive(Clone, Copy, Debug)]
@@ -61,42 +67,54 @@ impl Target {
     }
 }
 
+/// A parser of one datagram: its name is that of its function and that of its seeds.
+macro_rules! parser {
+    ($name:ident) => {
+        parser(stringify!($name), $name, seeds::$name)
+    };
+}
+
+/// A state machine that is driven by a script, named as a parser is.
+macro_rules! machine {
+    ($name:ident) => {
+        Target { len_max: SCRIPT_LEN_MAX, memory_max: MACHINE_MEMORY_MAX, ..parser!($name) }
+    };
+}
+
 /// Every target.
 pub const TARGETS: &[Target] = &[
-    parser("rtp", rtp, seeds::rtp),
-    parser("rtp_header", rtp_header, seeds::rtp),
-    parser("rtcp", rtcp, seeds::rtcp),
-    Target { executions: 40_000, ..parser("transport_feedback", transport_feedback, seeds::transport_feedback) },
-    Target { executions: 10_000, ..machine("estimator", estimator, seeds::estimator) },
-    parser("rtx", rtx, seeds::rtx),
-    parser("vp8", vp8, seeds::vp8),
-    parser("vp9", vp9, seeds::vp9),
-    parser("h264", h264, seeds::h264),
-    parser("h265", h265, seeds::h265),
-    parser("av1", av1, seeds::av1),
-    parser("dependency", dependency, seeds::dependency),
-    parser("stun", stun, seeds::stun),
-    Target { executions: 10_000, ..parser("srtp", srtp, seeds::srtp) },
-    parser("dtls_client_hello", dtls_client_hello, seeds::dtls_client_hello),
-    Target {
-        len_max: SCRIPT_LEN_MAX,
-        memory_max: 1 << 20,
-        ..parser("dtls_records", dtls_records, seeds::dtls_records)
-    },
-    Target { executions: 40_000, ..parser("sctp_filter", sctp_filter, seeds::sctp_filter) },
-    Target { len_max: SCRIPT_LEN_MAX, executions: 40_000, ..parser("tcp_framing", tcp_framing, seeds::tcp_framing) },
-    parser("process_frames", process_frames, seeds::process_frames),
-    Target { executions: 3_000, ..machine("sctp", sctp, seeds::sctp) },
-    Target { executions: 1_000, ..machine("transport", transport, seeds::transport) },
-    Target { executions: 10_000, ..machine("plain", plain, seeds::plain) },
-    Target { executions: 3_000, ..machine("router", router, seeds::router) },
-    parser("frames_vp8", frames_vp8, seeds::frames_vp8),
-    parser("frames_vp9", frames_vp9, seeds::frames_vp9),
-    parser("frames_h264", frames_h264, seeds::frames_h264),
-    parser("frames_h265", frames_h265, seeds::frames_h265),
-    parser("frames_av1", frames_av1, seeds::frames_av1),
-    parser("frames_aac", frames_aac, seeds::frames_aac),
-    Target { executions: 2_000, ..machine("mixer", mixer, seeds::mixer) },
+    parser!(rtp),
+    parser!(rtp_header),
+    parser!(rtcp),
+    Target { executions: 40_000, ..parser!(transport_feedback) },
+    Target { executions: 10_000, ..machine!(estimator) },
+    parser!(rtx),
+    parser!(vp8),
+    parser!(vp9),
+    parser!(h264),
+    parser!(h265),
+    parser!(av1),
+    parser!(dependency),
+    parser!(stun),
+    Target { executions: 10_000, ..parser!(srtp) },
+    parser!(dtls_client_hello),
+    Target { executions: 100_000, ..machine!(dtls_records) },
+    Target { executions: 40_000, ..parser!(sctp_filter) },
+    Target { len_max: SCRIPT_LEN_MAX, executions: 40_000, ..parser!(tcp_framing) },
+    parser!(process_frames),
+    Target { executions: 3_000, ..machine!(sctp) },
+    Target { executions: 1_000, ..machine!(transport) },
+    Target { executions: 10_000, ..machine!(plain) },
+    Target { executions: 3_000, ..machine!(router) },
+    Target { executions: 3_000, len_max: DATAGRAM_LEN_MAX, memory_max: ROOM_MEMORY_MAX, ..machine!(observers) },
+    parser!(data_address),
+    parser!(frames_vp8),
+    parser!(frames_vp9),
+    parser!(frames_h264),
+    parser!(frames_h265),
+    parser!(frames_av1),
+    parser!(frames_aac),
+    Target { executions: 2_000, ..machine!(mixer) },
 ];
 
 /// The bandwidth estimator, told what a peer likes.
@@ -107,10 +125,6 @@ pub fn estimator(data: &[u8]) {
 /// The target called `name`.
 pub fn target(name: &str) -> Option<&'static Target> {
     TARGETS.iter().find(|target| target.name == name)
-}
-
-const fn machine(name: &'static str, run: fn(&[u8]), seeds: fn() -> seeds::Seeds) -> Target {
-    Target { len_max: SCRIPT_LEN_MAX, memory_max: MACHINE_MEMORY_MAX, ..parser(name, run, seeds) }
 }
 
 const fn parser(name: &'static str, run: fn(&[u8]), seeds: fn() -> seeds::Seeds) -> Target {

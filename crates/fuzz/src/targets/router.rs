@@ -72,7 +72,7 @@ impl Call {
     fn new(kind: u8) -> Self {
         let now = Instant::now();
         let mut router = Router::new(WallClock::new(now, Duration::from_secs(1_700_000_000)), now);
-        let mut out = Checks { started: Some(now), now: Some(now), ..Checks::default() };
+        let mut out = Checks::from(now);
         let [publisher, one, other, rival] =
             [7, 8, 9, 10].map(|ssrc| router.add_session(SessionSetup { ssrc, cname: "peer".to_owned() }));
         for session in [publisher, one, other, rival] {
@@ -201,19 +201,8 @@ impl Call {
         Some(())
     }
 
-    /// Lets time pass, visiting every deadline.
     fn pass(&mut self, ms: u64) {
-        let end = self.now + Duration::from_millis(ms);
-        let mut calls = 0;
-        while let Some(deadline) = self.router.deadline().filter(|deadline| *deadline <= end) {
-            self.now = self.now.max(deadline);
-            self.out.now = Some(self.now);
-            self.router.handle_timeout(self.now, &mut self.out);
-            calls += 1;
-            assert!(calls <= (ms + 1) * TIMEOUTS_PER_MS_MAX, "a busy loop of timeouts");
-        }
-        self.now = end;
-        self.out.now = Some(end);
+        self.out.pass(&mut self.router, &mut self.now, ms);
     }
 
     /// What applications do meanwhile.
@@ -325,7 +314,7 @@ fn video(session: SessionId, kind: u8) -> ProducerSetup {
     }
 }
 
-fn audio(session: SessionId) -> ProducerSetup {
+pub(super) fn audio(session: SessionId) -> ProducerSetup {
     let video = video(session, 0);
     ProducerSetup {
         kind: MediaKind::Audio,
@@ -347,13 +336,13 @@ fn audio(session: SessionId) -> ProducerSetup {
 
 /// Checks everything that the router says.
 #[derive(Default)]
-struct Checks {
+pub(super) struct Checks {
     started: Option<Instant>,
     now: Option<Instant>,
     /// Sessions that media may go to.
-    connected: Vec<SessionId>,
+    pub(super) connected: Vec<SessionId>,
     /// Sessions that are not closed. What a router says to one that is not connected is dropped by its transport.
-    open: Vec<SessionId>,
+    pub(super) open: Vec<SessionId>,
     /// Timestamp and payload of what went out, by session, stream and number.
     sent: HashMap<(SessionId, OutgoingStreamId, u16), (u32, Vec<u8>)>,
     /// Highest number of each outgoing stream.
@@ -362,12 +351,35 @@ struct Checks {
     resent: HashMap<(SessionId, OutgoingStreamId), u64>,
     /// Whose feedback is handled.
     resent_by: Option<SessionId>,
+    /// What the router told in this step, and when.
+    pub(super) events: Vec<(Instant, RouterEvent)>,
 }
 
 impl Checks {
+    /// Nothing said so far.
+    pub(super) fn from(now: Instant) -> Self {
+        Self { started: Some(now), now: Some(now), ..Self::default() }
+    }
+
     /// Ends a step.
-    fn settle(&mut self) {
+    pub(super) fn settle(&mut self) {
         self.resent_by = None;
+        self.events.clear();
+    }
+
+    /// Lets time pass, visiting every deadline.
+    pub(super) fn pass(&mut self, router: &mut Router, now: &mut Instant, ms: u64) {
+        let end = *now + Duration::from_millis(ms);
+        let mut calls = 0;
+        while let Some(deadline) = router.deadline().filter(|deadline| *deadline <= end) {
+            *now = deadline.max(*now);
+            self.now = Some(*now);
+            router.handle_timeout(*now, self);
+            calls += 1;
+            assert!(calls <= (ms + 1) * TIMEOUTS_PER_MS_MAX, "a busy loop of timeouts");
+        }
+        *now = end;
+        self.now = Some(end);
     }
 
     fn check_resent(&mut self, session: SessionId, stream: OutgoingStreamId, bytes: u64) {
@@ -414,5 +426,7 @@ impl Output for Checks {
         assert!(Compound::parse(compound).is_ok(), "what a router says is well formed");
     }
 
-    fn event(&mut self, _event: RouterEvent) {}
+    fn event(&mut self, event: RouterEvent) {
+        self.events.extend(self.now.map(|now| (now, event)));
+    }
 }
