@@ -178,6 +178,8 @@ test('between workers of a process packets cross without a network, and wishes f
   // Wishes of the near worker itself are over by then.
   await wait(2_500);
   const wishes = rtcpPackets(camera, { signal: AbortSignal.timeout(HANG_MS) });
+  // The near worker has heard of the listener by then; the far one, which is told next, may be faster than it.
+  await camera.dump();
   await consumer.requestKeyFrame();
   const wished: number[] = [];
   for await (const compound of wishes) {
