@@ -81,11 +81,12 @@ struct Drawn {
     bare: bool,
 }
 
+/// Which part of a picture of a size goes where.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Shape {
+pub(super) struct Shape {
     source: PictureSize,
-    from: Rect,
-    to: Rect,
+    pub(super) from: Rect,
+    pub(super) to: Rect,
 }
 
 impl Compositor {
@@ -305,7 +306,7 @@ impl Drawn {
 }
 
 /// Which part of a picture goes where in a tile. All edges are even, or those of the picture.
-fn shape(source: PictureSize, tile: Rect, fit: Fit) -> Shape {
+pub(super) fn shape(source: PictureSize, tile: Rect, fit: Fit) -> Shape {
     // Sides in proportion: the width that goes with a height, and the other way round, even and not 0.
     let scaled = |side: u32, by: u32, to: u32| {
         let side = (u64::from(side) * u64::from(by) / u64::from(to.max(1))) as u32;
@@ -336,7 +337,7 @@ fn shape(source: PictureSize, tile: Rect, fit: Fit) -> Shape {
     }
 }
 
-fn whole(size: PictureSize) -> Rect {
+pub(super) fn whole(size: PictureSize) -> Rect {
     Rect { left: 0, top: 0, width: size.width, height: size.height }
 }
 
