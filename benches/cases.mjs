@@ -104,5 +104,18 @@ export const RING = { packetsPerSecond: 105_000, targets: 2 };
  */
 export const SIMULCAST = { media: 'frames', viewers: 100, layers: 3, changesPerSecond: 20, framesPerSecond: 30 };
 
+/** Data channels: small messages to many, and as much as goes through to one. */
+export const DATA = {
+  small: { viewers: 100, messageBytes: 200, pace: { rate: 30 } },
+  bulk: { viewers: 1, messageBytes: 16_384, pace: { window: 1_000_000 } },
+};
+
+/** Who relays data: ours, and whom it is compared with. */
+export const DATA_RELAYS = {
+  ours: { target: 'millrace' },
+  str0m: { target: 'str0m' },
+  aiortc: { target: { program: ['/usr/bin/python3', 'benches/aiortc-relay.py'] } },
+};
+
 /** Forged datagrams a second in the flood. */
 export const FLOOD_RATE = 100_000;

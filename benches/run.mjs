@@ -13,9 +13,19 @@ import { execFile } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { parseArgs, promisify } from 'node:util';
-import { nativeBuild, typescriptBuild } from '../scripts/setup.mjs';
+import { BENCH_NEEDS, BUILD_NEEDS, nativeBuild, systemPackages, typescriptBuild } from '../scripts/setup.mjs';
 import { main, root, run, SetupError, step } from '../scripts/steps.mjs';
-import { EFFORT, FLOOD_RATE, fanouts, JOIN_CONCURRENCY, REFERENCE_FANOUT, RING, SIMULCAST } from './cases.mjs';
+import {
+  DATA,
+  DATA_RELAYS,
+  EFFORT,
+  FLOOD_RATE,
+  fanouts,
+  JOIN_CONCURRENCY,
+  REFERENCE_FANOUT,
+  RING,
+  SIMULCAST,
+} from './cases.mjs';
 import { Figures, median } from './figures.mjs';
 import { describeMachine, isQuiet, shareOfOthers } from './machine.mjs';
 import { picture } from './picture.mjs';
@@ -60,6 +70,7 @@ await main(async () => {
 });
 
 async function build() {
+  await systemPackages([...BUILD_NEEDS, ...BENCH_NEEDS]);
   await step('Building the load generator', () =>
     run('cargo', ['build', '--quiet', '--profile', PROFILE, '-p', 'millrace-loadgen']),
   );
@@ -85,6 +96,7 @@ async function measureRound(round) {
   await step(`${round}: RTP to JavaScript and back`, measureDirect);
   await step(`${round}: packets between workers`, measureRing);
   await step(`${round}: simulcast`, measureSimulcast);
+  await step(`${round}: data channels`, measureData);
 }
 
 /** Ours and the null server, one after the other. */
@@ -169,6 +181,26 @@ async function measureSimulcast() {
   figures.note('simulcast: packets lost', 'packets', several.lost);
 }
 
+/** Data channels of ours and of others, one after the other. */
+async function measureData() {
+  const { warmupSeconds, seconds } = effort;
+  for (const [relay, target] of Object.entries(DATA_RELAYS)) {
+    const small = await loadgen({ scenario: 'data', ...target, ...DATA.small, warmupSeconds, seconds });
+    const bulk = await loadgen({ scenario: 'data', ...target, ...DATA.bulk, warmupSeconds, seconds });
+    for (const { corrupt, delivered } of [small, bulk]) {
+      if (corrupt > 0 || delivered === 0) throw new Error(`data, ${relay}: ${corrupt} of ${delivered} not as sent`);
+    }
+    const name = `data, ${relay}`;
+    figures.note(`${name}: CPU time a message to 100`, 'µs', small.cpuUsPerMessage);
+    figures.note(`${name}: messages to 100 lost`, 'messages', small.lost);
+    figures.note(`${name}: delay p50 to 100`, 'ms', small.delayP50Us / 1e3);
+    figures.note(`${name}: delay p99 to 100`, 'ms', small.delayP99Us / 1e3);
+    figures.note(`${name}: bulk`, 'MB/s', bulk.megabytesPerSecond);
+    figures.note(`${name}: bulk for a second of CPU time`, 'MB', bulk.megabytesPerCoreSecond);
+    figures.note(`${name}: bulk messages lost`, 'messages', bulk.lost);
+  }
+}
+
 async function measureDirect() {
   const run = JSON.parse(
     (await exec(process.execPath, [join(root, 'benches', 'direct.mjs'), String(effort.directSeconds)])).stdout,
@@ -205,6 +237,7 @@ async function loadgen(scenario) {
   // Cargo names the folder of its bench profile after the release profile that it extends.
   const binary = join(target, 'release', 'millrace-loadgen');
   const { stdout } = await exec(binary, [JSON.stringify(scenario)], {
+    cwd: root,
     timeout: RUN_TIME_MAX_MS,
     maxBuffer: BUFFER_BYTES,
   });

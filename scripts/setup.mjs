@@ -38,6 +38,15 @@ export const RUST_TEST_NEEDS = [
   },
 ];
 
+const AIORTC = {
+  name: 'aiortc for /usr/bin/python3',
+  test: "/usr/bin/python3 -c \"from importlib.util import find_spec as f; exit(not (f('aiortc') and f('numpy')))\"",
+  debian: ['python3-aiortc', 'python3-numpy'],
+};
+
+/** What the bench needs on top of the build: whom data channels are compared with. */
+export const BENCH_NEEDS = [AIORTC];
+
 /** What the tests need on top of it. Whatever Chromium is found first is used. */
 export const TEST_NEEDS = [
   {
@@ -67,11 +76,7 @@ export const TEST_NEEDS = [
     ],
   },
   { name: 'tshark', test: 'command -v tshark', debian: ['tshark'] },
-  {
-    name: 'aiortc for /usr/bin/python3',
-    test: "/usr/bin/python3 -c \"from importlib.util import find_spec as f; exit(not (f('aiortc') and f('numpy')))\"",
-    debian: ['python3-aiortc', 'python3-numpy'],
-  },
+  AIORTC,
 ];
 
 /** What counting instructions needs on top of it. */

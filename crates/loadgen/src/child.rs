@@ -29,6 +29,8 @@ pub(crate) enum Kind {
     Worker,
     /// A null server.
     Null,
+    /// A relay of data channels.
+    DataRelay,
 }
 
 impl Kind {
@@ -37,6 +39,7 @@ impl Kind {
         match self {
             Self::Worker => "worker",
             Self::Null => "null",
+            Self::DataRelay => "data-relay",
         }
     }
 }
@@ -59,11 +62,23 @@ impl ServerProcess {
     /// # Errors
     /// When the system gives no process.
     pub(crate) fn start(kind: Kind, core: usize) -> io::Result<Self> {
+        Self::spawn(Command::new(env::current_exe()?).arg(kind.word()), core)
+    }
+
+    /// Starts another program, the words of whose command these are, that stays on `core`, its last word.
+    ///
+    /// # Errors
+    /// When there is no such program.
+    pub(crate) fn start_program(words: &[String], core: usize) -> io::Result<Self> {
+        let (program, arguments) = words.split_first().ok_or(io::ErrorKind::InvalidInput)?;
+        Self::spawn(Command::new(program).args(arguments), core)
+    }
+
+    fn spawn(command: &mut Command, core: usize) -> io::Result<Self> {
         let (ours, theirs) = UnixStream::pair()?;
         let input = Stdio::from(OwnedFd::from(theirs.try_clone()?));
         let output = Stdio::from(OwnedFd::from(theirs));
-        let mut command = Command::new(env::current_exe()?);
-        let process = command.args([kind.word(), &core.to_string()]).stdin(input).stdout(output).spawn()?;
+        let process = command.arg(core.to_string()).stdin(input).stdout(output).spawn()?;
         Self::on(ours, Some(process))
     }
 

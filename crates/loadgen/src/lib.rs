@@ -11,6 +11,8 @@ mod accounting;
 mod call;
 mod child;
 mod choices;
+mod data_peer;
+mod data_relay;
 mod handshake;
 mod media;
 mod null_server;
@@ -56,6 +58,7 @@ fn run(arguments: &[String]) -> io::Result<()> {
             accounting::stay_on(core.parse().map_err(io::Error::other)?);
             millrace_engine::process::serve(io::stdin(), io::stdout())
         }
+        [kind, core] if kind == Kind::DataRelay.word() => data_relay::run(core.parse().map_err(io::Error::other)?),
         [kind, core] if kind == Kind::Null.word() => null_server::run(core.parse().map_err(io::Error::other)?),
         [scenario] => {
             let scenario: Scenario = serde_json::from_str(scenario)?;

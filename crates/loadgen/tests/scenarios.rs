@@ -64,6 +64,22 @@ fn a_flood_does_not_spoil_the_call() {
 }
 
 #[test]
+fn what_one_says_on_a_data_channel_everybody_hears() {
+    for target in ["millrace", "str0m"] {
+        for (viewers, message_bytes, pace) in
+            [(5, 200, json!({ "rate": 30 })), (1, 16_384, json!({ "window": 262_144 }))]
+        {
+            let figures = run(&json!({
+                "scenario": "data", "target": target, "viewers": viewers, "messageBytes": message_bytes, "pace": pace,
+                "seconds": 0.5, "warmupSeconds": 0.1,
+            }));
+            assert!(figures["delivered"].as_u64() >= Some(10 * viewers), "{target}: {figures}");
+            assert_eq!((&figures["lost"], &figures["corrupt"]), (&json!(0), &json!(0)), "{target}: {figures}");
+        }
+    }
+}
+
+#[test]
 fn a_scenario_that_does_not_exist_is_refused() {
     let output = loadgen().arg(r#"{"scenario":"dance"}"#).output().unwrap();
     assert!(!output.status.success());

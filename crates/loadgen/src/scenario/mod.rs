@@ -2,6 +2,7 @@
 //! its figures in JSON.
 
 mod allocations;
+mod data;
 mod fanout;
 mod flood;
 mod joins;
@@ -32,6 +33,8 @@ pub(crate) enum Scenario {
     Flood(flood::Flood),
     /// Packets from one worker to others of its process.
     Ring(ring::Ring),
+    /// Data channels.
+    Data(data::Data),
 }
 
 /// Which core is whose.
@@ -55,6 +58,7 @@ impl Scenario {
             Self::Paused(paused) => paused.run(cores),
             Self::Flood(flood) => flood.run(cores),
             Self::Ring(ring) => ring.run(),
+            Self::Data(data) => data.run(cores),
         }
     }
 }
