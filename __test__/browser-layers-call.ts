@@ -9,7 +9,13 @@ import { HANG_MS } from './browser.js';
 export type Stage = { browser: Browser; script: string; page: Server; url: string };
 
 /** A tab with mediasoup-client, and its transport: one way only. */
-export type Peer = { page: Page; transport: types.WebRtcTransport; capabilities: types.RtpCapabilities };
+export type Peer = {
+  page: Page;
+  transport: types.WebRtcTransport;
+  capabilities: types.RtpCapabilities;
+  /** The port of a relay to the transport, if it is reached through one. */
+  port?: number;
+};
 
 export const GREEN = '#20a040';
 export const GREEN_RGB = [0x20, 0xa0, 0x40];
@@ -65,12 +71,13 @@ export async function publish(
     mimeType: string;
     width?: number;
     key?: number;
+    isBusy?: boolean;
   },
   encrypted = false,
 ): Promise<types.Producer> {
   const publish = async () => {
     await sender.page.evaluate(async ([options, wishes]) => await window.layersPeer.publish(options, wishes), [
-      clientOptions(sender.transport),
+      clientOptions(sender),
       wishes,
     ] as const);
   };
@@ -81,7 +88,7 @@ export async function publish(
 export async function publishTone(sender: Peer, pitchHz: number): Promise<types.Producer> {
   return await produced(sender, async () => {
     await sender.page.evaluate(async ([options, pitchHz]) => await window.layersPeer.publishTone(options, pitchHz), [
-      clientOptions(sender.transport),
+      clientOptions(sender),
       pitchHz,
     ] as const);
   });
@@ -103,7 +110,7 @@ async function produced(sender: Peer, publish: () => Promise<void>, encrypted = 
 /** Lets a viewer watch, or listen. */
 export async function watch(viewer: Peer, producer: types.Producer, key = 0): Promise<types.Consumer> {
   await viewer.page.evaluate(([options, key]) => window.layersPeer.receive(options, key), [
-    clientOptions(viewer.transport),
+    clientOptions(viewer),
     key,
   ] as const);
   const consumer = await viewer.transport.consume({
@@ -122,8 +129,9 @@ export async function watch(viewer: Peer, producer: types.Producer, key = 0): Pr
   return consumer;
 }
 
-function clientOptions(transport: types.WebRtcTransport): client.TransportOptions {
-  const { id, iceParameters, iceCandidates, dtlsParameters } = transport;
+function clientOptions({ transport, port }: Peer): client.TransportOptions {
+  const { id, iceParameters, dtlsParameters } = transport;
+  const iceCandidates = transport.iceCandidates.map((candidate) => (port ? { ...candidate, port } : candidate));
   return { id, iceParameters, iceCandidates, dtlsParameters } as client.TransportOptions;
 }
 

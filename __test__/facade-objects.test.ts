@@ -19,6 +19,16 @@ test('settings reach the worker without what is the application own', async (t) 
   t.deepEqual(worker.appData, { secret: 1 });
 });
 
+test('k13 what a worker spares because it does not keep up is told on it', async (t) => {
+  const addon = new FakeAddon();
+  const worker = await addon.start();
+  const told: unknown[] = [];
+  worker.on('overload', (load) => told.push(load));
+  const target = '00000000-0000-0000-0000-000000000000';
+  addon.native.say({ type: 'event', target, event: 'overload', data: { spares: 'lowest' } });
+  t.deepEqual(told, [{ spares: 'lowest' }]);
+});
+
 test.serial('every new object is announced once on the observer of its parent', async (t) => {
   const seen: string[] = [];
   observer.on('newworker', (worker) => {

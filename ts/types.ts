@@ -124,5 +124,6 @@ export type {
   WorkerEvents,
   WorkerObserver,
   WorkerObserverEvents,
+  WorkerOverload,
   WorkerSettings,
 } from './worker.js';

@@ -35,6 +35,20 @@ export type WorkerEvents = {
   died: [error: Error];
   /** The Worker's thread has ended, after `close()` or `died`. The name is that of mediasoup, where it is a process. */
   subprocessclose: [];
+  /**
+   * The Worker does not keep up and forwards less than it could, or can forward more again. Audio is always forwarded.
+   * From `lowest` on, new Transports, Producers and Consumers are refused with a {@link LimitError}.
+   */
+  overload: [load: WorkerOverload];
+};
+
+/** How much less a {@link Worker} forwards than it could. */
+export type WorkerOverload = {
+  /**
+   * `none`: everything is forwarded; `half`: no layers of video that take more than half of the best; `lowest`: the lowest
+   * layer of each video; `novideo`: audio only.
+   */
+  spares: 'none' | 'half' | 'lowest' | 'novideo';
 };
 
 /** Observer of a {@link Worker}. */
@@ -61,6 +75,9 @@ export type Observer = EnhancedEventEmitter<ObserverEvents>;
 
 /** Tells other parts of an application of every Worker that is created. */
 export const observer: Observer = new EnhancedEventEmitter<ObserverEvents>();
+
+/** The target of events of a Worker itself, which has no id. */
+const NIL_ID = '00000000-0000-0000-0000-000000000000';
 
 /**
  * A thread that forwards media. Everything in it shares one processor core, so use one Worker per core.
@@ -91,6 +108,9 @@ export class Worker<WorkerAppData extends AppData = AppData> extends RemoteObjec
     super(channel, new EnhancedEventEmitter(), appData);
     this.#channel = channel;
     this.#addon = addon;
+    channel.subscribe(NIL_ID, (event, data) => {
+      if (event === 'overload') this.safeEmit('overload', data as WorkerOverload);
+    });
   }
 
   /** Id of the process that the Worker runs in: this one, because a Worker is a thread of it. Not to be signalled. */

@@ -8,6 +8,10 @@ const WIDTH = 960;
 const HEIGHT = 540;
 const SCALE = WIDTH / (BITS * BLOCK);
 
+/** Blocks of a busy picture that change each time, and their width. */
+const BUSY_BLOCKS = 60;
+const BUSY_BLOCK = 24;
+
 /** Calls of the test's process, which holds the server. */
 declare function connectTransport(id: string, dtlsParameters: types.DtlsParameters): Promise<void>;
 declare function produce(options: object): Promise<string>;
@@ -21,6 +25,8 @@ type Publication = {
   width?: number;
   /** See {@link encrypt}. Default: none. */
   key?: number;
+  /** Whether the picture changes so much that its encodings need their bitrates. Default: no. */
+  isBusy?: boolean;
 };
 
 /** A sender or receiver whose frames a page may change (Chromium's form of RTCRtpScriptTransform). */
@@ -74,10 +80,10 @@ export class LayersPeer {
   /** Publishes a picture of one colour with a running number. */
   async publish(
     options: types.TransportOptions,
-    { colour, encodings, mimeType, width = WIDTH, key = 0 }: Publication,
+    { colour, encodings, mimeType, width = WIDTH, key = 0, isBusy = false }: Publication,
   ): Promise<void> {
     Object.assign(this.#canvas, { width, height: (width * HEIGHT) / WIDTH });
-    setInterval(() => this.#draw(colour), 1000 / 30);
+    setInterval(() => this.#draw(colour, isBusy), 1000 / 30);
     const transport = this.#sendTransport(withStreams(options, key));
     const codec = this.#device.sendRtpCapabilities.codecs?.find((known) => known.mimeType === mimeType);
     const producer = await transport.produce({
@@ -115,8 +121,19 @@ export class LayersPeer {
     return this.#listener?.look().pitchHz;
   }
 
-  /** Makes the transport to watch by. */
+  /** Seconds of sound that came, and of those how many were made up because packets were missing. */
+  async sound(): Promise<{ seconds: number; madeUp: number }> {
+    const report = await this.#receiving?.getStats();
+    const inbound = [...(report?.values() ?? [])].find(({ type, kind }) => type === 'inbound-rtp' && kind === 'audio');
+    const { totalSamplesReceived = 0, concealedSamples = 0, silentConcealedSamples = 0 } = inbound ?? {};
+    return { seconds: totalSamplesReceived / 48_000, madeUp: (concealedSamples - silentConcealedSamples) / 48_000 };
+  }
+
+  /** Makes the transport to watch and listen by, if there is none yet. */
   receive(options: types.TransportOptions, key = 0): void {
+    if (this.#receiving) {
+      return;
+    }
     this.#key = key;
     const transport = this.#device.createRecvTransport(withStreams(options, key));
     transport.on('connect', ({ dtlsParameters }, callback, errback) => {
@@ -154,11 +171,12 @@ export class LayersPeer {
   }
 
   /** Pictures that were lost, times that the picture stood still, and times that the decoder asked to start anew. */
-  async troubles(): Promise<{ dropped: number; freezes: number; requests: number }> {
+  async troubles(): Promise<{ dropped: number; freezes: number; frozenMs: number; requests: number }> {
     const report = await this.#consumer?.getStats();
     const inbound = [...(report?.values() ?? [])].find(({ type }) => type === 'inbound-rtp');
-    const { framesDropped = 0, freezeCount = 0, pliCount = 0 } = inbound ?? {};
-    return { dropped: framesDropped, freezes: freezeCount, requests: pliCount };
+    const { framesDropped = 0, freezeCount = 0, totalFreezesDuration = 0, pliCount = 0 } = inbound ?? {};
+    const frozenMs = totalFreezesDuration * 1000;
+    return { dropped: framesDropped, freezes: freezeCount, frozenMs, requests: pliCount };
   }
 
   /** Longest time in ms between two decoded pictures since the last question. */
@@ -187,12 +205,17 @@ export class LayersPeer {
     });
   }
 
-  #draw(colour: string): void {
+  #draw(colour: string, isBusy: boolean): void {
     const context = this.#canvas.getContext('2d') as CanvasRenderingContext2D;
     context.setTransform(this.#canvas.width / WIDTH, 0, 0, this.#canvas.height / HEIGHT, 0, 0);
     this.#frame = (this.#frame + 1) % 2 ** BITS;
     context.fillStyle = colour;
     context.fillRect(0, 0, WIDTH, HEIGHT);
+    // The upper part only: the number and the middle stay as they are.
+    for (let block = 0; isBusy && block < BUSY_BLOCKS; block += 1) {
+      context.fillStyle = `hsl(${Math.random() * 360} 80% ${20 + Math.random() * 60}%)`;
+      context.fillRect(Math.random() * WIDTH, Math.random() * (HEIGHT / 2 - 2 * BUSY_BLOCK), BUSY_BLOCK, BUSY_BLOCK);
+    }
     for (let bit = 0; bit < BITS; bit += 1) {
       context.fillStyle = (this.#frame >> bit) & 1 ? '#fff' : '#000';
       context.fillRect(bit * BLOCK * SCALE, HEIGHT - BLOCK * SCALE, BLOCK * SCALE, BLOCK * SCALE);

@@ -132,6 +132,13 @@ export type BaseTransportStats = {
   probationSendBitrate: number;
   /** Estimate of what the peer can receive, in bit/s. */
   availableOutgoingBitrate?: number;
+  /**
+   * Why the estimate is what it is: `initial`, `probe`, `increase`, `hold`, `competition`, `delay` (a queue grows on the path), `loss`,
+   * `remb` (the peer receives no more), `limit` (the application set it) or `timeout` (the peer fell silent).
+   */
+  availableOutgoingBitrateReason?: string;
+  /** Since when, in ms of the worker's clock. */
+  availableOutgoingBitrateSince?: number;
   /** Estimate of what the peer can send, in bit/s. */
   availableIncomingBitrate?: number;
   /** Limit set by `setMaxIncomingBitrate()`, in bit/s. */
@@ -495,6 +502,13 @@ export type DirectTransportStat = {
   probationSendBitrate: number;
   /** Estimate of what the peer can receive, in bit/s. */
   availableOutgoingBitrate?: number;
+  /**
+   * Why the estimate is what it is: `initial`, `probe`, `increase`, `hold`, `competition`, `delay` (a queue grows on the path), `loss`,
+   * `remb` (the peer receives no more), `limit` (the application set it) or `timeout` (the peer fell silent).
+   */
+  availableOutgoingBitrateReason?: string;
+  /** Since when, in ms of the worker's clock. */
+  availableOutgoingBitrateSince?: number;
   /** Estimate of what the peer can send, in bit/s. */
   availableIncomingBitrate?: number;
   /** Limit set by `setMaxIncomingBitrate()`, in bit/s. */
@@ -749,6 +763,13 @@ export type PipeTransportStat = {
   probationSendBitrate: number;
   /** Estimate of what the peer can receive, in bit/s. */
   availableOutgoingBitrate?: number;
+  /**
+   * Why the estimate is what it is: `initial`, `probe`, `increase`, `hold`, `competition`, `delay` (a queue grows on the path), `loss`,
+   * `remb` (the peer receives no more), `limit` (the application set it) or `timeout` (the peer fell silent).
+   */
+  availableOutgoingBitrateReason?: string;
+  /** Since when, in ms of the worker's clock. */
+  availableOutgoingBitrateSince?: number;
   /** Estimate of what the peer can send, in bit/s. */
   availableIncomingBitrate?: number;
   /** Limit set by `setMaxIncomingBitrate()`, in bit/s. */
@@ -900,6 +921,13 @@ export type PlainTransportStat = {
   probationSendBitrate: number;
   /** Estimate of what the peer can receive, in bit/s. */
   availableOutgoingBitrate?: number;
+  /**
+   * Why the estimate is what it is: `initial`, `probe`, `increase`, `hold`, `competition`, `delay` (a queue grows on the path), `loss`,
+   * `remb` (the peer receives no more), `limit` (the application set it) or `timeout` (the peer fell silent).
+   */
+  availableOutgoingBitrateReason?: string;
+  /** Since when, in ms of the worker's clock. */
+  availableOutgoingBitrateSince?: number;
   /** Estimate of what the peer can send, in bit/s. */
   availableIncomingBitrate?: number;
   /** Limit set by `setMaxIncomingBitrate()`, in bit/s. */
@@ -1804,6 +1832,13 @@ export type WebRtcTransportStat = {
   probationSendBitrate: number;
   /** Estimate of what the peer can receive, in bit/s. */
   availableOutgoingBitrate?: number;
+  /**
+   * Why the estimate is what it is: `initial`, `probe`, `increase`, `hold`, `competition`, `delay` (a queue grows on the path), `loss`,
+   * `remb` (the peer receives no more), `limit` (the application set it) or `timeout` (the peer fell silent).
+   */
+  availableOutgoingBitrateReason?: string;
+  /** Since when, in ms of the worker's clock. */
+  availableOutgoingBitrateSince?: number;
   /** Estimate of what the peer can send, in bit/s. */
   availableIncomingBitrate?: number;
   /** Limit set by `setMaxIncomingBitrate()`, in bit/s. */

@@ -48,6 +48,13 @@ impl Acknowledged {
         self.bytes += u64::from(bytes);
     }
 
+    /// Takes note that nothing was sent for `time`, which says nothing of what the path carries.
+    pub(crate) fn paused(&mut self, time: Micros) {
+        for count in &mut self.counts {
+            count.at += time;
+        }
+    }
+
     /// Ends a batch that was told about together.
     pub(crate) fn settle(&mut self) {
         let Some(at) = self.latest else { return };

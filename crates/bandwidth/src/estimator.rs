@@ -112,6 +112,9 @@ const SILENCE: Micros = 1500 * MS;
 const IDLE: Micros = SECOND;
 /// Time between two looks at probing and silence while packets leave: libwebrtc's `process_interval` is 25 ms.
 const LOOK: Micros = 25 * MS;
+/// Time without a packet that is a pause of the sender, where it is that of several packets at the bitrate besides.
+const PAUSE: Micros = 100 * MS;
+const PAUSE_PACKETS: f64 = 4.0;
 /// Probes go as far as this multiple of what the application could use: libwebrtc's `max_allocation` scale of 2.
 const WANTED_SCALE: f64 = 2.0;
 
@@ -139,13 +142,24 @@ pub struct Estimator {
     wanted: Option<f64>,
     round_trip: Option<f64>,
     last_sent: Option<Micros>,
+    /// The latest pause of the sender, until a packet arrives that was sent after it.
+    pause: Option<Pause>,
     /// When feedback came last, or the silence was counted last.
     heard: Option<Micros>,
+    /// The peer has said of a packet that it arrived.
+    is_told: bool,
     silent: bool,
     bitrate: f64,
     reason: Reason,
     since: Micros,
     looked: Micros,
+}
+
+/// A time in which nothing was sent.
+#[derive(Clone, Copy, Debug)]
+struct Pause {
+    ended: Micros,
+    time: Micros,
 }
 
 impl Estimator {
@@ -172,7 +186,9 @@ impl Estimator {
             wanted: None,
             round_trip: None,
             last_sent: None,
+            pause: None,
             heard: None,
+            is_told: false,
             silent: false,
             bitrate,
             reason: Reason::Initial,
@@ -198,9 +214,22 @@ impl Estimator {
         if packet.probe.is_none() && packet.kind != SentKind::Padding {
             self.limit.sent(packet.bytes, self.bitrate, now);
         }
+        let was_idle = self.is_idle(now);
+        self.note_pause(packet.bytes, now);
         if self.last_sent.replace(now).is_none() {
             self.heard = Some(now);
             self.prober.begin(&self.scope(now));
+        } else if was_idle {
+            // How delays grew before the pause says nothing of those after it.
+            (self.groups, self.trend) = (Groups::default(), Trend::default());
+        }
+    }
+
+    /// Takes note of a pause that a packet ends which leaves now.
+    fn note_pause(&mut self, bytes: u16, now: Micros) {
+        let time = self.last_sent.map_or(0, |at| now - at);
+        if time > PAUSE && time as f64 > PAUSE_PACKETS * f64::from(bytes) * 8e6 / self.bitrate.max(1.0) {
+            self.pause = Some(Pause { ended: now, time });
         }
     }
 
@@ -312,11 +341,13 @@ impl Estimator {
     }
 
     /// When to call [`handle_timeout`](Self::handle_timeout) and [`poll_probe`](Self::poll_probe) next; `None` while
-    /// nothing is sent.
+    /// nothing is sent and nothing is wanted that the path is not known to carry.
     pub fn deadline(&self) -> Option<Instant> {
-        let last_sent = self.last_sent?;
-        if self.clock.latest() - last_sent > IDLE {
-            return None;
+        self.last_sent?;
+        let now = self.clock.latest();
+        if self.is_idle(now) {
+            let due = if self.prober.is_due() { now } else { self.prober.next_at() };
+            return self.is_starved(now).then(|| self.clock.instant(due)).flatten();
         }
         self.clock.instant(if self.prober.is_due() { self.looked } else { self.looked + LOOK })
     }
@@ -339,6 +370,9 @@ impl Estimator {
 
     /// Follows one packet that arrived; returns the result of the probe that it completes.
     fn arrived(&mut self, sent: &Sent, at: Micros) -> Option<f64> {
+        if let Some(pause) = self.pause.take_if(|pause| pause.ended <= sent.at) {
+            self.acknowledged.paused(pause.time);
+        }
         self.acknowledged.arrived(at, sent.bytes);
         self.queue.packet(at - sent.at);
         let Some(probe) = sent.probe else {
@@ -353,7 +387,7 @@ impl Estimator {
 
     /// Concludes what feedback said; `newest` is when the newest of its packets had left.
     fn heard(&mut self, now: Micros, newest: Micros, probe: Option<f64>) {
-        (self.heard, self.silent) = (Some(now), false);
+        (self.heard, self.is_told, self.silent) = (Some(now), true, false);
         self.round_trip_sample(now - newest);
         self.queue.settle(now);
         self.acknowledged.settle();
@@ -390,13 +424,27 @@ impl Estimator {
         self.round_trip.map_or(ROUND_TRIP_FIRST, |round_trip| round_trip as Micros)
     }
 
+    /// Tells whether nothing was sent of late: what waited on the path has left it.
+    fn is_idle(&self, now: Micros) -> bool {
+        self.last_sent.is_some_and(|at| now - at > IDLE)
+    }
+
+    /// Tells whether something was taken away for want of room that only probes can find.
+    fn is_starved(&self, now: Micros) -> bool {
+        let scope = self.scope(now);
+        let is_short = self.wanted.is_some_and(|wanted| wanted > scope.estimate);
+        scope.rests && is_short && scope.ceiling > scope.estimate
+    }
+
     fn scope(&self, now: Micros) -> ProbeScope {
+        let rests = self.is_idle(now) || (self.rate.rests() && self.trend.usage() != Usage::Over);
         let wanted = self.wanted.map_or(f64::MAX, |wanted| WANTED_SCALE * wanted);
         ProbeScope {
             estimate: self.bitrate,
             ceiling: wanted.min(self.settings.max as f64).min(self.remb.unwrap_or(f64::MAX)),
             wanted: self.wanted.unwrap_or(f64::MAX),
-            rests: self.rate.rests() && self.trend.usage() != Usage::Over && self.round_trip.is_some(),
+            // Who never says what arrived will not say it of a probe.
+            rests: rests && self.is_told,
             now,
         }
     }

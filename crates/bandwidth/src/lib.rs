@@ -4,6 +4,7 @@
 //! [`ProbeCluster`]s to send, and with a deadline. An estimator through which nothing is sent has no deadline.
 
 mod acknowledged;
+pub mod allocation;
 mod alr;
 mod clock;
 mod delay;
@@ -13,6 +14,7 @@ mod groups;
 mod history;
 mod loss;
 mod names;
+pub mod pacer;
 mod probe;
 mod queue;
 mod trend;

@@ -174,6 +174,11 @@ impl Prober {
         Some(ProbeCluster { id, bitrate: bitrate as u64, packets_min: PACKETS, duration_min: DURATION })
     }
 
+    /// When the next probe is due while the queue rests.
+    pub(crate) fn next_at(&self) -> Micros {
+        self.probed.map_or(0, |at| at + self.interval)
+    }
+
     /// Tells whether a probe waits to be sent.
     pub(crate) fn is_due(&self) -> bool {
         !self.queued.is_empty()

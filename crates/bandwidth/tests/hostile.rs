@@ -155,6 +155,61 @@ fn feedback_that_stops_takes_the_estimate_down_and_is_explained() {
 }
 
 #[test]
+fn a_path_that_nothing_is_sent_on_any_more_is_probed_while_more_is_wanted_and_found_to_be_better() {
+    let mut liar = Liar::new();
+    let begun = liar.now;
+    // A queue that grows by 20 ms with each packet.
+    for round in 0..20 {
+        let first = liar.send(10);
+        liar.tell(first, round * 4, &[Some(88); 10]);
+    }
+    let starved = liar.estimator.estimate().bitrate;
+    assert!(starved < 300_000, "{starved}");
+    liar.now += Duration::from_secs(3);
+    liar.estimator.set_wanted(0, liar.now);
+    liar.estimator.handle_timeout(liar.now);
+    assert_eq!((liar.estimator.deadline(), liar.estimator.poll_probe(liar.now)), (None, None), "nobody wants anything");
+
+    liar.estimator.set_wanted(1_000_000, liar.now);
+    let due = liar.estimator.deadline().expect("more is wanted");
+    // By then the queue has drained: what is sent arrives as soon as the first packets did.
+    let references = 150;
+    liar.now = begun + references * Duration::from_millis(64);
+    assert!(due <= liar.now);
+    liar.estimator.handle_timeout(liar.now);
+    let first = liar.number;
+    let probe = liar.estimator.poll_probe(liar.now).expect("a probe is due");
+    for _ in 0..4 {
+        let (number, at, kind) = (liar.number, liar.now, SentKind::Padding);
+        let probe = Some(probe.id);
+        liar.estimator.packet_sent(SentPacket { number, bytes: 1200, at, probe, kind });
+        liar.number = liar.number.wrapping_add(1);
+        liar.now += Duration::from_millis(10);
+    }
+    // 80 ticks of 0.25 ms after the reference, then as they were sent, 40 ticks apart.
+    liar.tell(first, references as i32, &[Some(80), Some(40), Some(40), Some(40)]);
+    let estimate = liar.estimator.estimate();
+    assert!(estimate.bitrate > starved * 3 / 2, "{starved} to {estimate:?}");
+}
+
+#[test]
+fn a_path_whose_peer_never_says_what_arrived_is_not_probed_again() {
+    let mut liar = Liar::new();
+    liar.estimator.set_wanted(1_000_000, liar.now);
+    let mut probes = 0;
+    for _ in 0..1000 {
+        liar.send(10);
+        liar.estimator.receiver_report(0.0, Some(Duration::from_millis(20)), liar.now);
+        liar.estimator.handle_timeout(liar.now);
+        probes += usize::from(liar.estimator.poll_probe(liar.now).is_some());
+    }
+    assert!(probes <= 2, "{probes} probes after the first two");
+    liar.now += Duration::from_secs(3);
+    liar.estimator.handle_timeout(liar.now);
+    assert_eq!(liar.estimator.deadline(), None);
+}
+
+#[test]
 fn bounds_that_contradict_each_other_do_not_panic() {
     let mut estimator = Estimator::new(EstimatorSettings { initial: 5, min: 1_000_000, max: 1000 });
     assert_eq!(estimator.estimate().bitrate, 1_000_000);

@@ -164,6 +164,7 @@ impl Arrived {
             intake: IntakeLimits { packets_per_second: 1_000_000, bits_per_second: 12_000_000_000 },
             wall_clock: clock,
             sctp: None,
+            bitrates: millrace_transport::congestion::BITRATES_DEFAULT,
         };
         let mut transport = WebRtcTransport::new(config, now);
         let theirs = PeerFingerprints::new(vec![peer.fingerprint()]).expect("one fingerprint");

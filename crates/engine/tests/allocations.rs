@@ -87,7 +87,8 @@ struct Viewer {
     guest: GuestId,
     parameters: Value,
     packets: usize,
-    retransmitted: usize,
+    /// What it asked for again and did not get yet. What else comes by RTX are probes.
+    asked: Vec<u16>,
     last_sequence: u16,
 }
 
@@ -117,7 +118,7 @@ impl Call {
     fn join(&mut self) {
         let guest = self.stage.join_by(&self.room, json!({ "webRtcServerId": self.server }));
         let (_, parameters) = self.stage.consume(guest, &self.room, &self.producer);
-        self.viewers.push(Viewer { guest, parameters, packets: 0, retransmitted: 0, last_sequence: 0 });
+        self.viewers.push(Viewer { guest, parameters, packets: 0, asked: Vec::new(), last_sequence: 0 });
     }
 
     /// One viewer joins, the eldest leaves.
@@ -178,14 +179,14 @@ impl Call {
 
     /// Every viewer reports and asks for two packets again; the publisher is asked for nothing.
     fn report(&mut self) {
-        for viewer in &self.viewers {
+        for viewer in &mut self.viewers {
             let ssrc = ssrc_of(&viewer.parameters);
             self.stage.report(viewer.guest, &receiver_report(ssrc, viewer.last_sequence));
             let lost = [3, 1].map(|back| viewer.last_sequence.wrapping_sub(back));
             self.stage.report(viewer.guest, &nack(ssrc, &lost));
+            viewer.asked.extend(lost);
         }
-        let expected: Vec<usize> = self.viewers.iter().map(|viewer| viewer.retransmitted + 2).collect();
-        self.wait_until(|viewer, index| viewer.retransmitted == expected[index]);
+        self.wait_until(|viewer, _| viewer.asked.is_empty());
     }
 
     fn wait_until(&mut self, is_done: impl Fn(&Viewer, usize) -> bool) {
@@ -198,7 +199,8 @@ impl Call {
                         viewer.packets += 1;
                         viewer.last_sequence = u16::from_be_bytes([packet[2], packet[3]]);
                     } else {
-                        viewer.retransmitted += 1;
+                        let original = payload_of(&packet);
+                        viewer.asked.retain(|sequence| !original.starts_with(&sequence.to_be_bytes()));
                     }
                 }
                 stage.guest(viewer.guest).rtcp.clear();

@@ -47,6 +47,20 @@ counters! {
     rtcp_packets_received,
     /// RTCP compound packets sent.
     rtcp_packets_sent,
+    /// Packets of padding sent to find out what paths carry.
+    padding_packets_sent,
+    /// Bytes of padding sent to find out what paths carry, headers and tags included.
+    padding_bytes_sent,
+    /// Clusters of packets begun to find out whether a path carries a certain bitrate.
+    probes_begun,
+    /// Clusters of packets given up because there was nothing to send.
+    probes_without_packets,
+    /// Outgoing RTP packets that waited for their time, so that bursts do not fill queues on the path.
+    outgoing_packets_paced,
+    /// Consumers of video that got nothing any more because the path to their viewer had no room.
+    consumers_shed,
+    /// Times that the worker began to forward less, or more again, because it could not keep up, or could again.
+    overload_changes,
     /// Messages that datagrams were sent as: a run of equal datagrams to one peer is one message (UDP GSO).
     send_messages,
     /// System calls that messages were sent with.
@@ -91,8 +105,10 @@ counters! {
     outgoing_audio_dropped,
     /// Retransmissions dropped because the outgoing queue was full.
     outgoing_retransmissions_dropped,
-    /// Video packets dropped because the outgoing queue was full.
+    /// Video packets dropped because the outgoing queue was full, or would have taken too long to leave.
     outgoing_video_dropped,
+    /// Packets of padding dropped because the outgoing queue was full.
+    outgoing_padding_dropped,
     /// RTCP compound packets dropped because the outgoing queue was full.
     outgoing_rtcp_dropped,
     /// RTP and RTCP packets that could not be sealed: no keys, too long, or a number that was used before.

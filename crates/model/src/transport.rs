@@ -210,6 +210,13 @@ pub struct BaseTransportStats {
     /// Estimate of what the peer can receive, in bit/s.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub available_outgoing_bitrate: Option<u64>,
+    /// Why the estimate is what it is: `initial`, `probe`, `increase`, `hold`, `competition`, `delay` (a queue grows on the path), `loss`,
+    /// `remb` (the peer receives no more), `limit` (the application set it) or `timeout` (the peer fell silent).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub available_outgoing_bitrate_reason: Option<String>,
+    /// Since when, in ms of the worker's clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub available_outgoing_bitrate_since: Option<u64>,
     /// Estimate of what the peer can send, in bit/s.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub available_incoming_bitrate: Option<u64>,

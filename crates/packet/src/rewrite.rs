@@ -16,6 +16,8 @@ pub enum Priority {
     Retransmission,
     /// Video: the oldest is dropped first when the queue is full.
     Video,
+    /// Padding that finds out what the path carries: sent last.
+    Padding,
 }
 
 /// The numbers of one packet as one viewer sees it. SSRC and extension ids come from the outgoing stream.

@@ -7,6 +7,7 @@ use millrace_packet::rtcp::{ReportBlock, SenderInfo};
 use millrace_packet::{OutgoingStreamId, PacketRef, PictureEdit, PictureFlags, Priority, Rewrite};
 
 use crate::context::Context;
+use crate::distribution::Portion;
 use crate::events::{Direction, RouterEvent, Trace, TraceKinds, TracedPacket};
 use crate::history::{self, Refusal, Sent, SentHistory};
 use crate::layers::{Layers, Wish};
@@ -101,8 +102,12 @@ pub(crate) struct Consumer {
     next_rtx_sequence: u16,
     pub(crate) report: ViewerReport,
     pub(crate) score: Score,
-    /// Which layers the viewer wants at most.
+    /// Which layers the viewer is to get at most: what it prefers, and what the line to it has room for.
     pub(crate) wish: Wish,
+    /// Which layers the application prefers at most.
+    pub(crate) preferred: Wish,
+    /// What it has of the line to its viewer, and how much it matters there.
+    pub(crate) portion: Portion,
     /// The layers that the application was told of last.
     told_layers: Option<Layers>,
 }
@@ -144,6 +149,8 @@ impl Consumer {
             report: ViewerReport::default(),
             score: Score::new(),
             wish: setup.wish,
+            preferred: setup.wish,
+            portion: Portion::default(),
             told_layers: None,
         }
     }
@@ -222,7 +229,8 @@ impl Consumer {
         self.next_stream = None;
         self.line = NO_LINE;
         self.payload_types = payload_types;
-        self.wish = wish;
+        (self.wish, self.preferred) = (wish, wish);
+        self.portion.share.reset();
         self.temporal_layer = wish.passes();
         self.history.clear();
         if wish.within_stream && self.filter.is_none() {
@@ -277,9 +285,15 @@ impl Consumer {
         }
     }
 
-    /// Sets the layers that the viewer wants at most. A lower temporal layer than so far is kept to at once, a higher
-    /// one begins where its pictures allow it.
+    /// Sets the layers that the application prefers at most. The viewer gets them as far as its line has room for them.
     pub(crate) fn prefer<O: Output>(&mut self, wish: Wish, cx: &mut Context<'_, O>) {
+        self.preferred = wish;
+        self.wish_for(self.portion.within(wish), cx);
+    }
+
+    /// Sets the layers that the viewer gets at most. A lower temporal layer than so far is kept to at once, a higher
+    /// one begins where its pictures allow it.
+    pub(crate) fn wish_for<O: Output>(&mut self, wish: Wish, cx: &mut Context<'_, O>) {
         self.wish = wish;
         self.temporal_layer = self.temporal_layer.min(wish.passes());
         self.tell_layers(cx);
@@ -318,10 +332,22 @@ impl Consumer {
 
     /// Tells the application which layers are sent, if that changed and there is a choice at all.
     pub(crate) fn tell_layers<O: Output>(&mut self, cx: &mut Context<'_, O>) {
-        let layers = self.current_layers().filter(|_| self.wish.has_choice);
+        let layers = self.current_layers().filter(|_| self.wish.has_choice || self.portion.was_shed);
         if layers != self.told_layers {
             self.told_layers = layers;
             cx.out.event(RouterEvent::ConsumerLayers { consumer: self.index, layers });
+        }
+    }
+
+    /// Fits what is sent again to its part of the line to the viewer, in bit/s.
+    pub(crate) fn fit_resends(&mut self, bitrate: u64) {
+        self.history.fit_budget(bitrate);
+    }
+
+    /// On the way to another stream nothing more is sent of the one so far.
+    pub(crate) fn leave_stream(&mut self) {
+        if self.next_stream.is_some() {
+            self.wait();
         }
     }
 
@@ -388,6 +414,23 @@ impl Consumer {
             packet_count: self.counts.packets as u32,
             octet_count: self.counts.octets as u32,
         }
+    }
+
+    /// Sends a packet of late once more although nobody asked for it: the viewer's feedback tells what the line carries.
+    /// Returns its size; `None` where nothing can be sent again.
+    pub(crate) fn pad<O: Output>(&mut self, streams: &[IncomingStream], cx: &mut Context<'_, O>) -> Option<usize> {
+        self.rtx_ssrc?;
+        let sent = self.history.next_padding()?;
+        let cached = streams.get(usize::from(sent.stream))?.cache.find(sent.index)?;
+        let types = self.payload_types[usize::from(cached.codec)].filter(|types| types.viewer_rtx.is_some())?;
+        let rewrite = Rewrite { priority: Priority::Padding, ..self.retransmission(&sent, types) };
+        cx.out.send_rtp(self.session, &cached.packet, &rewrite);
+        Some(cached.packet.bytes().len())
+    }
+
+    /// Name of its stream in the viewer's transport.
+    pub(crate) const fn outgoing(&self) -> OutgoingStreamId {
+        self.outgoing
     }
 
     /// Bitrate of the last 2.5 s, in bit/s.

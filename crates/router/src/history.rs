@@ -22,6 +22,15 @@ pub(crate) const RESEND_BYTES_PER_SECOND_MAX: u64 = 500_000;
 /// Resent bytes that may go out at once after a quiet time.
 pub(crate) const RESEND_BURST_BYTES_MAX: u64 = 125_000;
 
+/// Packets among which padding is chosen: the newest ones, which the cache still has.
+const PADDING_PACKETS: u16 = 32;
+
+/// Resent bytes per second and viewer at least, however bad the line is: a packet now and then.
+const RESEND_BYTES_PER_SECOND_MIN: u64 = 10_000;
+
+/// Bytes of a viewer's line that resends may take: of a line that loses more, the losses are its own.
+const LINE_PARTS: u64 = 4;
+
 /// One packet as the viewer saw it.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Sent {
@@ -45,6 +54,11 @@ pub(crate) struct SentHistory {
     edits: Box<[Option<PictureEdit>]>,
     budget_bytes: u64,
     budget_at_ms: u64,
+    bytes_per_second: u64,
+    /// Number of the packet that was remembered last.
+    newest: u16,
+    /// How far behind it the next packet for padding is.
+    padding_behind: u16,
 }
 
 /// Why a NACK is not answered.
@@ -63,7 +77,15 @@ impl SentHistory {
     pub(crate) fn new(packets_max: usize) -> Self {
         debug_assert!(packets_max == 0 || packets_max.is_power_of_two());
         let ring = vec![Sent::default(); packets_max].into_boxed_slice();
-        Self { ring, edits: Box::default(), budget_bytes: RESEND_BURST_BYTES_MAX, budget_at_ms: 0 }
+        Self {
+            ring,
+            edits: Box::default(),
+            budget_bytes: RESEND_BURST_BYTES_MAX,
+            budget_at_ms: 0,
+            bytes_per_second: RESEND_BYTES_PER_SECOND_MAX,
+            newest: 0,
+            padding_behind: 0,
+        }
     }
 
     /// Forgets all packets.
@@ -94,6 +116,7 @@ impl SentHistory {
     pub(crate) fn record(&mut self, rewrite: &Rewrite, stream: u8, index: u64) {
         let Rewrite { sequence, timestamp, marker, .. } = *rewrite;
         let Some(place) = self.place(sequence) else { return };
+        self.newest = sequence;
         let marker = Some(marker);
         self.ring[place] = Sent { index: index as u32, timestamp, sequence, stream, marker, resent_ms: 0 };
     }
@@ -102,7 +125,7 @@ impl SentHistory {
     pub(crate) fn find(&self, sequence: u16, round_trip: Duration, now_ms: u64) -> Result<Sent, Refusal> {
         let place = self.place(sequence).ok_or(Refusal::Unknown)?;
         let sent = self.ring[place];
-        if sent.marker.is_none() || sent.sequence != sequence {
+        if !is_of(&sent, sequence) {
             return Err(Refusal::Unknown);
         }
         let since_ms = (now_ms as u32).wrapping_sub(sent.resent_ms);
@@ -113,10 +136,17 @@ impl SentHistory {
         Ok(sent)
     }
 
+    /// Fits the budget to the part of the line to the viewer that is the stream's, in bit/s: a quarter of it may be resent.
+    pub(crate) fn fit_budget(&mut self, bitrate: u64) {
+        let bytes_per_second = bitrate / 8 / LINE_PARTS;
+        self.bytes_per_second = bytes_per_second.clamp(RESEND_BYTES_PER_SECOND_MIN, RESEND_BYTES_PER_SECOND_MAX);
+    }
+
     /// Notes a resend of `bytes` if the budget has room for it.
     pub(crate) fn spend(&mut self, sequence: u16, bytes: usize, now_ms: u64) -> Result<(), Refusal> {
-        let earned = now_ms.saturating_sub(self.budget_at_ms).saturating_mul(RESEND_BYTES_PER_SECOND_MAX) / 1000;
-        self.budget_bytes = self.budget_bytes.saturating_add(earned).min(RESEND_BURST_BYTES_MAX);
+        let earned = now_ms.saturating_sub(self.budget_at_ms).saturating_mul(self.bytes_per_second) / 1000;
+        let burst = (self.bytes_per_second / 4).min(RESEND_BURST_BYTES_MAX);
+        self.budget_bytes = self.budget_bytes.saturating_add(earned).min(burst);
         self.budget_at_ms = now_ms;
         self.budget_bytes = self.budget_bytes.checked_sub(bytes as u64).ok_or(Refusal::Budget)?;
         if let Some(place) = self.place(sequence) {
@@ -125,9 +155,22 @@ impl SentHistory {
         Ok(())
     }
 
+    /// One of the last packets, a different one each time, to be sent again unasked.
+    pub(crate) fn next_padding(&mut self) -> Option<Sent> {
+        self.padding_behind = (self.padding_behind + 1) % PADDING_PACKETS;
+        let sequence = self.newest.wrapping_sub(self.padding_behind);
+        let found =
+            |sequence: u16| self.place(sequence).map(|place| self.ring[place]).filter(|sent| is_of(sent, sequence));
+        found(sequence).or_else(|| found(self.newest))
+    }
+
     fn place(&self, sequence: u16) -> Option<usize> {
         Some(usize::from(sequence) & self.ring.len().checked_sub(1)?)
     }
+}
+
+fn is_of(sent: &Sent, sequence: u16) -> bool {
+    sent.marker.is_some() && sent.sequence == sequence
 }
 
 #[cfg(test)]
@@ -171,6 +214,16 @@ mod tests {
         assert_eq!(history.find(10, ROUND_TRIP, 5099).unwrap_err(), Refusal::TooSoon);
         assert!(history.find(10, ROUND_TRIP, 5100).is_ok());
         assert_eq!(history.find(10, Duration::ZERO, 5019).unwrap_err(), Refusal::TooSoon);
+    }
+
+    #[test]
+    fn c03_resends_take_a_quarter_of_the_line_at_most() {
+        let mut history = SentHistory::new(64);
+        history.fit_budget(800_000);
+        let sent = (0..10_000).filter(|&ms| history.spend(1, 1_000, ms).is_ok()).count() as u64;
+        assert!((240..=260).contains(&sent), "{sent} kB in 10 s of 100 kB/s");
+        history.fit_budget(0);
+        assert!((10_000..20_000).any(|ms| history.spend(1, 1_000, ms).is_ok()));
     }
 
     #[test]

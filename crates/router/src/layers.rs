@@ -88,6 +88,15 @@ impl Wish {
         Self { spatial_layer: spatial_layer.min(self.spatial_layer_max), temporal_layer, ..self }
     }
 
+    /// The same, but at most these layers, of which the temporal one may be [`u8::MAX`] for all there are.
+    pub(crate) fn lowered(self, spatial_layer: u8, temporal_layer: u8) -> Self {
+        Self {
+            spatial_layer: self.spatial_layer.min(spatial_layer),
+            temporal_layer: self.temporal_layer.min(temporal_layer),
+            ..self
+        }
+    }
+
     /// The same preference of another producer, with the layers `everything`.
     pub(crate) fn carried_over(self, everything: Self) -> Self {
         // Whoever ignores silence does so with every source.

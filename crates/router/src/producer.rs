@@ -271,6 +271,7 @@ impl Producer {
                 }
                 let (picture, bytes) = (&meta.picture, packet.bytes().len());
                 stream.layer_rates.add(picture.spatial_layer, picture.temporal_layer, bytes, cx.now.ms);
+                stream.note_layer(meta, bytes, cx.now);
                 Some(Received { codec, is_first, accepted })
             }
             Err(rejected) => {

@@ -244,7 +244,7 @@ impl Router {
         let Some(place) = self.consumers.get(index.0 as usize) else { return everything };
         let current =
             self.producers.get(place.producer.0 as usize).and_then(|producer| producer.consumers.get(place.position));
-        let wish = self.arrival(index).map(|arrival| arrival.wish).or(current.map(|consumer| consumer.wish));
+        let wish = self.arrival(index).map(|arrival| arrival.wish).or(current.map(|consumer| consumer.preferred));
         wish.map_or(everything, |wish| wish.carried_over(everything))
     }
 

@@ -50,6 +50,7 @@ impl Router {
         self.write_receiver_part(id, now, ntp, &mut compounds);
         self.write_sender_part(id, now, ntp, &mut compounds);
         compounds.flush();
+        self.distribute(id, now, out);
     }
 
     /// Notes the arrival of a packet with a transport-wide number.

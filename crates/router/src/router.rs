@@ -8,6 +8,7 @@ use slab::Slab;
 
 use crate::consumer::{Consumer, Flow};
 use crate::context::Context;
+use crate::distribution::{Scratch, Thrift};
 use crate::events::{ConsumerScore, StreamScore, TraceKinds};
 use crate::layers::{Layers, Wish};
 use crate::observer::Observer;
@@ -35,6 +36,8 @@ pub struct Router {
     pub(crate) consumers: Slab<Place>,
     pub(crate) observers: Slab<Observer>,
     pub(crate) timers: Timers,
+    pub(crate) thrift: Thrift,
+    pub(crate) scratch: Scratch,
     /// Scratch of one call; empty between calls.
     awake: Vec<SessionId>,
 }
@@ -109,6 +112,8 @@ impl Router {
             consumers: Slab::new(),
             observers: Slab::new(),
             timers: Timers::default(),
+            thrift: Thrift::default(),
+            scratch: Scratch::default(),
             awake: Vec::new(),
         }
     }
@@ -311,6 +316,7 @@ impl Router {
             consumer.paused = true;
             consumer.stop(cx);
         });
+        self.redistribute(index, now, out);
     }
 
     /// Sets the layers that a consumer gets at most. It goes to another stream with a key frame of that, to a lower
@@ -330,13 +336,15 @@ impl Router {
         }
         let place = *self.consumers.get(index.0 as usize)?;
         let now = self.moment(now);
-        self.with_producer(place.producer, now, out, |producer, cx| {
+        let (session, layers) = self.with_producer(place.producer, now, out, |producer, cx| {
             let consumer = producer.consumers.get_mut(place.position).filter(|consumer| consumer.wish.has_choice)?;
-            consumer.prefer(change(consumer.wish), cx);
-            let layers = consumer.wish.layers();
+            consumer.prefer(change(consumer.preferred), cx);
+            let told = (consumer.session, consumer.preferred.layers());
             producer.choose_layers_of(place.position, cx);
-            Some(layers)
-        })?
+            Some(told)
+        })??;
+        self.distribute(session, now, out);
+        Some(layers)
     }
 
     /// The layers that a consumer wants at most; `None` where there is no choice.
@@ -344,7 +352,7 @@ impl Router {
         if let Some(arrival) = self.arrival(index) {
             return Some(arrival.wish).filter(|wish| wish.has_choice).map(Wish::layers);
         }
-        Some(self.chooser(index)?.wish.layers())
+        Some(self.chooser(index)?.preferred.layers())
     }
 
     /// The layers that a consumer gets now, or is on its way to; `None` while it gets nothing, and where there is no
@@ -511,16 +519,24 @@ impl Router {
         Some(route)
     }
 
+    /// Lets a consumer begin that has reason to: with its part of the viewer's line, unless it gets none.
     pub(crate) fn start_consumer(&mut self, index: ConsumerIndex, now: Instant, out: &mut impl Output) {
+        let Some(consumer) = self.consumer_mut(index) else { return };
+        let session = consumer.session;
+        self.distribute(session, self.moment(now), out);
+        self.begin_consumer(index, self.moment(now), out);
+    }
+
+    /// Lets a consumer wait for what it can begin with.
+    pub(crate) fn begin_consumer(&mut self, index: ConsumerIndex, now: Moment, out: &mut impl Output) {
         let Some(place) = self.consumers.get(index.0 as usize).copied() else { return };
         let Some(producer) = self.producers.get_mut(place.producer.0 as usize) else { return };
         let Some(consumer) = producer.consumers.get_mut(place.position) else { return };
         let connected = self.sessions.get(consumer.session.0 as usize).is_some_and(|session| session.connected);
-        if consumer.paused || !connected {
+        if consumer.paused || consumer.portion.is_shed() || !connected {
             return;
         }
         consumer.wait();
-        let now = self.moment(now);
         self.with_producer(place.producer, now, out, |producer, cx| producer.start_consumer(place.position, cx));
     }
 

@@ -12,7 +12,7 @@ use crate::router::{Place, Router};
 use crate::sender_clock::{SenderReportMapping, round_trip};
 use crate::session::{Outgoing, ReferenceTime, Role, Route};
 use crate::timers::Moment;
-use crate::{Output, SessionId};
+use crate::{Output, PathReport, SessionId};
 
 impl Router {
     /// Takes an authenticated RTCP compound of a session's peer.
@@ -49,13 +49,19 @@ impl Router {
                 // A compound has room for many entries, but only those of our streams cost more than a look-up.
                 request.entries().for_each(|entry| self.handle_full_intra_request(peer, entry.ssrc, out));
             }
-            RtcpPacket::Remb(remb) => self.with_session(peer, |session| session.note_available_bitrate(remb.bitrate)),
+            RtcpPacket::Remb(remb) => {
+                self.with_session(peer, |session| session.note_available_bitrate(remb.bitrate));
+                out.heard(peer.session, &PathReport::Limit(remb.bitrate));
+            }
+            RtcpPacket::TransportFeedback(feedback) => {
+                out.heard(peer.session, &PathReport::TransportFeedback(feedback));
+            }
             RtcpPacket::ExtendedReport(report) => self.handle_extended_report(peer, report),
-            // Nothing here depends on the names of sources, on feedback about arrivals, or on what is not known.
-            RtcpPacket::SourceDescription(_)
-            | RtcpPacket::TransportFeedback(_)
-            | RtcpPacket::CongestionFeedback(_)
-            | RtcpPacket::Other { .. } => {}
+            RtcpPacket::CongestionFeedback(feedback) => {
+                out.heard(peer.session, &PathReport::CongestionFeedback(feedback));
+            }
+            // Nothing here depends on the names of sources or on what is not known.
+            RtcpPacket::SourceDescription(_) | RtcpPacket::Other { .. } => {}
         }
     }
 
@@ -94,10 +100,14 @@ impl Router {
         let Some(&Place { producer, position, .. }) = self.consumers.get(outgoing.consumer.0 as usize) else { return };
         self.with_producer(producer, peer.now, out, |producer, cx| {
             let Some(consumer) = producer.consumers.get_mut(position) else { return };
-            if consumer.handle_report_block(block, peer.ntp).is_some() {
+            let changed = consumer.handle_report_block(block, peer.ntp).is_some();
+            let round_trip = consumer.report.round_trip;
+            if changed {
                 let score = producer.consumer_score(position);
                 cx.out.event(RouterEvent::ConsumerScore { consumer: outgoing.consumer, score });
             }
+            let lost_fraction = block.fraction_lost;
+            cx.out.heard(peer.session, &PathReport::Reception { lost_fraction, round_trip });
         });
     }
 

@@ -2,11 +2,13 @@
 
 use std::time::{Duration, Instant};
 
+use millrace_bandwidth::allocation::Line;
 use millrace_model::Counters;
 use millrace_packet::rtcp::DelaySinceReference;
 use millrace_packet::{ExtensionIds, ExtensionKind, RtpMeta};
 use rustc_hash::FxHashMap;
 
+use crate::padding::Probator;
 use crate::producer::Producer;
 use crate::sender_clock::{PublisherClock, compact};
 use crate::setup::{PRODUCERS_PER_SESSION_MAX, ProduceError, ProducerSetup, SessionSetup};
@@ -79,6 +81,14 @@ pub(crate) struct Session {
     pub(crate) lifted_reports: u8,
     /// What the peer last said it can receive, in bit/s.
     pub(crate) available_bitrate: Option<u64>,
+    /// What the path to the peer carries, where somebody knows.
+    pub(crate) line: Option<Line>,
+    /// It was sent less than its line has room for, because the machine could not keep up.
+    pub(crate) was_spared: bool,
+    /// What pads where nothing can be sent again.
+    pub(crate) probator: Option<Probator>,
+    /// The consumer that padding was taken from last, by its place.
+    pub(crate) next_to_pad: usize,
     pub(crate) counters: Counters,
 }
 
@@ -104,6 +114,10 @@ impl Session {
             max_incoming_bitrate: None,
             lifted_reports: 0,
             available_bitrate: None,
+            line: None,
+            was_spared: false,
+            probator: None,
+            next_to_pad: 0,
             counters: Counters::default(),
         }
     }

@@ -11,7 +11,7 @@ use crate::key_frame::KeyFrameRequests;
 use crate::layer_rates::LayerRates;
 use crate::nack::NackGenerator;
 use crate::position::Placement;
-use crate::rate::ByteRate;
+use crate::rate::{ByteRate, LayerCosts};
 use crate::reception::{Arrival, Reception};
 use crate::score::Score;
 use crate::sender_clock::SenderReportMapping;
@@ -90,6 +90,8 @@ pub(crate) struct IncomingStream {
     pub(crate) counts: IncomingCounts,
     pub(crate) rate: ByteRate,
     pub(crate) layer_rates: LayerRates,
+    /// From the first packet of a higher layer on.
+    pub(crate) layer_costs: Option<Box<LayerCosts>>,
     pub(crate) nack_alarm: Alarm,
     pub(crate) key_frame_alarm: Alarm,
     pub(crate) upkeep_alarm: Alarm,
@@ -115,6 +117,7 @@ impl IncomingStream {
             counts: IncomingCounts::default(),
             rate: ByteRate::default(),
             layer_rates: LayerRates::default(),
+            layer_costs: None,
             nack_alarm: Alarm::default(),
             key_frame_alarm: Alarm::default(),
             upkeep_alarm: Alarm::default(),
@@ -200,6 +203,15 @@ impl IncomingStream {
         let Some(info) = info else { return false };
         (meta.key_frame, meta.picture) = (info.key_frame, info.picture);
         true
+    }
+
+    /// Counts a packet for the layer that it is of.
+    #[inline]
+    pub(crate) fn note_layer(&mut self, meta: &RtpMeta, bytes: usize, now: Moment) {
+        let is_layered = meta.picture.temporal_layer > 0 || meta.picture.spatial_layer > 0;
+        if self.layer_costs.is_some() || is_layered {
+            self.layer_costs.get_or_insert_with(LayerCosts::new).add(&meta.picture, bytes, now.ms);
+        }
     }
 
     /// The publisher said goodbye. Returns the new score if it changed.

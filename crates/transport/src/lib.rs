@@ -2,6 +2,7 @@
 //!
 //! A core: it is told the time, takes bytes, and returns bytes, events and a deadline.
 
+pub mod congestion;
 pub mod demux;
 pub mod dtls;
 pub mod fuzz;

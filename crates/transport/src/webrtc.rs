@@ -6,6 +6,7 @@
 
 mod association;
 mod data;
+mod path;
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -14,6 +15,7 @@ use millrace_model::{Counters, DtlsVersion, WallClock};
 use millrace_packet::{DATAGRAM_BYTES_MAX, OutgoingStreamId, PacketMut, PacketRef, Rewrite};
 
 use self::association::{Association, Outcome, Srtp};
+use crate::congestion::{BitrateBounds, Congestion};
 use crate::demux::DatagramKind;
 use crate::dtls::{DtlsSettings, LocalCertificate, PeerFingerprints, Role};
 use crate::ice::{IceCredentials, IceEvent, IceLite, IceState};
@@ -45,6 +47,8 @@ pub struct WebRtcConfig {
     pub wall_clock: WallClock,
     /// Carries data over SCTP, if there is something here.
     pub sctp: Option<SctpSettings>,
+    /// What the path is taken to carry at first, at least and at most.
+    pub bitrates: BitrateBounds,
 }
 
 /// What happened in a transport, in the order in which it happened.
@@ -79,6 +83,9 @@ pub struct WebRtcTransport {
     srtp: Option<Srtp>,
     intake: Intake,
     queue: OutgoingQueue,
+    /// There once something is sent whose arrival the peer tells of.
+    congestion: Option<Box<Congestion>>,
+    bitrates: BitrateBounds,
     /// There only where the application wants data channels, which most transports have not.
     sctp: Option<Box<SctpAssociation>>,
     certificate: LocalCertificate,
@@ -99,6 +106,8 @@ impl WebRtcTransport {
             srtp: None,
             intake: Intake::new(config.intake, now),
             queue: OutgoingQueue::new(config.wall_clock),
+            congestion: None,
+            bitrates: config.bitrates,
             sctp: config.sctp.map(|settings| Box::new(SctpAssociation::new(settings))),
             certificate: config.certificate,
             dtls_version: config.dtls_version,
@@ -199,13 +208,15 @@ impl WebRtcTransport {
     /// When [`handle_timeout`](Self::handle_timeout) is due; `None` when nothing waits for time to pass.
     pub fn deadline(&self) -> Option<Instant> {
         let data = self.sctp.as_ref().and_then(|sctp| sctp.deadline());
-        [self.ice.deadline(), self.association.deadline(), data].into_iter().flatten().min()
+        let own = [self.ice.deadline(), self.association.deadline(), data].into_iter().flatten().min();
+        self.pace_deadline().into_iter().chain(own).min()
     }
 
     /// Does what is due: ends consent, repeats handshake flights.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.ice.handle_timeout(now, &mut self.counters);
         self.association.handle_timeout(now, &mut self.counters);
+        self.look_at_path(now);
         if let Some(sctp) = self.sctp.as_mut().filter(|sctp| sctp.deadline().is_some_and(|deadline| deadline <= now)) {
             sctp.handle_timeout(now, &mut self.counters);
         }
@@ -230,6 +241,9 @@ impl WebRtcTransport {
     /// # Errors
     /// [`OutgoingStreamError`]; nothing has changed then.
     pub fn add_stream(&mut self, spec: OutgoingStreamSpec) -> Result<OutgoingStreamId, OutgoingStreamError> {
+        if spec.carries_transport_sequence() && self.congestion.is_none() {
+            self.congestion = Some(Box::new(Congestion::new(self.bitrates)));
+        }
         self.queue.add_stream(spec)
     }
 
@@ -256,8 +270,19 @@ impl WebRtcTransport {
 
     /// Sends an RTP packet, sealed from the shared plaintext straight into a slot, or queues it while its socket is
     /// full. Without keys or a path it is dropped and counted.
-    pub fn send_rtp<S: SendSlots>(&mut self, packet: &PacketRef, rewrite: &Rewrite, now: Instant, slots: &mut S) {
+    ///
+    /// Tells whether [`deadline`](Self::deadline) has to be asked for again.
+    pub fn send_rtp<S: SendSlots>(
+        &mut self,
+        packet: &PacketRef,
+        rewrite: &Rewrite,
+        now: Instant,
+        slots: &mut S,
+    ) -> bool {
+        let was_empty = self.queue.is_empty();
         self.with_outlet(now, slots, |queue, outlet| queue.send_rtp(packet, rewrite, outlet));
+        let waits = was_empty && !self.queue.is_empty();
+        waits || self.congestion.as_ref().is_some_and(|congestion| congestion.is_restless())
     }
 
     /// Sends an RTCP compound packet, or queues it while its socket is full. Without keys or a path it is dropped and
@@ -275,7 +300,7 @@ impl WebRtcTransport {
 
     /// Tells whether packets wait for `socket` to become writable.
     pub fn has_waiting(&self, socket: SocketId) -> bool {
-        !self.queue.is_empty() && self.ice.selected_tuple().is_some_and(|selected| selected.socket == socket)
+        self.queue.is_blocked() && self.ice.selected_tuple().is_some_and(|selected| selected.socket == socket)
     }
 
     /// Says goodbye to the peer and closes for good. What is to be sent and told can still be polled.
@@ -337,14 +362,14 @@ impl WebRtcTransport {
         &mut self,
         now: Instant,
         slots: &mut S,
-        call: impl FnOnce(&mut OutgoingQueue, &mut Outlet<'_, S>),
+        call: impl FnOnce(&mut OutgoingQueue, &mut Outlet<'_, S, Option<Box<Congestion>>>),
     ) {
         let (Some(tuple), Some(srtp)) = (self.ice.selected_tuple(), &mut self.srtp) else {
             self.counters.outgoing_packets_refused += 1;
             return;
         };
         let (srtp, counters) = (Some(&mut srtp.outbound), &mut self.counters);
-        call(&mut self.queue, &mut Outlet { tuple: *tuple, now, slots, srtp, log: &mut (), counters });
+        call(&mut self.queue, &mut Outlet { tuple: *tuple, now, slots, srtp, log: &mut self.congestion, counters });
         if self.queue.is_exhausted() {
             // RFC 3711 §9.2: these keys must not seal another packet.
             self.association.close(now, &mut self.counters);

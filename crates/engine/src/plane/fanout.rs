@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use millrace_model::{Counters, WallClock};
 use millrace_packet::{PacketRef, Rewrite};
-use millrace_router::{Output, Router, RouterEvent, SessionId};
+use millrace_router::{Output, PathReport, Router, RouterEvent, SessionId};
 use slab::Slab;
 
 use super::sockets::{Slots, Sockets};
@@ -20,6 +20,8 @@ pub(super) struct Fanout<'a> {
     pub(super) sockets: &'a mut Sockets,
     pub(super) counters: &'a mut Counters,
     pub(super) events: &'a mut Vec<RouterEvent>,
+    /// Transports whose timer has to be set again.
+    pub(super) restless: &'a mut Vec<usize>,
     pub(super) clock: WallClock,
     pub(super) now: Instant,
 }
@@ -31,6 +33,11 @@ impl Fanout<'_> {
         let entry = self.transports.get_mut(index)?;
         Some((entry, self.sockets.slots(index, self.counters)))
     }
+
+    #[cold]
+    fn note_restless(&mut self, session: SessionId) {
+        self.restless.extend(self.sessions.get(session.0 as usize));
+    }
 }
 
 impl Output for Fanout<'_> {
@@ -41,7 +48,9 @@ impl Output for Fanout<'_> {
             if entry.capture.is_some() {
                 entry.capture_rtp(packet, rewrite, &clock, now);
             }
-            entry.core.send_rtp(packet, rewrite, now, &mut slots);
+            if entry.core.send_rtp(packet, rewrite, now, &mut slots) {
+                self.note_restless(session);
+            }
         }
     }
 
@@ -53,6 +62,30 @@ impl Output for Fanout<'_> {
                 entry.capture(Direction::Out, clock.ntp(now), compound);
             }
             entry.core.send_rtcp(compound, now, &mut slots);
+        }
+    }
+
+    fn heard(&mut self, session: SessionId, report: &PathReport<'_>) {
+        let now = self.now;
+        let Some((entry, _)) = self.way_out(session) else { return };
+        let Some(parts) = entry.core.webrtc_mut() else { return };
+        match *report {
+            PathReport::TransportFeedback(feedback) => parts.core.handle_transport_feedback(feedback, now),
+            PathReport::CongestionFeedback(feedback) => parts.core.handle_congestion_feedback(feedback, now),
+            PathReport::Limit(bitrate) => parts.core.handle_bitrate_limit(bitrate, now),
+            PathReport::Reception { lost_fraction, round_trip } => {
+                parts.core.handle_reception(lost_fraction, round_trip, now);
+            }
+        }
+        self.note_restless(session);
+    }
+
+    fn wanted(&mut self, session: SessionId, bitrate: u64) {
+        let now = self.now;
+        let Some((entry, _)) = self.way_out(session) else { return };
+        if let Some(parts) = entry.core.webrtc_mut() {
+            parts.core.set_wanted_bitrate(bitrate, now);
+            self.note_restless(session);
         }
     }
 
@@ -76,6 +109,7 @@ impl Plane {
             sockets: &mut self.sockets,
             counters: &mut self.counters,
             events: &mut self.router_events,
+            restless: &mut self.restless,
             clock: self.clock,
             now,
         };
@@ -91,6 +125,9 @@ impl Plane {
         }
         let deadline = self.routers.get(index).and_then(|entry| entry.core.deadline());
         self.set_timer(TimerOwner::Router(index), deadline);
+        while let Some(transport) = self.restless.pop() {
+            self.set_transport_timer(transport);
+        }
     }
 
     pub(super) fn router_timeout(&mut self, index: usize, now: Instant) {

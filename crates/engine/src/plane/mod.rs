@@ -10,8 +10,10 @@ mod direct;
 mod events;
 mod fanout;
 mod listen;
+mod load;
 mod observers;
 mod pace;
+mod path;
 mod plain_transports;
 mod receive;
 mod replace;
@@ -36,14 +38,14 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use millrace_model::{
     CheckedWorkerSettings, ConsumerId, Counters, DataConsumerId, DataProducerId, ProducerId, RouterId, RtpObserverId,
     TransportId, TransportPortRange, WallClock, WebRtcServerId,
 };
 use millrace_net::{RecvBatch, TcpReadBuffer, TimerWheel};
-use millrace_packet::{PacketMut, PacketPool};
+use millrace_packet::{PacketMut, PacketPool, PacketRef};
 use millrace_router::{ConsumerIndex, ObserverIndex, ProducerIndex, RouterEvent};
 use millrace_transport::IntakeLimits;
 use millrace_transport::SocketId;
@@ -65,6 +67,7 @@ use data::{DataConsumerAt, DataProducerAt};
 use direct::{Inlet, Outlet};
 use events::Told;
 use listen::Server;
+use load::Load;
 use pace::Pace;
 use routers::RouterEntry;
 use taps::AttachedEnd;
@@ -169,6 +172,13 @@ pub(crate) struct Plane {
     loop_is_stale: bool,
     /// What routers said during the call at hand.
     router_events: Vec<RouterEvent>,
+    /// Transports whose timers the call at hand moved, kept for its memory.
+    restless: Vec<usize>,
+    load: Load,
+    /// For how long the worker's thread has computed.
+    thread_time: fn() -> Option<Duration>,
+    /// What probators send; from the first one on.
+    probation: Option<PacketRef>,
     /// Events that follow the reply of the request at hand.
     events: Vec<Message>,
     /// Events that a peer causes faster than applications need to hear of them.
@@ -261,6 +271,10 @@ impl Plane {
             armed: None,
             loop_is_stale: false,
             router_events: Vec::new(),
+            restless: Vec::new(),
+            load: Load::default(),
+            thread_time: load::thread_time,
+            probation: None,
             events: Vec::new(),
             pace: Pace::new(),
             owes_reply: false,
@@ -293,6 +307,7 @@ impl Plane {
 
     /// Does what is due.
     pub(crate) fn handle_timeout(&mut self, now: Instant) {
+        self.watch_load(now);
         while let Some(id) = self.timers.pop_due(now) {
             match TimerOwner::of(id) {
                 TimerOwner::Transport(index) => self.transport_timeout(index, now),

@@ -82,6 +82,7 @@ impl Plane {
         // Taken out while its datagrams are handled; nothing below receives from another socket.
         let Some(mut batch) = self.batch.take() else { return Attended::GoesOn };
         let mut attended = Attended::GoesOn;
+        let mut is_full = true;
         for _ in 0..BATCHES_PER_TURN_MAX {
             let received = socket.recv_batch(&self.pool, &mut batch);
             self.count_received(batch.report());
@@ -95,9 +96,11 @@ impl Plane {
                 attended = Attended::Failed;
             }
             if !matches!(received, Ok(RECV_DATAGRAMS_MAX)) {
+                is_full = false;
                 break;
             }
         }
+        self.load.note_read(is_full);
         self.batch = Some(batch);
         attended
     }
@@ -169,6 +172,7 @@ impl Plane {
         let Some(transport) = self.transports.get(index) else { return };
         let session = transport.session;
         self.with_router(transport.router, now, |core, fanout| core.handle_rtcp(session, compound, now, fanout));
+        self.attend_path(index, now);
     }
 
     fn accept(&mut self, listener: SocketId, connection: TcpConnection, now: Instant) -> Attended {

@@ -67,6 +67,7 @@ impl Plane {
         if self.producer_ids.contains_key(&id) {
             return Err(RequestError::duplicate("Producer", id));
         }
+        self.refuse_when_overloaded()?;
         if self.producer_ids.len() >= self.limits.producers {
             return Err(RequestError::Limit(format!("a worker has at most {} producers", self.limits.producers)));
         }
@@ -117,6 +118,7 @@ impl Plane {
         if self.consumer_ids.contains_key(&id) {
             return Err(RequestError::duplicate("Consumer", id));
         }
+        self.refuse_when_overloaded()?;
         if self.consumer_ids.len() >= self.limits.consumers {
             return Err(RequestError::Limit(format!("a worker has at most {} consumers", self.limits.consumers)));
         }
@@ -144,6 +146,8 @@ impl Plane {
         let Negotiated { kind, parameters, numbers } = negotiated;
         let parts = ConsumerParts { id, kind, parameters, numbers, stream: streams[0], further, settings };
         self.enter_consumer((router, index), transport, parts);
+        self.add_probator((router, index), transport);
+        self.attend_path(transport, now);
         Ok(self.consumer_reply((router, index), producer))
     }
 
@@ -423,11 +427,12 @@ impl Plane {
         Ok(Value::Null)
     }
 
-    pub(super) fn set_priority(&mut self, at: ConsumerAt, priority: u8) -> Result<Value, RequestError> {
+    pub(super) fn set_priority(&mut self, at: ConsumerAt, priority: u8, now: Instant) -> Result<Value, RequestError> {
         if priority == 0 {
             return Err(ModelError::invalid("priority", "0 is below the lowest priority; give 1 to 255").into());
         }
         self.change_consumer(at, |consumer| consumer.priority = priority);
+        self.with_router(at.0, now, |core, fanout| core.set_consumer_priority(at.1, priority, now, fanout));
         Ok(json!({ "priority": priority }))
     }
 

@@ -1,6 +1,7 @@
 //! Paths, connections and sockets as they come and go, without an event loop: the tests say what it would.
 
 use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
 
 use millrace_model::WorkerSettings;
 use millrace_transport::ice::TUPLES_MAX;
@@ -124,6 +125,39 @@ async fn k12_new_work_is_refused_first_and_what_is_there_goes_on() {
     stage.request("transport.close", json!({ "transportId": TRANSPORTS[1] }));
     stage.transport(TRANSPORTS[1]);
     stage.request("transport.consume", consume(5));
+}
+
+thread_local! {
+    /// What the worker of a test has computed for.
+    static COMPUTED: std::cell::Cell<Duration> = const { std::cell::Cell::new(Duration::ZERO) };
+}
+
+#[tokio::test]
+async fn k13_a_worker_with_four_times_the_load_refuses_new_work_says_so_and_takes_it_again() {
+    let mut stage = Stage::new();
+    stage.transport(TRANSPORTS[0]);
+    stage.plane.thread_time = || Some(COMPUTED.get());
+    let begun = stage.now;
+    let run = |stage: &mut Stage, late: Duration, percent: u32, seconds: u32| {
+        for _ in 0..seconds * 4 {
+            stage.plane.armed = Some(stage.now);
+            stage.plane.handle_timeout(stage.now + late);
+            let turn = Duration::from_millis(250);
+            stage.now += turn;
+            COMPUTED.set(COMPUTED.get() + turn * percent / 100);
+        }
+        stage.told("overload")
+    };
+    let spares = |what: &str| json!({ "spares": what });
+    assert!(run(&mut stage, Duration::from_millis(5), 20, 3).is_empty());
+    assert!(run(&mut stage, Duration::from_millis(400), 25, 30).is_empty(), "it is the machine that is busy");
+    let said = run(&mut stage, Duration::from_millis(400), 100, 12);
+    assert_eq!(said, ["half", "lowest", "novideo"].map(spares), "by {:?}", stage.now - begun);
+    let second = json!({ "routerId": ROUTER, "transportId": TRANSPORTS[1], "webRtcServerId": SERVER });
+    assert_eq!(stage.refusal("router.createWebRtcTransport", second), "ERR_LIMIT_EXCEEDED");
+    let said = run(&mut stage, Duration::from_millis(5), 25, 20);
+    assert_eq!(said, ["lowest", "half", "none"].map(spares));
+    stage.transport(TRANSPORTS[1]);
 }
 
 #[tokio::test]

@@ -12,6 +12,7 @@ pub(super) struct Bytes {
     pub(super) sent: u64,
     pub(super) rtp_received: u64,
     pub(super) rtp_sent: u64,
+    pub(super) padding_sent: u64,
 }
 
 /// The average bitrates of a transport since an earlier reading, at least [`WINDOW_MIN`] ago where there is one.
@@ -41,6 +42,7 @@ impl TrafficMeter {
             sent: rate(bytes.sent, before.sent),
             rtp_received: rate(bytes.rtp_received, before.rtp_received),
             rtp_sent: rate(bytes.rtp_sent, before.rtp_sent),
+            padding_sent: rate(bytes.padding_sent, before.padding_sent),
         }
     }
 }

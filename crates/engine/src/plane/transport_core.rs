@@ -18,6 +18,8 @@ pub(super) struct WebRtcParts {
     /// The server whose ports it shares.
     pub(super) server: Option<WebRtcServerId>,
     pub(super) candidates: Vec<IceCandidate>,
+    /// What the path to the peer is taken to carry at first, in bit/s.
+    pub(super) initial_bitrate: u64,
 }
 
 /// What a transport does with datagrams, by its kind.
@@ -145,19 +147,21 @@ impl TransportCore {
         }
     }
 
+    /// Sends an RTP packet. Tells whether the deadline has to be asked for again.
     pub(super) fn send_rtp<S: SendSlots>(
         &mut self,
         packet: &PacketRef,
         rewrite: &Rewrite,
         now: Instant,
         slots: &mut S,
-    ) {
+    ) -> bool {
         match self {
-            Self::WebRtc(parts) => parts.core.send_rtp(packet, rewrite, now, slots),
+            Self::WebRtc(parts) => return parts.core.send_rtp(packet, rewrite, now, slots),
             Self::Plain(core) | Self::Pipe(PipeParts { core, .. }) => core.send_rtp(packet, rewrite, now, slots),
             Self::Direct(direct) => direct.send_rtp(packet, rewrite, now),
             Self::Ring(ring) => ring.send_rtp(packet, rewrite, now),
         }
+        false
     }
 
     pub(super) fn send_rtcp<S: SendSlots>(&mut self, compound: &[u8], now: Instant, slots: &mut S) {

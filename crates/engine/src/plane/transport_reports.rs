@@ -14,6 +14,7 @@ use serde_json::Value;
 
 use super::Plane;
 use super::data_reports::add_data;
+use super::path::reason_name;
 use super::plain_transports::PlainTuples;
 use super::requests::json;
 use super::routers::{ConsumerEntry, ProducerEntry, RouterEntry};
@@ -135,9 +136,13 @@ impl Plane {
             sent: counters.datagram_bytes_sent,
             rtp_received: counters.rtp_bytes_received,
             rtp_sent: counters.rtp_bytes_sent,
+            padding_sent: counters.padding_bytes_sent,
         };
         let bitrates = entry.traffic.read(bytes, now);
-        let available = self.routers[entry.router].core.available_outgoing_bitrate(entry.session);
+        let path = entry.core.webrtc().and_then(|parts| parts.core.path_estimate()).map(|path| path.estimate);
+        let said = self.routers[entry.router].core.available_outgoing_bitrate(entry.session);
+        let available = path.map(|estimate| estimate.bitrate).or(said);
+        let since = path.and_then(|estimate| estimate.since);
         BaseTransportStats {
             transport_id: entry.id.to_string(),
             timestamp,
@@ -150,7 +155,12 @@ impl Plane {
             rtp_recv_bitrate: bitrates.rtp_received,
             rtp_bytes_sent: bytes.rtp_sent,
             rtp_send_bitrate: bitrates.rtp_sent,
+            probation_bytes_sent: bytes.padding_sent,
+            probation_send_bitrate: bitrates.padding_sent,
             available_outgoing_bitrate: available,
+            available_outgoing_bitrate_reason: path.map(|estimate| reason_name(estimate.reason).to_owned()),
+            available_outgoing_bitrate_since: since
+                .map(|since| since.saturating_duration_since(self.started).as_millis() as u64),
             max_incoming_bitrate: entry.limits.max_incoming(),
             max_outgoing_bitrate: entry.limits.max_outgoing(),
             min_outgoing_bitrate: entry.limits.min_outgoing(),

@@ -12,6 +12,7 @@ use millrace_transport::{Transmit, Tuple};
 use serde_json::Value;
 
 use super::listen::{Listener, protocol};
+use super::path;
 use super::sockets::SocketOwner;
 use super::traffic::TrafficMeter;
 use super::transport_core::{CoreEvent, TransportCore};
@@ -58,6 +59,7 @@ impl Plane {
         if self.transport_ids.contains_key(&id) {
             return Err(RequestError::duplicate("Transport", id));
         }
+        self.refuse_when_overloaded()?;
         if self.transports.len() >= self.limits.transports {
             return Err(RequestError::Limit(format!("a worker has at most {} transports", self.limits.transports)));
         }
@@ -105,8 +107,14 @@ impl Plane {
         &mut self,
         index: usize,
         change: impl FnOnce(&mut BitrateLimits) -> Result<(), ModelError>,
+        now: Instant,
     ) -> Result<Value, RequestError> {
-        change(&mut self.transports[index].limits)?;
+        let entry = &mut self.transports[index];
+        change(&mut entry.limits)?;
+        if let Some(parts) = entry.core.webrtc_mut() {
+            parts.core.set_bitrates(path::bounds(parts.initial_bitrate, &entry.limits));
+        }
+        self.attend_path(index, now);
         Ok(Value::Null)
     }
 
@@ -167,6 +175,8 @@ impl Plane {
                 return self.recover_ring(index, now);
             }
             entry.core.handle_timeout(now);
+            entry.core.flush_queue(now, &mut self.sockets.slots(index, &mut self.counters));
+            self.attend_path(index, now);
             self.after_transport(index, now);
         }
     }
@@ -181,6 +191,10 @@ impl Plane {
                 CoreEvent::Data(event) => self.apply_data_event(index, event, now),
             }
         }
+        self.set_transport_timer(index);
+    }
+
+    pub(super) fn set_transport_timer(&mut self, index: usize) {
         let deadline = self.transports.get(index).and_then(|entry| entry.core.deadline());
         self.set_timer(TimerOwner::Transport(index), deadline);
     }

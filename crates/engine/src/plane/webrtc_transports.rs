@@ -3,9 +3,9 @@
 use std::time::{Duration, Instant};
 
 use millrace_model::{
-    DtlsFingerprint, DtlsParameters, DtlsRole, DtlsState, IceCandidate, IceParameters, IceRole, ModelError, SctpLimits,
-    TransportId, TransportProtocol, WebRtcServerId, WebRtcTransportConnectOptions, WebRtcTransportListen,
-    WebRtcTransportSettings, WorkerLogTag,
+    BitrateLimits, DtlsFingerprint, DtlsParameters, DtlsRole, DtlsState, IceCandidate, IceParameters, IceRole,
+    ModelError, SctpLimits, TransportId, TransportProtocol, WebRtcServerId, WebRtcTransportConnectOptions,
+    WebRtcTransportListen, WebRtcTransportSettings, WorkerLogTag,
 };
 use millrace_transport::WebRtcTransport;
 use millrace_transport::dtls::{PeerFingerprints, Role};
@@ -18,7 +18,7 @@ use super::listen::Listener;
 use super::sockets::SocketOwner;
 use super::transport_core::{TransportCore, WebRtcParts};
 use super::transports::NewTransport;
-use super::{Plane, candidates};
+use super::{Plane, candidates, path};
 use crate::error::RequestError;
 use crate::setup;
 
@@ -40,6 +40,7 @@ impl Plane {
         let candidates = self.candidates(&settings.listen, &listeners, preference);
         let credentials = self.random.ice_credentials();
         self.ufrags.insert(credentials.ufrag.clone().into_bytes(), index);
+        let initial_bitrate = settings.initial_available_outgoing_bitrate;
         let config = WebRtcConfig {
             ice: credentials,
             consent_timeout: settings.ice_consent_timeout,
@@ -49,8 +50,9 @@ impl Plane {
             intake: self.intake,
             wall_clock: self.clock,
             sctp: data.enabled.then(|| setup::sctp(&data, true, WEBRTC_INITIATIVE)),
+            bitrates: path::bounds(initial_bitrate, &BitrateLimits::default()),
         };
-        let parts = WebRtcParts { core: WebRtcTransport::new(config, now), server, candidates };
+        let parts = WebRtcParts { core: WebRtcTransport::new(config, now), server, candidates, initial_bitrate };
         let reply = self.webrtc_reply(&parts, &data);
         self.enter_transport(NewTransport { id, router, core: TransportCore::WebRtc(parts), listeners, data }, now);
         Ok(reply)

@@ -73,6 +73,7 @@ impl Life {
             intake: IntakeLimits { packets_per_second: 1_000, bits_per_second: 1_000_000 },
             wall_clock: WallClock::new(now, Duration::ZERO),
             sctp: None,
+            bitrates: millrace_transport::congestion::BITRATES_DEFAULT,
         };
         let local = address(PEER_PORT);
         let mut peer = Peer::new(&PeerConfig { seed: 1, local, srtp_profiles: vec![SrtpProfile::AeadAes128Gcm] }, now);

@@ -4,6 +4,7 @@
 
 mod binding;
 mod call;
+mod distribution;
 mod forwarding;
 mod hostile;
 mod key_frames;

@@ -10,9 +10,10 @@ use millrace_packet::{ExtensionIds, ExtensionKind, OutgoingStreamId, PacketPool,
 use millrace_router::setup::{
     CodecSetup, ConsumerSetup, Feedback, PayloadTypes, ProducerSetup, SessionSetup, StreamSetup,
 };
-use millrace_router::{ConsumerIndex, Output, ProducerIndex, Router, RouterEvent, SessionId, Wish};
+use millrace_router::{ConsumerIndex, Output, PathReport, ProducerIndex, Router, RouterEvent, SessionId, Wish};
 use millrace_testkit::{Datagram, Endpoint};
 use millrace_transport::IntakeLimits;
+use millrace_transport::congestion::BITRATES_DEFAULT;
 use millrace_transport::dtls::{LocalCertificate, PeerFingerprints, Role};
 use millrace_transport::ice::IceCredentials;
 use millrace_transport::outgoing::{OutgoingStreamSpec, Repair};
@@ -105,6 +106,7 @@ impl Server {
             intake: IntakeLimits { packets_per_second: 0, bits_per_second: 0 },
             wall_clock: self.clock,
             sctp: None,
+            bitrates: BITRATES_DEFAULT,
         };
         let mut transport = WebRtcTransport::new(config, now);
         let remote_role = if self.dtls.is_client { Role::Server } else { Role::Client };
@@ -192,7 +194,27 @@ impl Server {
             }
             None => {}
         }
+        self.attend_path(number, now);
         self.settle(number, now);
+    }
+
+    /// Does what follows from what was learned of a path: pads, and divides what it carries among the consumers.
+    fn attend_path(&mut self, number: usize, now: Instant) {
+        let Link { transport, session, .. } = &mut self.links[number];
+        let session = *session;
+        let (padding, estimate) = (transport.poll_padding(now), transport.poll_estimate());
+        if let Some(bytes) = padding {
+            let sent = self.with_router(now, |router, way| router.send_padding(session, bytes, now, way));
+            if sent == 0 {
+                self.links[number].transport.give_up_probe();
+            }
+        }
+        if let Some(estimate) = estimate {
+            self.with_router(now, |router, way| router.set_line(session, estimate.line(), now, way));
+        }
+        if let Some(stream) = self.links[number].transport.poll_broken_stream() {
+            self.with_router(now, |router, way| router.repair_stream(session, stream, now, way));
+        }
     }
 
     fn settle(&mut self, number: usize, now: Instant) {
@@ -236,7 +258,10 @@ impl Endpoint for Server {
 
     fn handle_timeout(&mut self, now: Instant) {
         for number in 0..self.links.len() {
-            self.links[number].transport.handle_timeout(now);
+            let link = &mut self.links[number];
+            link.transport.handle_timeout(now);
+            link.transport.flush_queue(now, &mut Slots::new(link.local, &mut self.transmits));
+            self.attend_path(number, now);
             self.settle(number, now);
         }
         self.with_router(now, |router, way| router.handle_timeout(now, way));
@@ -263,6 +288,25 @@ impl Output for WayOut<'_> {
         if let Some(link) = self.links.iter_mut().find(|link| link.session == session) {
             let mut slots = Slots::new(link.local, self.transmits);
             link.transport.send_rtcp(compound, self.now, &mut slots);
+        }
+    }
+
+    fn heard(&mut self, session: SessionId, report: &PathReport<'_>) {
+        let Some(link) = self.links.iter_mut().find(|link| link.session == session) else { return };
+        let (transport, now) = (&mut link.transport, self.now);
+        match *report {
+            PathReport::TransportFeedback(feedback) => transport.handle_transport_feedback(feedback, now),
+            PathReport::CongestionFeedback(feedback) => transport.handle_congestion_feedback(feedback, now),
+            PathReport::Limit(bitrate) => transport.handle_bitrate_limit(bitrate, now),
+            PathReport::Reception { lost_fraction, round_trip } => {
+                transport.handle_reception(lost_fraction, round_trip, now);
+            }
+        }
+    }
+
+    fn wanted(&mut self, session: SessionId, bitrate: u64) {
+        if let Some(link) = self.links.iter_mut().find(|link| link.session == session) {
+            link.transport.set_wanted_bitrate(bitrate, self.now);
         }
     }
 

@@ -1,7 +1,8 @@
 //! The outgoing queue: every RTP and RTCP packet to a peer passes the one of its transport.
 //!
-//! The policy is "at once": a packet leaves when it comes, unless its socket is full or others wait already. Transport
-//! wide number, send time, packet index and seal are given when a packet **leaves**, so that waiting costs no gaps.
+//! A packet leaves when it comes, unless its socket is full, others wait already, or the line is busy with what left:
+//! then the [`Pacer`] says when. Transport wide number, send time, packet index and seal are given when a packet
+//! **leaves**, so that waiting costs no gaps.
 
 mod clear;
 mod stream;
@@ -9,10 +10,14 @@ mod stream;
 mod tests;
 mod waiting;
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use arrayvec::ArrayVec;
+use millrace_bandwidth::pacer::Pacer;
 use millrace_model::{Counters, WallClock};
-use millrace_packet::{OutgoingHeader, OutgoingStreamId, PacketRef, PictureEdit, Rewrite, Stamps, write_header};
+use millrace_packet::{
+    OutgoingHeader, OutgoingStreamId, PacketRef, PictureEdit, Priority, Rewrite, Stamps, write_header,
+};
 use rustc_hash::FxHashSet;
 use slab::Slab;
 
@@ -58,6 +63,8 @@ pub struct Sent {
     pub transport_sequence: Option<u16>,
     /// Its size as a datagram, in bytes.
     pub bytes: usize,
+    /// What it was.
+    pub priority: Priority,
     /// When it left.
     pub at: Instant,
 }
@@ -85,6 +92,11 @@ pub struct OutgoingQueue {
     /// Every SSRC ever sent under this transport's keys.
     ssrcs: FxHashSet<u32>,
     waiting: Waiting,
+    pacer: Pacer,
+    /// What waits does so for its socket, not for its time.
+    is_blocked: bool,
+    /// Streams of which packets were dropped and whose viewers need a key frame.
+    broken: ArrayVec<OutgoingStreamId, BROKEN_STREAMS_MAX>,
     transport_sequence: u16,
     wall_clock: WallClock,
     /// The abs-send-time of a moment: packets that leave together share it.
@@ -99,6 +111,9 @@ impl OutgoingQueue {
             streams: Slab::new(),
             ssrcs: FxHashSet::default(),
             waiting: Waiting::default(),
+            pacer: Pacer::default(),
+            is_blocked: false,
+            broken: ArrayVec::new(),
             transport_sequence: 0,
             wall_clock,
             send_time: None,
@@ -127,6 +142,7 @@ impl OutgoingQueue {
     pub fn remove_stream(&mut self, id: OutgoingStreamId) {
         self.streams.try_remove(id.0 as usize);
         self.waiting.remove_stream(id);
+        self.is_blocked &= !self.waiting.is_empty();
     }
 
     /// Sends `packet` with the numbers of `rewrite`: at once, or, when the socket is full, as soon as it is not.
@@ -140,11 +156,29 @@ impl OutgoingQueue {
         rewrite: &Rewrite,
         outlet: &mut Outlet<'_, S, L>,
     ) {
-        if self.waiting.is_empty() && self.leave(packet, rewrite, outlet) {
+        // Audio never waits for its time, only for its socket.
+        let is_urgent = rewrite.priority == Priority::Audio && !self.is_blocked;
+        let may_leave = is_urgent || (self.waiting.is_empty() && self.pacer.has_room(outlet.now));
+        if may_leave && self.leave(packet, rewrite, outlet) {
             return;
         }
-        outlet.counters.outgoing_packets_delayed += 1;
-        self.waiting.push(Held { packet: packet.clone(), rewrite: *rewrite }, outlet.counters);
+        self.wait(Held { packet: packet.clone(), rewrite: *rewrite }, outlet.counters);
+    }
+
+    /// Sets how fast packets may leave, in bit/s; `None` lets them leave at once. What waits is sent by
+    /// [`flush`](Self::flush).
+    pub fn set_pacing_rate(&mut self, rate: Option<u64>) {
+        self.pacer.set_rate(rate);
+    }
+
+    /// When [`flush`](Self::flush) should be called because the next packet has its time; `None` while none waits for it.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.pacer.room_at().filter(|_| self.waiting.has_rtp() && !self.is_blocked)
+    }
+
+    /// Takes a stream of which packets were dropped since, so that its viewer can do nothing without a key frame.
+    pub fn poll_broken(&mut self) -> Option<OutgoingStreamId> {
+        self.broken.pop()
     }
 
     /// Sends an RTCP compound packet: at once, or, when the socket is full, before all RTP that waits.
@@ -162,14 +196,38 @@ impl OutgoingQueue {
 
     /// Sends what waits, in the order RTCP, audio, retransmissions, video, as long as there are slots.
     pub fn flush<S: SendSlots, L: SendLog>(&mut self, outlet: &mut Outlet<'_, S, L>) {
+        self.is_blocked = false;
         if !self.flush_rtcp(outlet) {
             return;
         }
         while let Some(held) = self.waiting.pop() {
-            if !self.leave(&held.packet, &held.rewrite, outlet) {
+            let has_time = held.rewrite.priority == Priority::Audio || self.pacer.has_room(outlet.now);
+            if !has_time || !self.leave(&held.packet, &held.rewrite, outlet) {
                 self.waiting.put_back(held);
                 return;
             }
+        }
+    }
+
+    /// Tells whether something waits for its socket.
+    pub fn is_blocked(&self) -> bool {
+        self.is_blocked && !self.waiting.is_empty()
+    }
+
+    #[cold]
+    fn wait(&mut self, held: Held, counters: &mut Counters) {
+        if self.is_blocked {
+            counters.outgoing_packets_delayed += 1;
+        } else {
+            counters.outgoing_packets_paced += 1;
+        }
+        let limit = self.pacer.bytes_in(PACED_TIME_MAX).map(|bytes| bytes.max(PACED_BYTES_MIN));
+        let broken = self.waiting.push(held, limit, counters);
+        self.is_blocked &= !self.waiting.is_empty();
+        let Some(broken) = broken else { return };
+        if !self.broken.contains(&broken) {
+            // When more streams break at once, their viewers ask by themselves.
+            let _ = self.broken.try_push(broken);
         }
     }
 
@@ -222,13 +280,21 @@ impl OutgoingQueue {
         rewrite: &Rewrite,
         outlet: &mut Outlet<'_, S, L>,
     ) -> bool {
-        let Some(slot) = outlet.slots.slot(&outlet.tuple) else { return false };
+        let Some(slot) = outlet.slots.slot(&outlet.tuple) else {
+            self.is_blocked = true;
+            return false;
+        };
         match self.seal(packet, rewrite, outlet.now, outlet.srtp.as_deref(), slot) {
             Ok(sent) => {
                 outlet.slots.commit(&outlet.tuple, sent.bytes);
                 outlet.counters.rtp_packets_sent += 1;
                 outlet.counters.rtp_bytes_sent += sent.bytes as u64;
                 count_datagram(sent.bytes, outlet.counters);
+                if sent.priority == Priority::Padding {
+                    outlet.counters.padding_packets_sent += 1;
+                    outlet.counters.padding_bytes_sent += sent.bytes as u64;
+                }
+                self.pacer.charge(sent.bytes, sent.at);
                 outlet.log.on_sent(&sent);
             }
             Err(refusal) => self.refuse(refusal, outlet.counters),
@@ -238,7 +304,10 @@ impl OutgoingQueue {
 
     /// Sends a compound packet given in two pieces, or refuses it; false when there is no slot.
     fn leave_rtcp<S: SendSlots, L>(&mut self, compound: [&[u8]; 2], outlet: &mut Outlet<'_, S, L>) -> bool {
-        let Some(slot) = outlet.slots.slot(&outlet.tuple) else { return false };
+        let Some(slot) = outlet.slots.slot(&outlet.tuple) else {
+            self.is_blocked = true;
+            return false;
+        };
         match seal_rtcp(compound, outlet.srtp.as_deref_mut(), slot) {
             Ok(len) => {
                 outlet.slots.commit(&outlet.tuple, len);
@@ -277,7 +346,7 @@ impl OutgoingQueue {
         let transport_sequence = stream.carries_transport_sequence().then_some(self.transport_sequence);
         // Counted after sealing: a packet that was refused leaves no gap in the peer's feedback.
         self.transport_sequence = self.transport_sequence.wrapping_add(u16::from(transport_sequence.is_some()));
-        Ok(Sent { stream: rewrite.stream, transport_sequence, bytes, at: now })
+        Ok(Sent { stream: rewrite.stream, transport_sequence, bytes, priority: rewrite.priority, at: now })
     }
 
     fn abs_send_time(&mut self, now: Instant) -> u32 {
@@ -296,6 +365,16 @@ impl OutgoingQueue {
         self.is_exhausted |= refusal == Refusal::Exhausted;
     }
 }
+
+/// Longest time that video may take to leave at the pace that is set: what comes on top breaks its stream, all of which is
+/// dropped, counted, and followed by a request for a key frame. A picture that old helps nobody.
+const PACED_TIME_MAX: Duration = Duration::from_secs(1);
+
+/// Bytes that may wait for their time whatever the pace is: a large key frame.
+const PACED_BYTES_MIN: usize = 96 * 1024;
+
+/// Streams that can be broken at once and are remembered. Viewers of further ones ask for a key frame by themselves.
+const BROKEN_STREAMS_MAX: usize = 8;
 
 /// Bytes of the shortest RTCP packet that SRTCP can seal (RFC 3711 §3.4).
 const RTCP_BYTES_MIN: usize = 8;

@@ -86,7 +86,7 @@ impl OutgoingStreamSpec {
     }
 
     /// Tells whether packets carry transport-wide numbers.
-    pub(super) fn carries_transport_sequence(&self) -> bool {
+    pub fn carries_transport_sequence(&self) -> bool {
         self.extensions.contains(ExtensionKind::TransportWideCc)
     }
 

@@ -1,5 +1,7 @@
 //! The queue against a socket that is full when the test says so.
 
+mod pacing;
+
 use std::collections::HashMap;
 use std::time::Duration;
 

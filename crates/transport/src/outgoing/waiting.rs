@@ -26,12 +26,12 @@ pub(super) struct Held {
     pub(super) rewrite: Rewrite,
 }
 
-/// Three lines, the most urgent first, and RTCP before them all. They grow to their bounds at most and stay grown.
+/// Four lines, the most urgent first, and RTCP before them all. They grow to their bounds at most and stay grown.
 #[derive(Debug, Default)]
 pub(super) struct Waiting {
     pub(super) rtcp: RtcpLine,
     /// Indexed by [`Priority`].
-    lines: [VecDeque<Held>; 3],
+    lines: [VecDeque<Held>; 4],
     packets: usize,
     bytes: usize,
 }
@@ -41,13 +41,45 @@ impl Waiting {
         self.packets == 0 && self.rtcp.is_empty()
     }
 
-    /// Lets `held` wait behind its like, and drops whatever is one too many.
-    pub(super) fn push(&mut self, held: Held, counters: &mut Counters) {
+    /// Tells whether RTP packets wait.
+    pub(super) fn has_rtp(&self) -> bool {
+        self.packets != 0
+    }
+
+    /// Lets `held` wait behind its like, and drops whatever is one too many. Beyond `limit` bytes it drops all video of
+    /// the stream that waits for longest, which is returned.
+    pub(super) fn push(
+        &mut self,
+        held: Held,
+        limit: Option<usize>,
+        counters: &mut Counters,
+    ) -> Option<OutgoingStreamId> {
         self.count_in(&held);
         self.lines[held.rewrite.priority as usize].push_back(held);
         while self.packets > WAITING_PACKETS_MAX || self.bytes > WAITING_BYTES_MAX {
             self.drop_one(counters);
         }
+        if limit.is_none_or(|limit| self.bytes <= limit) {
+            return None;
+        }
+        self.drop_line(Priority::Padding, None, counters);
+        let broken = self.lines[Priority::Video as usize].front()?.rewrite.stream;
+        self.drop_line(Priority::Video, Some(broken), counters);
+        Some(broken)
+    }
+
+    /// Drops what waits of a priority, all of it or that of one stream.
+    fn drop_line(&mut self, priority: Priority, stream: Option<OutgoingStreamId>, counters: &mut Counters) {
+        let mut kept = std::mem::take(&mut self.lines[priority as usize]);
+        kept.retain(|held| {
+            let goes = stream.is_none_or(|stream| held.rewrite.stream == stream);
+            if goes {
+                self.count_out(held);
+                count_dropped(priority, counters);
+            }
+            !goes
+        });
+        self.lines[priority as usize] = kept;
     }
 
     /// Takes the packet that is to leave next.
@@ -76,11 +108,7 @@ impl Waiting {
     fn drop_one(&mut self, counters: &mut Counters) {
         let Some(held) = self.lines.iter_mut().rev().find_map(VecDeque::pop_front) else { return };
         self.count_out(&held);
-        *match held.rewrite.priority {
-            Priority::Audio => &mut counters.outgoing_audio_dropped,
-            Priority::Retransmission => &mut counters.outgoing_retransmissions_dropped,
-            Priority::Video => &mut counters.outgoing_video_dropped,
-        } += 1;
+        count_dropped(held.rewrite.priority, counters);
     }
 
     fn count_in(&mut self, held: &Held) {
@@ -92,6 +120,15 @@ impl Waiting {
         self.packets -= 1;
         self.bytes -= held.packet.bytes().len();
     }
+}
+
+fn count_dropped(priority: Priority, counters: &mut Counters) {
+    *match priority {
+        Priority::Audio => &mut counters.outgoing_audio_dropped,
+        Priority::Retransmission => &mut counters.outgoing_retransmissions_dropped,
+        Priority::Video => &mut counters.outgoing_video_dropped,
+        Priority::Padding => &mut counters.outgoing_padding_dropped,
+    } += 1;
 }
 
 /// RTCP compound packets, end to end in one ring, so that none of them costs an allocation.

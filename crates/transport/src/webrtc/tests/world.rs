@@ -43,6 +43,7 @@ impl World {
             intake: INTAKE,
             wall_clock: WallClock::new(now, Duration::ZERO),
             sctp: None,
+            bitrates: crate::congestion::BITRATES_DEFAULT,
         };
         Self {
             transport: WebRtcTransport::new(config, now),
