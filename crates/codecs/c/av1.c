@@ -97,6 +97,11 @@ int millrace_aom_encoder_set_bitrate(millrace_aom_encoder *encoder, uint32_t kil
   return aom_codec_enc_config_set(&encoder->codec, &encoder->config);
 }
 
+// Returns an aom_codec_err_t.
+int millrace_aom_encoder_set_speed(millrace_aom_encoder *encoder, int speed) {
+  return aom_codec_control(&encoder->codec, AOME_SET_CPUUSED, speed);
+}
+
 // Returns an aom_codec_err_t. `ticks` and `duration` are of 90 kHz. The picture's size must be the encoder's.
 int millrace_aom_encode(millrace_aom_encoder *encoder, const millrace_picture *picture, int64_t ticks, uint32_t duration,
                         int key) {

@@ -132,6 +132,11 @@ int millrace_vpx_encoder_set_bitrate(millrace_vpx_encoder *encoder, uint32_t kil
   return vpx_codec_enc_config_set(&encoder->codec, &encoder->config);
 }
 
+// Returns a vpx_codec_err_t.
+int millrace_vpx_encoder_set_speed(millrace_vpx_encoder *encoder, int speed) {
+  return vpx_codec_control(&encoder->codec, VP8E_SET_CPUUSED, speed);
+}
+
 // Returns a vpx_codec_err_t. `ticks` and `duration` are of 90 kHz. The picture's size must be the encoder's.
 int millrace_vpx_encode(millrace_vpx_encoder *encoder, const millrace_picture *picture, int64_t ticks, uint32_t duration,
                         int key) {

@@ -181,6 +181,7 @@ unsafe extern "C" {
     fn millrace_aom_encoder_new(settings: *const CEncoderSettings) -> *mut CEncoder;
     fn millrace_aom_encoder_free(encoder: *mut CEncoder);
     fn millrace_aom_encoder_set_bitrate(encoder: *mut CEncoder, kilobits_per_second: u32) -> c_int;
+    fn millrace_aom_encoder_set_speed(encoder: *mut CEncoder, speed: c_int) -> c_int;
     fn millrace_aom_encode(
         encoder: *mut CEncoder,
         picture: *const CPicture<'_>,
@@ -212,19 +213,23 @@ const CALLS: CEncoderCalls = CEncoderCalls {
     open,
     free: millrace_aom_encoder_free,
     set_bitrate: millrace_aom_encoder_set_bitrate,
+    set_speed: millrace_aom_encoder_set_speed,
+    speed,
     encode: millrace_aom_encode,
     frame: millrace_aom_frame,
 };
 
 fn open(rate: &Rate) -> Option<NonNull<CEncoder>> {
-    let settings = CEncoderSettings::of(rate, speed(rate.settings.size));
+    let settings = CEncoderSettings::of(rate, speed(rate));
     // SAFETY: `settings` outlives the call, which copies it.
     NonNull::new(unsafe { millrace_aom_encoder_new(&raw const settings) })
 }
 
 /// libaom's trade between work and quality, 5 to 11 in real time: WebRTC's.
-fn speed(size: PictureSize) -> c_int {
-    match size.width * size.height {
+fn speed(rate: &Rate) -> c_int {
+    let PictureSize { width, height } = rate.settings.size;
+    match width * height {
+        _ if rate.hurried => 11,
         0..=57_600 => 8,
         57_601..=230_400 => 9,
         _ => 10,

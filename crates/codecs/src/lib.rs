@@ -8,6 +8,7 @@
 pub mod aac;
 mod audio;
 pub mod av1;
+mod built_video;
 mod concealment;
 pub mod g711;
 pub mod g722;
@@ -22,6 +23,7 @@ pub use aac::AacDecoder;
 pub use aac::AacEncoder;
 pub use audio::BuiltAudioCodecs;
 pub use av1::{Av1Decoder, Av1Encoder};
+pub use built_video::BuiltVideoCodecs;
 pub use g711::{PcmaDecoder, PcmaEncoder, PcmuDecoder, PcmuEncoder};
 pub use g722::{G722Decoder, G722Encoder};
 pub use h264::{H264Decoder, H264Encoder};

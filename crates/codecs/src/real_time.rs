@@ -22,6 +22,9 @@ pub(crate) struct CEncoderCalls {
     pub(crate) open: fn(&Rate) -> Option<NonNull<CEncoder>>,
     pub(crate) free: unsafe extern "C" fn(*mut CEncoder),
     pub(crate) set_bitrate: unsafe extern "C" fn(*mut CEncoder, u32) -> c_int,
+    pub(crate) set_speed: unsafe extern "C" fn(*mut CEncoder, c_int) -> c_int,
+    /// The library's trade between work and quality.
+    pub(crate) speed: fn(&Rate) -> c_int,
     pub(crate) encode: unsafe extern "C" fn(*mut CEncoder, *const CPicture<'_>, i64, u32, c_int) -> c_int,
     pub(crate) frame: unsafe extern "C" fn(*mut CEncoder, *mut CFrame) -> c_int,
 }
@@ -122,5 +125,18 @@ impl<L> VideoEncoder for RealTimeEncoder<L> {
         // SAFETY: made by the same file's `open`, and nobody has it any more.
         unsafe { (self.calls.free)(before.as_ptr()) };
         Ok(())
+    }
+
+    fn set_hurried(&mut self, hurried: bool) -> Result<(), EncodeError> {
+        let mut rate = self.rate;
+        rate.hurried = hurried;
+        // SAFETY: the state is this encoder's own.
+        match unsafe { (self.calls.set_speed)(self.state.as_ptr(), (self.calls.speed)(&rate)) } {
+            0 => {
+                self.rate = rate;
+                Ok(())
+            }
+            error => Err(EncodeError::Failed(error)),
+        }
     }
 }

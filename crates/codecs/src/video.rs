@@ -40,6 +40,8 @@ pub struct VideoSettings {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rate {
     pub(crate) settings: VideoSettings,
+    /// The least work is spent on each frame.
+    pub(crate) hurried: bool,
     last_ticks: Option<i64>,
 }
 
@@ -48,7 +50,7 @@ impl Rate {
         check_size(settings.size)?;
         check_frame_rate(settings.frame_rate)?;
         let settings = VideoSettings { bitrate: check_bitrate(settings.bitrate)?, ..settings };
-        Ok(Self { settings, last_ticks: None })
+        Ok(Self { settings, hurried: false, last_ticks: None })
     }
 
     pub(crate) fn set_bitrate(&mut self, bits_per_second: u32) -> Result<(), EncodeError> {

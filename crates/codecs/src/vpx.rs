@@ -32,6 +32,7 @@ unsafe extern "C" {
     fn millrace_vpx_encoder_new(vp9: c_int, settings: *const CEncoderSettings) -> *mut CEncoder;
     fn millrace_vpx_encoder_free(encoder: *mut CEncoder);
     fn millrace_vpx_encoder_set_bitrate(encoder: *mut CEncoder, kilobits_per_second: u32) -> c_int;
+    fn millrace_vpx_encoder_set_speed(encoder: *mut CEncoder, speed: c_int) -> c_int;
     fn millrace_vpx_encode(
         encoder: *mut CEncoder,
         picture: *const CPicture<'_>,
@@ -170,49 +171,45 @@ impl VpxEncoder {
     /// [`EncodeError::BadInput`] for settings out of range, [`EncodeError::Failed`] without memory.
     pub fn new(codec: VpxCodec, settings: VideoSettings) -> Result<Self, EncodeError> {
         let calls = match codec {
-            VpxCodec::Vp8 => &const { calls(|rate| open(VpxCodec::Vp8, rate)) },
-            VpxCodec::Vp9 => &const { calls(|rate| open(VpxCodec::Vp9, rate)) },
+            VpxCodec::Vp8 => &const { calls(|rate| open(VpxCodec::Vp8, rate), |rate| speed(VpxCodec::Vp8, rate)) },
+            VpxCodec::Vp9 => &const { calls(|rate| open(VpxCodec::Vp9, rate), |rate| speed(VpxCodec::Vp9, rate)) },
         };
         Self::open(calls, settings)
     }
 }
 
-const fn calls(open: fn(&Rate) -> Option<NonNull<CEncoder>>) -> CEncoderCalls {
+const fn calls(open: fn(&Rate) -> Option<NonNull<CEncoder>>, speed: fn(&Rate) -> c_int) -> CEncoderCalls {
     CEncoderCalls {
         open,
         free: millrace_vpx_encoder_free,
         set_bitrate: millrace_vpx_encoder_set_bitrate,
+        set_speed: millrace_vpx_encoder_set_speed,
+        speed,
         encode: millrace_vpx_encode,
         frame: millrace_vpx_frame,
     }
 }
 
 fn open(codec: VpxCodec, rate: &Rate) -> Option<NonNull<CEncoder>> {
-    let settings = CEncoderSettings::of(rate, speed(codec, rate.settings.size));
+    let settings = CEncoderSettings::of(rate, speed(codec, rate));
     // SAFETY: `settings` outlives the call, which copies it.
     NonNull::new(unsafe { millrace_vpx_encoder_new(c_int::from(codec == VpxCodec::Vp9), &raw const settings) })
 }
 
 /// libvpx's trade between work and quality: WebRTC's for VP8, and for VP9 what keeps 720p below 6 ms a frame.
-fn speed(codec: VpxCodec, size: PictureSize) -> c_int {
+///
+/// In a hurry a frame of 720p takes 3.1 instead of 4.9 ms in VP8 and 4.9 instead of 5.6 in VP9, for about 1 dB and 0.1 dB.
+fn speed(codec: VpxCodec, rate: &Rate) -> c_int {
     const CIF: u32 = 352 * 288;
     const VGA: u32 = 640 * 480;
-    let samples = size.width * size.height;
+    let samples = rate.settings.size.width * rate.settings.size.height;
     match codec {
-        VpxCodec::Vp8 => {
-            if samples < CIF {
-                -4
-            } else {
-                -6
-            }
-        }
-        VpxCodec::Vp9 => {
-            if samples <= VGA {
-                7
-            } else {
-                8
-            }
-        }
+        VpxCodec::Vp8 if rate.hurried => -16,
+        VpxCodec::Vp8 if samples < CIF => -4,
+        VpxCodec::Vp8 => -6,
+        VpxCodec::Vp9 if rate.hurried => 9,
+        VpxCodec::Vp9 if samples <= VGA => 7,
+        VpxCodec::Vp9 => 8,
     }
 }
 

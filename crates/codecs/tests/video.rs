@@ -162,6 +162,21 @@ fn bitrate_frame_rate_size_and_key_frames_change_while_encoding() {
 }
 
 #[test]
+fn an_encoder_in_a_hurry_goes_on_without_a_key_frame() {
+    for codec in CODECS {
+        let mut encoder = (codec.encoder)(settings(SIZE, 1_000_000)).unwrap();
+        let mut frames = encode(&mut *encoder, SIZE, 0, 5, None);
+        for (from, hurried) in [(5, true), (10, false)] {
+            encoder.set_hurried(hurried).unwrap();
+            frames.extend(encode(&mut *encoder, SIZE, from, 5, None));
+        }
+        assert!(frames.iter().skip(1).all(|frame| !frame.key), "{}", codec.name);
+        let psnr = worst_psnr(&decode(&mut *(codec.decoder)(PictureSize::DEFAULT_MAX), &frames), 0);
+        assert!(psnr > 28.0, "{}: {psnr} dB", codec.name);
+    }
+}
+
+#[test]
 fn pictures_and_settings_that_do_not_fit_are_refused() {
     for codec in CODECS {
         let name = codec.name;
