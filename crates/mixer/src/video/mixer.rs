@@ -526,7 +526,7 @@ impl VideoMixer {
         self.ask(now);
         let passing = self.passing_input();
         self.choose_passing(passing, now);
-        self.advance(passing, tick, sink);
+        self.advance(passing, tick, now, sink);
         self.encode(tick, sink);
     }
 
@@ -618,8 +618,8 @@ impl VideoMixer {
         }
         for at in 0..self.inputs.len() {
             let (id, muted, seen) = (self.inputs[at].id, self.inputs[at].muted, self.inputs[at].seen_size);
-            let tile = self.layout.tiles().find(|tile| tile.input == Some(id)).filter(|_| taken && !muted);
-            let size = tile.map(|tile| PictureSize { width: tile.rect.width, height: tile.rect.height });
+            let rect = self.layout.rect(id).filter(|_| taken && !muted);
+            let size = rect.map(|rect| PictureSize { width: rect.width, height: rect.height });
             self.inputs[at].set_seen(size.is_some());
             if size != seen {
                 self.inputs[at].seen_size = size;
@@ -643,10 +643,9 @@ impl VideoMixer {
         if !self.options.pass_through || !self.captions.is_empty() {
             return None;
         }
-        let mut seen = self.layout.tiles().filter(|tile| tile.input.is_some());
-        let (tile, None) = (seen.next()?, seen.next()) else { return None };
-        let fills = tile.rect == whole(self.options.size);
-        let index = self.inputs.binary_search_by_key(&tile.input?, |input| input.id).ok()?;
+        let [id] = *self.layout.placed() else { return None };
+        let fills = self.layout.rect(id) == Some(whole(self.options.size));
+        let index = self.input_index(id).ok()?;
         let input = &self.inputs[index];
         (fills && input.label.is_empty() && input.shows_picture()).then_some(index)
     }
@@ -671,11 +670,12 @@ impl VideoMixer {
     }
 
     /// Decodes what is due, and hands on frames that are passed through.
-    fn advance(&mut self, passing: Option<usize>, tick: Tick, sink: &mut dyn FnMut(OutputFrame<'_>)) {
+    fn advance(&mut self, passing: Option<usize>, tick: Tick, now: Instant, sink: &mut dyn FnMut(OutputFrame<'_>)) {
         let groups = &mut self.groups;
         for (at, input) in self.inputs.iter_mut().enumerate().filter(|(_, input)| input.seen) {
             let candidate = input.passing().filter(|_| passing == Some(at));
-            input.advance(tick.at, &mut |frame, decoded| {
+            // What came by now is shown, though the tick was due a little before.
+            input.advance(now, &mut |frame, decoded| {
                 let Some((id, codec, _, rate)) = candidate else { return };
                 for group in groups.iter_mut().filter(|group| !group.taken.is_empty()) {
                     let fits = decoded.is_some_and(|size| group.would_pass(codec, size, rate));
@@ -689,7 +689,7 @@ impl VideoMixer {
             });
         }
         // Muted ones change to their avatar though nobody decodes them.
-        self.inputs.iter_mut().filter(|input| !input.seen).for_each(|input| input.rest(tick.at));
+        self.inputs.iter_mut().filter(|input| !input.seen).for_each(|input| input.rest(now));
     }
 
     fn encode(&mut self, tick: Tick, sink: &mut dyn FnMut(OutputFrame<'_>)) {

@@ -210,6 +210,12 @@ impl Layout {
         })
     }
 
+    /// The samples of the region that an input stands in, if it has one that can be seen.
+    pub fn rect(&self, input: InputId) -> Option<Rect> {
+        let place = self.placed.iter().position(|placed| *placed == input)?;
+        self.regions().get(place)?.area.on(self.canvas)
+    }
+
     /// Inputs that are shown, the primary one first.
     pub fn placed(&self) -> &[InputId] {
         &self.placed
