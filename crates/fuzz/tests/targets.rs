@@ -31,7 +31,7 @@ macro_rules! hunts {
 hunts! {
     rtp rtp_header rtcp transport_feedback estimator rtx vp8 vp9 h264 h265 av1 dependency stun srtp dtls_client_hello dtls_records
     sctp_filter tcp_framing process_frames sctp transport plain router observers data_address
-    frames_vp8 frames_vp9 frames_h264 frames_h265 frames_av1 frames_aac mixer
+    frames_vp8 frames_vp9 frames_h264 frames_h265 frames_av1 frames_aac mixer video_mixer
 }
 
 #[test]

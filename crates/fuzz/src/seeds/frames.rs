@@ -73,3 +73,16 @@ pub(crate) fn mixer() -> Seeds {
         .collect();
     numbered([&talk[..], &odd])
 }
+
+/// Three people whose frames come one after the other; with losses, frames that do not decode, swaps and other sizes.
+pub(crate) fn video_mixer() -> Seeds {
+    let packet = |flags: u8, step: u8, payload: &[u8]| [&[flags, step, payload.len() as u8], payload].concat();
+    let vp8 = |who: u8, key: u8, size: u8| packet(0x08 | who, 33, &[0x10, 0x10 | key, size, size / 2 + 1, 90 + who]);
+    let talk: Vec<u8> = (0..40u8).flat_map(|turn| vp8(turn % 3, u8::from(turn > 2), 40)).collect();
+    let odd: Vec<u8> = (0..30u8)
+        .flat_map(|turn| {
+            [vp8(turn % 3, turn & 1, turn * 8), packet(0x0b, turn, &[]), packet(0x10, 7, &[0x10, 0x11])].concat()
+        })
+        .collect();
+    numbered([&talk[..], &odd])
+}

@@ -6,6 +6,7 @@ mod plain;
 mod router;
 mod sctp;
 mod transport;
+mod video_mixer;
 
 pub use millrace_engine::process::fuzz_frames as process_frames;
 pub use millrace_net::fuzz::fuzz_tcp_framing as tcp_framing;
@@ -27,6 +28,7 @@ pub use router::router;
 pub(crate) use sctp::init;
 pub use sctp::sctp;
 pub use transport::transport;
+pub use video_mixer::video_mixer;
 
 use crate::seeds;
 
@@ -115,6 +117,7 @@ pub const TARGETS: &[Target] = &[
     parser!(frames_av1),
     parser!(frames_aac),
     Target { executions: 2_000, ..machine!(mixer) },
+    Target { executions: 2_000, memory_max: 4 << 20, ..machine!(video_mixer) },
 ];
 
 /// The bandwidth estimator, told what a peer likes.
