@@ -25,8 +25,9 @@ export function crateNotices() {
     version,
     license,
     authors,
-    texts: textsIn(dirname(manifest_path), license),
+    texts: [...textsIn(dirname(manifest_path), license), ...textsOfSources(dirname(manifest_path))],
   }));
+  crates.push({ name: 'libvpx', version: '(of the system)', license: 'BSD-3-Clause', texts: [libvpxText()] });
   return notices(
     'The binary of millrace contains these crates, and the standard library of Rust (MIT OR Apache-2.0,\nCopyright (c) The Rust Project Contributors).',
     crates,
@@ -61,7 +62,20 @@ function textsIn(folder, license = '') {
   return chosen.map((name) => readFileSync(join(folder, name), 'utf8').replaceAll('\r', '').trim());
 }
 
-const LICENCE_FILE = /^(licen[cs]e|copying|copyright|notice|unlicense)([-._].*)?$/i;
+/** The licence texts of a C library whose sources lie in a crate. */
+function textsOfSources(folder) {
+  return ['vendor', 'upstream', 'opus']
+    .map((name) => join(folder, name))
+    .filter((sources) => existsSync(sources))
+    .flatMap((sources) => textsIn(sources));
+}
+
+/** The licence of libvpx, which is linked from the system's package: no crate has it. */
+function libvpxText() {
+  return readFileSync(join(root, 'crates', 'codecs', 'c', 'libvpx-licence.txt'), 'utf8').trim();
+}
+
+const LICENCE_FILE = /^(licen[cs]e|copying|copyright|notice|patents|unlicense)([-._].*)?$/i;
 
 /** One text: every package with its licence first, then each licence text once, under the packages that it is of. */
 function notices(title, packages) {

@@ -16,6 +16,112 @@ export type AudioLevelObserverOptions = {
   interval?: number;
 };
 
+/** Codec of a mixer's output. */
+export type AudioMixerCodec = "opus" | "pcmu" | "pcma" | "g722";
+
+/** Id of an AudioMixer, unique within a process. */
+export type AudioMixerId = string;
+
+/** Id of an input of an AudioMixer, unique within a process. */
+export type AudioMixerInputId = string;
+
+/** What an input of a mixer brings, and how. */
+export type AudioMixerInputOptions = {
+  /** A Producer of audio, of any Router of the Worker. Either this or `pcm`. */
+  producerId?: ProducerId;
+  /** Sound that the application writes. */
+  pcm?: PcmFormat;
+  /** Factor to its samples, 0 to 10. Default: 1. */
+  gain?: number;
+  /** Whether it is not heard. Default: false. */
+  muted?: boolean;
+};
+
+/** Statistics of an input of a mixer. All but the level and what was dropped are 0 for sound that an application writes. */
+export type AudioMixerInputStats = {
+  /** The input. */
+  inputId: AudioMixerInputId;
+  /** Packets that came. */
+  packets: number;
+  /** Packets that came too late to be played. */
+  late: number;
+  /** Packets that did not decode, or were twice there. */
+  discarded: number;
+  /** Jitter of their arrival in ms (RFC 3550 §6.4.1). */
+  jitter: number;
+  /** How long packets are waited for, in ms. */
+  delay: number;
+  /** Sound made up for packets that did not come, in ms. */
+  concealed: number;
+  /** Latest level in dB of full scale, −127 for silence. */
+  level: number;
+  /** Whether it is among those that are heard. */
+  chosen: boolean;
+  /** Packets, or samples of each channel of written sound, that were dropped because too many waited. */
+  dropped: number;
+};
+
+/** Options of `worker.createAudioMixer()`. */
+export type AudioMixerOptions = {
+  /** How many inputs are heard at a time, the loudest, 1 or more. Default: all. */
+  topK?: number;
+  /** Length of a frame in ms, 10 or 20. With 10 there is 5 to 10 ms less delay for twice the packets. Default: 20. */
+  frameLength?: number;
+};
+
+/** Id of an output of an AudioMixer, unique within a process. */
+export type AudioMixerOutputId = string;
+
+/** What an output of a mixer carries, and how. */
+export type AudioMixerOutputOptions = {
+  /** Codec, which the Router must have. */
+  codec: AudioMixerCodec;
+  /** Channels, 1 or 2; 2 of Opus only. Default: 1. */
+  channels?: number;
+  /** Bits a second of Opus, 6000 to 510000. Other codecs have a fixed rate. Default: 32000. */
+  bitrate?: number;
+  /** Work for a frame of Opus, 0 (least) to 10. Default: 5. */
+  complexity?: number;
+  /** Whether Opus carries each frame once more in the next packet, for listeners that lose some. Default: false. */
+  inBandFec?: boolean;
+  /** Inputs that are not heard in it, at most 8. Default: none. */
+  exclude?: Array<AudioMixerInputId>;
+};
+
+/** Statistics of an output of a mixer. */
+export type AudioMixerOutputStats = {
+  /** The output. */
+  outputId: AudioMixerOutputId;
+  /** Frames that it got. */
+  frames: number;
+  /** Frames that could not be encoded. */
+  failed: number;
+  /** How long its last frame took to encode, in µs; 0 for samples. */
+  encodeTime: number;
+  /** How many outputs share its encoder, itself counted. */
+  sharedBy: number;
+};
+
+/** Statistics of a mixer. */
+export type AudioMixerStats = {
+  /** Part of its time that the mixer works, 0 to 1, averaged over about a second. */
+  load: number;
+  /** Frames that were mixed since the mixer was made, or made anew. */
+  ticks: number;
+  /** Frames that were left out because the mixer came too late. */
+  missedTicks: number;
+  /** How often the mixer was made anew after a fault. */
+  restarts: number;
+  /** Inputs that the last frame was made of. */
+  heard: number;
+  /** Encoders in use. */
+  encoders: number;
+  /** Its inputs. */
+  inputs: Array<AudioMixerInputStats>;
+  /** Its outputs. */
+  outputs: Array<AudioMixerOutputStats>;
+};
+
 /** What streams in both directions have in common. */
 export type BaseRtpStreamStats = {
   /** When the numbers were read, in ms of the worker's clock. */
@@ -650,6 +756,14 @@ export type NameEntryDump = {
  * different values.
  */
 export type ParameterRecord = Record<string, unknown>;
+
+/** Sound as an application writes or reads it. */
+export type PcmFormat = {
+  /** Samples a second of each channel, 8000 to 192000. */
+  sampleRate: number;
+  /** Channels, interleaved, 1 or 2. Default: 1. */
+  channels?: number;
+};
 
 /** Options of `pipeTransport.consume()`. */
 export type PipeConsumerOptions = {

@@ -19,7 +19,7 @@ use tokio::task::{JoinHandle, LocalSet, spawn_local, yield_now};
 
 use crate::outbox::Outbox;
 use crate::plane::{Attended, Plane, SocketHandle};
-use crate::worker::{Inbound, Inlet, panic_text};
+use crate::worker::{Inbound, Inlet, WorkerHandle, panic_text};
 
 /// How long a watcher waits after its socket failed.
 const SOCKET_ERROR_PAUSE: Duration = Duration::from_millis(100);
@@ -37,11 +37,11 @@ pub(crate) fn run(
     certificate: LocalCertificate,
     inlet: Inlet,
     closed: oneshot::Receiver<()>,
-    outbox: Arc<Outbox>,
+    (handle, outbox): (WorkerHandle, Arc<Outbox>),
 ) -> Result<(), String> {
     let runtime = Builder::new_current_thread().enable_io().enable_time().build();
     let runtime = runtime.map_err(|error| format!("the worker's runtime could not be made: {error}"))?;
-    let plane = Plane::new(settings, certificate, outbox, Instant::now());
+    let plane = Plane::new(settings, certificate, (handle, outbox), Instant::now());
     LocalSet::new().block_on(&runtime, Loop::new(plane).serve(inlet, closed))
 }
 
@@ -261,7 +261,7 @@ mod tests {
     fn plane() -> Plane {
         let settings = millrace_model::parse::<WorkerSettings>("{}").unwrap().into_checked().unwrap();
         let certificate = LocalCertificate::generate().unwrap();
-        Plane::new(settings, certificate, Arc::new(Outbox::new(|| {})), Instant::now())
+        Plane::new(settings, certificate, (WorkerHandle::to_nobody(), Arc::new(Outbox::new(|| {}))), Instant::now())
     }
 
     #[tokio::test]

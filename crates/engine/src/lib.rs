@@ -9,6 +9,7 @@ mod error;
 mod event_loop;
 mod journal;
 pub mod message;
+mod mixer;
 pub mod outbox;
 pub mod packets;
 mod plane;
@@ -23,6 +24,7 @@ mod worker;
 
 pub use error::{RequestError, StartError};
 pub use message::{ErrorBody, LogLevel, Message, Outcome};
+pub use mixer::{MIXER_THREADS_MAX, STUCK_THREADS_MAX};
 pub use outbox::Outbox;
 pub use tap::{Source, Tap, TapOptions, TapState};
 pub use worker::{REQUESTS_MAX, THREAD_NAME_PREFIX, Worker, WorkerHandle};

@@ -64,11 +64,15 @@ impl Tap {
         options: TapOptions,
         wake: impl Fn() + Send + Sync + 'static,
     ) -> Result<Self, RequestError> {
-        let end = End::open(worker, options.router, Wanted::Tap(options), wake)?;
+        Ok(Self::of(End::open(worker, options.router, Wanted::Tap(options), wake)?))
+    }
+
+    /// The tap whose other end the worker has made already.
+    pub(crate) fn of(end: End) -> Self {
         let consumer = end.opened.object;
         let tap = Self { end, consumer, mapping: None };
         tap.end.feed.change(|state| state.producer_paused |= tap.end.opened.paused);
-        Ok(tap)
+        tap
     }
 
     /// Hands `each` every packet that waits, in order, and returns how things stand after them. Cost: one lock for each
@@ -174,9 +178,18 @@ impl Source {
         options: ProducerOptions,
         wake: impl Fn() + Send + Sync + 'static,
     ) -> Result<Self, RequestError> {
-        let end = End::open(worker, router, Wanted::Source(Box::new(options)), wake)?;
+        Ok(Self::of(End::open(worker, router, Wanted::Source(Box::new(options)), wake)?))
+    }
+
+    /// The source whose other end the worker has made already.
+    pub(crate) fn of(end: End) -> Self {
         let producer = ProducerId::new(end.opened.object);
-        Ok(Self { end, producer })
+        Self { end, producer }
+    }
+
+    /// The number of its packets, for whoever sends those of several sources in one batch.
+    pub(crate) fn number(&self) -> u32 {
+        self.end.opened.number
     }
 
     /// The producer, which viewers and other taps consume like any.
@@ -208,10 +221,10 @@ impl Source {
 }
 
 /// One end of a direct transport that no application sees.
-struct End {
-    worker: WorkerHandle,
-    feed: Arc<Feed>,
-    opened: Opened,
+pub(crate) struct End {
+    pub(crate) worker: WorkerHandle,
+    pub(crate) feed: Arc<Feed>,
+    pub(crate) opened: Opened,
 }
 
 impl End {
@@ -221,9 +234,9 @@ impl End {
         wanted: Wanted,
         wake: impl Fn() + Send + Sync + 'static,
     ) -> Result<Self, RequestError> {
-        let feed = Arc::new(Feed { packets: PacketQueue::default(), state: Mutex::default(), wake: Box::new(wake) });
+        let feed = Feed::new(wake);
         let (reply, opened) = oneshot::channel();
-        let order = Opening { router, wanted, feed: FeedEnd(Arc::clone(&feed)), reply };
+        let order = Opening { router, wanted, feed: FeedEnd::new(&feed), reply };
         worker.send(Inbound::Order(Order::Open(Box::new(order))))?;
         let opened = opened.blocking_recv().unwrap_or(Err(RequestError::WorkerClosed))?;
         Ok(Self { worker: worker.clone(), feed, opened })
@@ -260,6 +273,10 @@ pub(crate) struct Feed {
 }
 
 impl Feed {
+    pub(crate) fn new(wake: impl Fn() + Send + Sync + 'static) -> Arc<Self> {
+        Arc::new(Self { packets: PacketQueue::default(), state: Mutex::default(), wake: Box::new(wake) })
+    }
+
     pub(crate) fn push_packets(&self, batch: PacketBatch) {
         if self.packets.push(batch) {
             (self.wake)();
@@ -281,6 +298,10 @@ impl Feed {
 pub(crate) struct FeedEnd(Arc<Feed>);
 
 impl FeedEnd {
+    pub(crate) fn new(feed: &Arc<Feed>) -> Self {
+        Self(Arc::clone(feed))
+    }
+
     pub(crate) fn feed(&self) -> Arc<Feed> {
         Arc::clone(&self.0)
     }

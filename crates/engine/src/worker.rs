@@ -45,6 +45,12 @@ pub struct WorkerHandle {
 }
 
 impl WorkerHandle {
+    /// The way to a worker that has no thread.
+    #[cfg(test)]
+    pub(crate) fn to_nobody() -> Self {
+        Self { inbox: mpsc::channel(1).0, packets: Arc::default() }
+    }
+
     pub(crate) fn send(&self, inbound: Inbound) -> Result<(), RequestError> {
         self.inbox.try_send(inbound).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => RequestError::TooMany,
@@ -83,16 +89,19 @@ impl Worker {
         let name = format!("{THREAD_NAME_PREFIX}{}", NEXT_NUMBER.fetch_add(1, Ordering::Relaxed));
         let last_words = Arc::clone(&outbox);
         let inlet = Inlet { inbox, packets: Arc::clone(&packets) };
+        let handle = WorkerHandle { inbox: sender, packets };
+        let thread_handle = handle.clone();
         let thread_outbox = Arc::clone(&outbox);
         let body = move || {
-            let run = AssertUnwindSafe(|| event_loop::run(settings, certificate, inlet, closed, thread_outbox));
+            let run = AssertUnwindSafe(|| {
+                event_loop::run(settings, certificate, inlet, closed, (thread_handle, thread_outbox))
+            });
             let ended = catch_unwind(run).unwrap_or_else(|panic| Err(panic_text(panic.as_ref())));
             if let Err(message) = ended {
                 last_words.push(Message::Died { message });
             }
         };
         let thread = thread::Builder::new().name(name).spawn(body).map_err(StartError::Thread)?;
-        let handle = WorkerHandle { inbox: sender, packets };
         Ok(Self { handle, close: Some(close), thread: Some(thread), outbox })
     }
 

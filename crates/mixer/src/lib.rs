@@ -7,6 +7,7 @@ pub mod audio;
 pub mod video;
 
 pub use audio::{
-    AudioMixer, InputFormat, InputId, InputOptions, InputStats, MixerError, MixerEvent, MixerOptions, MixerStats,
-    OutputFormat, OutputFrame, OutputId, OutputOptions, OutputStats, Payload, TickLength,
+    AudioMixer, EXCLUDED_MAX, INPUTS_MAX, InputFormat, InputId, InputOptions, InputStats, MixerError, MixerEvent,
+    MixerOptions, MixerStats, OUTPUTS_MAX, OutputFormat, OutputFrame, OutputId, OutputOptions, OutputStats, Payload,
+    SILENCE_DB, TickLength,
 };

@@ -90,6 +90,12 @@ ids! {
     DataProducerId,
     /// Id of a DataConsumer, unique within a Router.
     DataConsumerId,
+    /// Id of an AudioMixer, unique within a process.
+    AudioMixerId,
+    /// Id of an input of an AudioMixer, unique within a process.
+    AudioMixerInputId,
+    /// Id of an output of an AudioMixer, unique within a process.
+    AudioMixerOutputId,
 }
 
 /// Reads an id from a string without keeping the string.

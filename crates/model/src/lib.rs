@@ -6,6 +6,7 @@
 //! leaves optional; its `into_checked()` (or `to_checked()`) returns a type that holds only what makes sense. Inside
 //! the house only checked types travel.
 
+pub mod audio_mixer;
 pub mod capture;
 pub mod consumer;
 pub mod counters;
@@ -35,6 +36,7 @@ pub mod webrtc_server;
 pub mod webrtc_transport;
 pub mod worker;
 
+pub use audio_mixer::*;
 pub use capture::*;
 pub use consumer::*;
 pub use counters::Counters;
@@ -45,8 +47,8 @@ pub use dtls::*;
 pub use error::{ErrorClass, ModelError, Within};
 pub use ice::*;
 pub use id::{
-    ConsumerId, DataConsumerId, DataProducerId, MalformedId, ProducerId, RouterId, RtpObserverId, TransportId,
-    WebRtcServerId,
+    AudioMixerId, AudioMixerInputId, AudioMixerOutputId, ConsumerId, DataConsumerId, DataProducerId, MalformedId,
+    ProducerId, RouterId, RtpObserverId, TransportId, WebRtcServerId,
 };
 pub use listen::*;
 pub use metrics::{Metrics, TransportMetrics};

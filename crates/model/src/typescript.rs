@@ -104,6 +104,10 @@ macro_rules! declared_types {
 }
 
 declared_types! {
+    audio_mixer::{
+        AudioMixerCodec, AudioMixerInputOptions, AudioMixerInputStats, AudioMixerOptions, AudioMixerOutputOptions,
+        AudioMixerOutputStats, AudioMixerStats, PcmFormat,
+    },
     capture::{CaptureOptions, CaptureSummary},
     consumer::{
         ConsumerDump, ConsumerLayers, ConsumerOptions, ConsumerScore, ConsumerTraceEventData, ConsumerTraceEventType,
@@ -118,7 +122,7 @@ declared_types! {
     error::{ErrorClass},
     ice::{IceCandidate, IceCandidateTcpType, IceCandidateType, IceParameters, IceRole, IceState},
     id::{
-        ConsumerId, DataConsumerId, DataProducerId, ProducerId, RouterId, RtpObserverId, TransportId, WebRtcServerId,
+        AudioMixerId, AudioMixerInputId, AudioMixerOutputId, ConsumerId, DataConsumerId, DataProducerId, ProducerId, RouterId, RtpObserverId, TransportId, WebRtcServerId,
     },
     listen::{
         TransportListenInfo, TransportListenIp, TransportListenIpOrText, TransportPortRange, TransportProtocol,

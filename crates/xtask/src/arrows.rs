@@ -8,7 +8,7 @@ use crate::tree::{Finding, Tree};
 /// Each crate with the crates of this workspace that it may use outside its tests.
 const ARROWS: &[(&str, &[&str])] = &[
     ("node", &["engine", "model"]),
-    ("engine", &["transport", "net", "router", "mixer", "frames", "bandwidth", "packet", "model"]),
+    ("engine", &["transport", "net", "codecs", "router", "mixer", "frames", "bandwidth", "packet", "model"]),
     ("transport", &["bandwidth", "packet", "model"]),
     ("net", &["packet", "model"]),
     ("router", &["bandwidth", "packet", "model"]),

@@ -1,5 +1,6 @@
 //! A worker's whole state and what may be done to it: the media plane on one thread.
 
+mod audio_mixers;
 mod candidates;
 mod captures;
 mod crowds;
@@ -41,8 +42,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use millrace_model::{
-    CheckedWorkerSettings, ConsumerId, Counters, DataConsumerId, DataProducerId, ProducerId, RouterId, RtpObserverId,
-    TransportId, TransportPortRange, WallClock, WebRtcServerId,
+    AudioMixerId, CheckedWorkerSettings, ConsumerId, Counters, DataConsumerId, DataProducerId, ProducerId, RouterId,
+    RtpObserverId, TransportId, TransportPortRange, WallClock, WebRtcServerId,
 };
 use millrace_net::{RecvBatch, TcpReadBuffer, TimerWheel};
 use millrace_packet::{PacketMut, PacketPool, PacketRef};
@@ -56,13 +57,16 @@ use tokio::sync::Notify;
 
 use crate::journal::Journal;
 use crate::message::Message;
+use crate::mixer::PcmQueue;
 use crate::outbox::Outbox;
 use crate::random::Random;
+use crate::worker::WorkerHandle;
 
 pub(crate) use sockets::{Attended, SocketHandle};
 
 use sockets::{Changes, Sockets};
 
+use audio_mixers::MixerEntry;
 use data::{DataConsumerAt, DataProducerAt};
 use direct::{Inlet, Outlet};
 use events::Told;
@@ -158,6 +162,11 @@ pub(crate) struct Plane {
     outlet: Rc<RefCell<Outlet>>,
     /// Taps and sources of other threads.
     attached: Vec<AttachedEnd>,
+    /// The way back to this worker, for them.
+    handle: WorkerHandle,
+    audio_mixers: FxHashMap<AudioMixerId, MixerEntry>,
+    /// Sound that the application writes, by the number under which it comes.
+    written: FxHashMap<u32, Arc<PcmQueue>>,
     /// The transports that are captured, by index.
     captures: Vec<usize>,
     /// The reply of the request at hand comes later, from the thread that carries it out.
@@ -226,7 +235,7 @@ impl Plane {
     pub(crate) fn new(
         settings: CheckedWorkerSettings,
         certificate: LocalCertificate,
-        outbox: Arc<Outbox>,
+        (handle, outbox): (WorkerHandle, Arc<Outbox>),
         now: Instant,
     ) -> Self {
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -263,6 +272,9 @@ impl Plane {
             inlets: FxHashMap::default(),
             outlet: Outlet::to_application(Arc::clone(&outbox)),
             attached: Vec::new(),
+            handle,
+            audio_mixers: FxHashMap::default(),
+            written: FxHashMap::default(),
             captures: Vec::new(),
             reply_follows: false,
             rings: Vec::new(),
@@ -365,6 +377,7 @@ impl Plane {
 
     /// Closes everything, telling peers.
     pub(crate) fn close(&mut self, now: Instant) {
+        self.audio_mixers.clear();
         let routers: Vec<_> = self.routers.iter().map(|(index, _)| index).collect();
         for index in routers {
             self.close_router(index, now);

@@ -151,6 +151,7 @@ impl Plane {
             "rtpObserver" => self.observer_request(verb, text, now),
             "dataProducer" => self.data_producer_request(verb, text, now),
             "dataConsumer" => self.data_consumer_request(verb, text, now),
+            "audioMixer" => self.audio_mixer_request(verb, text, now),
             _ => Err(RequestError::UnknownMethod(head.method.into_owned())),
         }
     }
@@ -173,6 +174,7 @@ impl Plane {
                 let id = parse::<OfRouter>(text)?.router_id;
                 self.create_router(id, parse::<RouterOptions>(text)?, now)
             }
+            "createAudioMixer" => self.create_audio_mixer(text),
             #[cfg(debug_assertions)]
             "panic" => panic!("asked for by a test"),
             _ => unknown("worker", verb),

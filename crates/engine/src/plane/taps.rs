@@ -5,7 +5,8 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use millrace_model::{
-    ConsumerId, ConsumerOptions, DirectTransportOptions, ProducerId, ProducerOptions, RtpParameters, TransportId, parse,
+    ConsumerId, ConsumerOptions, DirectTransportOptions, ProducerId, ProducerOptions, RouterId, RtpParameters,
+    TransportId, parse,
 };
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -21,8 +22,21 @@ pub(super) struct AttachedEnd {
     transport: TransportId,
     /// The consumer or producer, whose events go there.
     object: Uuid,
+    /// The application has the object too, and hears of it.
+    is_shown: bool,
     outlet: Rc<RefCell<Outlet>>,
     feed: FeedEnd,
+}
+
+/// A tap or source to be made.
+pub(super) struct Attaching {
+    pub(super) router: RouterId,
+    pub(super) wanted: Wanted,
+    /// The id of its consumer or producer.
+    pub(super) object: Uuid,
+    /// The application is to know that.
+    pub(super) is_shown: bool,
+    pub(super) feed: FeedEnd,
 }
 
 impl Plane {
@@ -44,26 +58,37 @@ impl Plane {
 
     fn attach(&mut self, opening: Opening, now: Instant) {
         let Opening { router, wanted, feed, reply } = opening;
+        let object = self.random.uuid();
+        let (opened, _) = self.attach_end(Attaching { router, wanted, object, is_shown: false, feed }, now);
+        let transport = opened.as_ref().ok().map(|opened| opened.transport);
+        if reply.send(opened).is_err() {
+            // Who asked is gone.
+            transport.into_iter().for_each(|transport| self.close_unseen(transport, now));
+        }
+    }
+
+    /// Makes the worker's side of a tap or source; beside what it is, the reply to whoever asked for a producer.
+    pub(super) fn attach_end(&mut self, attaching: Attaching, now: Instant) -> (Result<Opened, RequestError>, Value) {
+        let Attaching { router, wanted, object, is_shown, feed } = attaching;
         let transport = TransportId::new(self.random.uuid());
         let outlet = Outlet::to_feed(&self.outlet, feed.feed());
-        let object = self.random.uuid();
+        let mut reply = Value::Null;
         let opened = self.router_index(router).and_then(|index| {
             let settings = DirectTransportOptions::default().into_checked()?;
             self.create_direct_end(index, transport, &outlet, settings, now)?;
-            self.attached.push(AttachedEnd { transport, object, outlet, feed });
-            match wanted {
-                Wanted::Tap(options) => self.attach_tap(index, transport, object, options, now),
-                Wanted::Source(options) => self.attach_source(transport, object, *options, now),
-            }
+            self.attached.push(AttachedEnd { transport, object, is_shown, outlet, feed });
+            let (made, paused) = match wanted {
+                Wanted::Tap(options) => (self.attach_tap(index, transport, object, options, now), "producerPaused"),
+                Wanted::Source(options) => (self.attach_source(transport, object, *options, now), "paused"),
+            };
+            reply = made?;
+            self.opened(self.transport_index(transport)?, object, &reply, paused)
         });
         self.flush();
         if opened.is_err() {
             self.close_unseen(transport, now);
         }
-        if reply.send(opened).is_err() {
-            // Who asked is gone.
-            self.close_unseen(transport, now);
-        }
+        (opened, reply)
     }
 
     fn attach_tap(
@@ -73,7 +98,7 @@ impl Plane {
         object: Uuid,
         options: TapOptions,
         now: Instant,
-    ) -> Result<Opened, RequestError> {
+    ) -> Result<Value, RequestError> {
         let (index, id) = (self.transport_index(transport)?, ConsumerId::new(object));
         let wanted = json!({
             "producerId": options.producer,
@@ -84,7 +109,7 @@ impl Plane {
         let settings = parse::<ConsumerOptions>(&wanted.to_string())?.into_checked()?;
         let reply = self.consume(index, id, settings, now)?;
         self.listen_to_consumer(id, true, now)?;
-        self.opened(index, object, &reply, "producerPaused")
+        Ok(reply)
     }
 
     fn attach_source(
@@ -93,10 +118,9 @@ impl Plane {
         object: Uuid,
         options: ProducerOptions,
         now: Instant,
-    ) -> Result<Opened, RequestError> {
+    ) -> Result<Value, RequestError> {
         let index = self.transport_index(transport)?;
-        let reply = self.produce(index, ProducerId::new(object), options.into_checked()?, now)?;
-        self.opened(index, object, &reply, "paused")
+        self.produce(index, ProducerId::new(object), options.into_checked()?, now)
     }
 
     /// What whoever opened needs to know; RTCP is heard from now on.
@@ -123,7 +147,7 @@ impl Plane {
         }
     }
 
-    /// Hands an event to the tap or source that it is of; false when it is of neither.
+    /// Hands an event to the tap or source that it is of; false when the application is to hear it too.
     pub(super) fn tell_attached(&self, target: Uuid, event: &str, data: &Value) -> bool {
         let Some(end) = self.attached.iter().find(|end| end.object == target || end.transport.uuid() == target) else {
             return false;
@@ -131,7 +155,7 @@ impl Plane {
         if end.object == target {
             end.feed.tell(event, data);
         }
-        true
+        !(end.is_shown && end.object == target)
     }
 
     /// Hands over what was collected for taps and sources.

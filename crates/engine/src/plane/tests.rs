@@ -345,7 +345,7 @@ impl Stage {
         let settings = millrace_model::parse::<WorkerSettings>("{}").unwrap().into_checked().unwrap();
         let now = Instant::now();
         let certificate = LocalCertificate::generate().unwrap();
-        let plane = Plane::new(settings, certificate, Arc::new(Outbox::new(|| {})), now);
+        let plane = Plane::new(settings, certificate, (WorkerHandle::to_nobody(), Arc::new(Outbox::new(|| {}))), now);
         let mut stage = Self { plane, now, sockets: Vec::new() };
         stage.open_server();
         let opus = json!({ "kind": "audio", "mimeType": "audio/opus", "clockRate": 48_000, "channels": 2 });

@@ -283,6 +283,11 @@ impl AudioMixer {
         self.instant(self.next)
     }
 
+    /// How long a tick lasts.
+    pub fn tick_length(&self) -> Duration {
+        Duration::from_millis(self.options.tick.ms().into())
+    }
+
     /// Mixes every tick that is due at `now`, and gives each group of outputs its frame.
     ///
     /// Called late by up to [`LATE_TICKS_MAX`] ticks it makes up for them; what was due before is left out and counted.

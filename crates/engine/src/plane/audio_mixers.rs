@@ -1,0 +1,359 @@
+//! Audio mixers: what requests make of them. Their threads are in [`mixer`](crate::mixer).
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use millrace_frames::{AudioCodec, AudioFormat};
+use millrace_mixer::{MixerOptions, OutputFormat, TickLength};
+use millrace_model::{
+    AudioMixerCodec, AudioMixerId, AudioMixerInputId, AudioMixerInputOptions, AudioMixerInputSource, AudioMixerOptions,
+    AudioMixerOutputId, AudioMixerOutputOptions, AudioMixerOutputSettings, ErrorClass, MediaKind, ModelError,
+    PcmFormat, ProducerId, ProducerOptions, RouterId, RtpCodecParameters, RtpEncodingParameters, RtpParameters, ortc,
+    parse,
+};
+use rustc_hash::FxHashMap;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::Plane;
+use super::requests::json;
+use super::taps::Attaching;
+use crate::error::RequestError;
+use crate::message::ErrorBody;
+use crate::mixer::{
+    Entrance, Exit, InputEnd, Mixer, MixerSetup, OutputEnd, PcmQueue, Refused, RtpEntrance, RtpExit, RtpStream,
+    format_of,
+};
+use crate::tap::{End, Feed, FeedEnd, Source, Tap, TapOptions, Wanted};
+
+/// Audio mixers of one worker at most. One more is refused.
+pub(super) const AUDIO_MIXERS_MAX: usize = 1_024;
+
+/// One mixer. Letting go of it closes it.
+pub(super) struct MixerEntry {
+    mixer: Arc<Mixer>,
+    /// Under which numbers the application writes inputs.
+    written: FxHashMap<Uuid, u32>,
+}
+
+impl Drop for MixerEntry {
+    fn drop(&mut self) {
+        self.mixer.close();
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct OfMixer {
+    audio_mixer_id: AudioMixerId,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct OfInput {
+    input_id: AudioMixerInputId,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct OfOutput {
+    output_id: AudioMixerOutputId,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Published {
+    router_id: RouterId,
+    producer_id: ProducerId,
+}
+
+/// An output of samples.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Read {
+    pcm: PcmFormat,
+    #[serde(default)]
+    exclude: Vec<AudioMixerInputId>,
+}
+
+/// Of a transcoder: whether packets may leave as they are where nothing differs.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Passing {
+    #[serde(default)]
+    pass_through: bool,
+}
+
+#[derive(Deserialize)]
+struct Excluded {
+    exclude: Vec<AudioMixerInputId>,
+}
+
+impl Plane {
+    pub(super) fn create_audio_mixer(&mut self, text: &str) -> Result<Value, RequestError> {
+        let id = parse::<OfMixer>(text)?.audio_mixer_id;
+        let (top_k, is_quick) = parse::<AudioMixerOptions>(text)?.into_checked()?;
+        if self.audio_mixers.contains_key(&id) {
+            return Err(RequestError::duplicate("AudioMixer", id));
+        }
+        if self.audio_mixers.len() >= AUDIO_MIXERS_MAX {
+            return Err(RequestError::Limit(format!("a worker has at most {AUDIO_MIXERS_MAX} audio mixers")));
+        }
+        let tick = if is_quick { TickLength::Ms10 } else { TickLength::Ms20 };
+        let mixer = Mixer::open(MixerSetup {
+            id: id.uuid(),
+            options: MixerOptions { tick, top_k },
+            outbox: Arc::clone(&self.outbox),
+            worker: self.handle.clone(),
+        });
+        let mixer = mixer.map_err(|refused| match refused {
+            Refused::Stuck => RequestError::Limit(refused.to_string()),
+            Refused::System(error) => RequestError::System { doing: "starting a thread for a mixer", error },
+        })?;
+        self.audio_mixers.insert(id, MixerEntry { mixer, written: FxHashMap::default() });
+        Ok(Value::Null)
+    }
+
+    pub(super) fn audio_mixer_request(&mut self, verb: &str, text: &str, now: Instant) -> Result<Value, RequestError> {
+        let id = parse::<OfMixer>(text)?.audio_mixer_id;
+        if verb == "close" {
+            self.close_audio_mixer(id);
+            return Ok(Value::Null);
+        }
+        let Some(entry) = self.audio_mixers.get(&id) else { return Err(RequestError::not_found("AudioMixer", id)) };
+        let mixer = Arc::clone(&entry.mixer);
+        match verb {
+            "addInput" => self.add_mixer_input(id, &mixer, text, now),
+            "createOutput" => self.create_mixer_output(&mixer, text, now),
+            "updateInput" => {
+                let wanted = parse::<AudioMixerInputOptions>(text)?;
+                let (gain, input) = (wanted.checked_gain()?, parse::<OfInput>(text)?.input_id);
+                mixer.change(|ends| ends.update_input(input.uuid(), gain, wanted.muted))?;
+                Ok(Value::Null)
+            }
+            "setExclude" => {
+                let (output, excluded) = (parse::<OfOutput>(text)?.output_id, parse::<Excluded>(text)?.exclude);
+                mixer.change(|ends| ends.set_exclude(output.uuid(), uuids(&excluded)))?;
+                Ok(Value::Null)
+            }
+            "removeInput" => {
+                let input = parse::<OfInput>(text)?.input_id.uuid();
+                mixer.change(|ends| ends.remove_input(input));
+                let number = self.audio_mixers.get_mut(&id).and_then(|entry| entry.written.remove(&input));
+                number.map(|number| self.written.remove(&number));
+                Ok(Value::Null)
+            }
+            "closeOutput" => {
+                let output = parse::<OfOutput>(text)?.output_id.uuid();
+                mixer.change(|ends| ends.remove_output(output));
+                Ok(Value::Null)
+            }
+            "getStats" => json(mixer.change(|ends| ends.stats())),
+            #[cfg(debug_assertions)]
+            "fail" => {
+                let hang_ms = parse::<Value>(text)?["hang"].as_u64();
+                let hang = hang_ms.map(|ms| crate::mixer::Fault::Hang(std::time::Duration::from_millis(ms)));
+                mixer.change(|ends| ends.fault = Some(hang.unwrap_or(crate::mixer::Fault::Panic)));
+                Ok(Value::Null)
+            }
+            _ => Err(RequestError::UnknownMethod(format!("audioMixer.{verb}"))),
+        }
+    }
+
+    /// Takes sound that the application writes. Its input may have been closed since.
+    pub(super) fn take_in_sound(&mut self, number: u32, sound: &[u8]) {
+        match self.written.get(&number) {
+            Some(queue) => queue.write(sound),
+            None => self.counters.application_packets_refused += 1,
+        }
+    }
+
+    fn close_audio_mixer(&mut self, id: AudioMixerId) {
+        let Some(entry) = self.audio_mixers.remove(&id) else { return };
+        entry.written.values().for_each(|number| drop(self.written.remove(number)));
+    }
+
+    fn add_mixer_input(
+        &mut self,
+        id: AudioMixerId,
+        mixer: &Arc<Mixer>,
+        text: &str,
+        now: Instant,
+    ) -> Result<Value, RequestError> {
+        let input = parse::<OfInput>(text)?.input_id.uuid();
+        let options = parse::<AudioMixerInputOptions>(text)?;
+        let (source, gain) = (options.source()?, options.checked_gain()?.unwrap_or(1.0));
+        mixer.change(|ends| ends.vacant_input(input))?;
+        let (entrance, reply) = match source {
+            AudioMixerInputSource::Producer(producer) => {
+                (Entrance::Rtp(Box::new(self.mixer_entrance(mixer, producer, now)?)), Value::Null)
+            }
+            AudioMixerInputSource::Pcm { sample_rate, channels } => {
+                let queue = Arc::new(PcmQueue::new(sample_rate, channels));
+                let number = self.outlet.borrow().new_number();
+                self.written.insert(number, Arc::clone(&queue));
+                if let Some(entry) = self.audio_mixers.get_mut(&id) {
+                    entry.written.insert(input, number);
+                }
+                (Entrance::Pcm(queue), json!({ "packetNumber": number }))
+            }
+        };
+        mixer.change(|ends| ends.add_input(InputEnd::new(input, entrance, gain, options.muted.unwrap_or_default())));
+        Ok(reply)
+    }
+
+    /// A tap on a producer of any router of this worker.
+    fn mixer_entrance(
+        &mut self,
+        mixer: &Arc<Mixer>,
+        producer: ProducerId,
+        now: Instant,
+    ) -> Result<RtpEntrance, RequestError> {
+        let (router, index) = self.producer_at(producer)?;
+        let refuse = |reason: &str| RequestError::from(ModelError::unsupported("producerId", reason));
+        let entry = &self.routers[router];
+        let Some(source) = entry.producer(index) else { return Err(RequestError::not_found("Producer", producer)) };
+        if source.kind != MediaKind::Audio {
+            return Err(refuse("only audio can be mixed here; give an audio producer"));
+        }
+        if source.encrypted {
+            return Err(encrypted(producer));
+        }
+        if format_of(&source.consumable).is_none() {
+            return Err(refuse("its codec is none of opus, pcmu, pcma and g722"));
+        }
+        let options = TapOptions { router: entry.id, producer, preferred_layers: None, paused: false };
+        let (feed, object) = (feed(mixer), self.random.uuid());
+        let (router, wanted) = (options.router, Wanted::Tap(options));
+        let attaching = Attaching { router, wanted, object, is_shown: false, feed: FeedEnd::new(&feed) };
+        let opened = self.attach_end(attaching, now).0?;
+        let tap = Tap::of(End { worker: self.handle.clone(), feed, opened });
+        RtpEntrance::new(tap).ok_or_else(|| refuse("its codec is none of opus, pcmu, pcma and g722"))
+    }
+
+    fn create_mixer_output(&mut self, mixer: &Arc<Mixer>, text: &str, now: Instant) -> Result<Value, RequestError> {
+        let id = parse::<OfOutput>(text)?.output_id.uuid();
+        if parse::<Value>(text)?.get("pcm").is_some() {
+            let Read { pcm, exclude } = parse::<Read>(text)?;
+            let (sample_rate, channels) = pcm.into_checked().map_err(|error| error.within("pcm"))?;
+            let exclude = uuids(&exclude);
+            mixer.change(|ends| ends.vacant_output(id, &exclude))?;
+            let number = self.outlet.borrow().new_number();
+            let format = OutputFormat::Pcm { sample_rate, channels };
+            mixer.change(|ends| ends.add_output(OutputEnd::new(id, format, exclude, Exit::Pcm(number))));
+            return Ok(json!({ "packetNumber": number }));
+        }
+        let options = parse::<AudioMixerOutputOptions>(text)?;
+        let settings = options.checked()?;
+        let exclude = uuids(options.exclude.as_deref().unwrap_or_default());
+        mixer.change(|ends| ends.vacant_output(id, &exclude))?;
+        let (exit, mut reply) = self.mixer_exit(mixer, &parse::<Published>(text)?, settings, now)?;
+        let AudioMixerOutputSettings { codec, channels, bitrate, complexity, in_band_fec } = settings;
+        let format = AudioFormat { codec: codec_of(codec), channels };
+        let format = OutputFormat::Encoded { format, bitrate, complexity, in_band_fec };
+        let output = OutputEnd::new(id, format, exclude, Exit::Rtp(Box::new(exit)));
+        let passes = parse::<Passing>(text)?.pass_through;
+        reply["passesThrough"] = json!(mixer.change(|ends| {
+            ends.add_output(output);
+            passes && ends.pass()
+        }));
+        // Its thread may wait for a tick that passing on has not.
+        mixer.ring();
+        Ok(reply)
+    }
+
+    /// A source that publishes into a router, and the reply that its producer has.
+    fn mixer_exit(
+        &mut self,
+        mixer: &Arc<Mixer>,
+        published: &Published,
+        settings: AudioMixerOutputSettings,
+        now: Instant,
+    ) -> Result<(RtpExit, Value), RequestError> {
+        let Published { router_id: router, producer_id } = *published;
+        let index = self.router_index(router)?;
+        let ssrc = ortc::ssrc_from_random(self.random.u32());
+        let codec = self.output_codec(index, settings)?;
+        let (payload_type, clock_rate) = (codec.payload_type, codec.clock_rate);
+        let encodings = vec![RtpEncodingParameters { ssrc: Some(ssrc), ..RtpEncodingParameters::default() }];
+        let rtp_parameters = RtpParameters { codecs: vec![codec], encodings, ..RtpParameters::default() };
+        let options = ProducerOptions {
+            kind: MediaKind::Audio,
+            rtp_parameters,
+            paused: None,
+            key_frame_request_delay: None,
+            enable_mediasoup_packet_id_header_extension: None,
+            encrypted: None,
+        };
+        let (feed, wanted) = (feed(mixer), Wanted::Source(Box::new(options)));
+        let object = producer_id.uuid();
+        let attaching = Attaching { router, wanted, object, is_shown: true, feed: FeedEnd::new(&feed) };
+        let (opened, reply) = self.attach_end(attaching, now);
+        let source = Source::of(End { worker: self.handle.clone(), feed, opened: opened? });
+        let (sequence, timestamp) = (self.random.u16(), self.random.u32());
+        let stream = RtpStream { ssrc, payload_type, clock_rate, sequence, timestamp };
+        Ok((RtpExit::new(source, stream, now), reply))
+    }
+
+    /// The codec of an output as its router numbers it.
+    fn output_codec(
+        &self,
+        router: usize,
+        settings: AudioMixerOutputSettings,
+    ) -> Result<RtpCodecParameters, RequestError> {
+        let mime_type = settings.codec.mime_type();
+        let known = self.routers[router].capabilities.codecs.iter();
+        let mut known = known.filter(|codec| codec.mime_type.eq_ignore_ascii_case(mime_type));
+        let found = known.find_map(|codec| Some((codec, codec.preferred_payload_type?)));
+        let Some((codec, payload_type)) = found else {
+            let reason = format!("the router has no {mime_type}; give it in its mediaCodecs, or choose another codec");
+            return Err(ModelError::unsupported("codec", reason).into());
+        };
+        let mut parameters = codec.parameters.clone();
+        if settings.codec == AudioMixerCodec::Opus {
+            // What is sent, for whoever negotiates (RFC 7587 §6.1).
+            parameters.set("sprop-stereo", u32::from(settings.channels == 2));
+            parameters.set("useinbandfec", u32::from(settings.in_band_fec));
+        }
+        Ok(RtpCodecParameters {
+            mime_type: codec.mime_type.clone(),
+            payload_type,
+            clock_rate: codec.clock_rate,
+            channels: codec.channels,
+            parameters,
+            rtcp_feedback: Vec::new(),
+        })
+    }
+}
+
+/// A feed that rings a mixer. It does not keep the mixer: that owns the feed.
+fn feed(mixer: &Arc<Mixer>) -> Arc<Feed> {
+    let mixer = Arc::downgrade(mixer);
+    Feed::new(move || {
+        if let Some(mixer) = mixer.upgrade() {
+            mixer.ring();
+        }
+    })
+}
+
+fn codec_of(codec: AudioMixerCodec) -> AudioCodec {
+    match codec {
+        AudioMixerCodec::Opus => AudioCodec::Opus,
+        AudioMixerCodec::Pcmu => AudioCodec::Pcmu,
+        AudioMixerCodec::Pcma => AudioCodec::Pcma,
+        AudioMixerCodec::G722 => AudioCodec::G722,
+    }
+}
+
+fn uuids(ids: &[AudioMixerInputId]) -> Vec<Uuid> {
+    ids.iter().map(|id| id.uuid()).collect()
+}
+
+fn encrypted(producer: ProducerId) -> RequestError {
+    RequestError::Refused(ErrorBody {
+        class: ErrorClass::UnsupportedError,
+        code: "ERR_ENCRYPTED",
+        message: format!("producerId: the payloads of {producer} are encrypted from end to end and cannot be mixed"),
+    })
+}
