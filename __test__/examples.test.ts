@@ -47,6 +47,19 @@ test('the bot of the example hears from the echo the tone that it sent', async (
   t.regex(output, /^the echo heard \d+ bytes$/m);
 });
 
+test('in the example of a mixer the listener hears both, the person the bot, and the transcription the person', async (t) => {
+  const output = await run('mixer.mjs');
+  for (const line of [
+    '2 outputs, audio as opus',
+    'the listener hears 500 and 1200 Hz',
+    'the person hears 1200 Hz',
+    'the transcription hears 500 Hz',
+    '2 inputs are heard',
+  ]) {
+    t.true(output.split('\n').includes(line), `${line} in:\n${output}`);
+  }
+});
+
 test('the WHIP example answers a publisher and a viewer, refuses nonsense, and offers', async (t) => {
   const output = await run('whip.mjs');
   t.is(output.match(/m=audio \d+ UDP\/TLS\/RTP\/SAVPF/g)?.length, 3);

@@ -309,6 +309,8 @@ function methodsOf(call: Call): { [Name in keyof Objects]: Record<string, () => 
       updateSettings: () => worker.updateSettings(),
       createWebRtcServer: () => worker.createWebRtcServer({ listenInfos: [] }),
       createRouter: () => worker.createRouter(),
+      createAudioMixer: () => worker.createAudioMixer(),
+      createAudioTranscoder: () => worker.createAudioTranscoder({ producerId: producer.id, router, codec: 'opus' }),
     },
     server: { dump: () => server.dump() },
     router: {
@@ -381,6 +383,8 @@ function methodNames(object: object): string[] {
 
 /** Closing itself, what parents call, and what answers `false` instead. */
 const HARMLESS_AFTER_CLOSE = new Set([
+  'mixerOutputCreated',
+  'mixerOutputClosed',
   'constructor',
   'close',
   'workerClosed',

@@ -290,7 +290,7 @@ test('new media codecs change the capabilities at once, or nothing', async (t) =
 
 test('what later versions add does not exist', async (t) => {
   const { worker } = await openCall();
-  t.false('createAudioMixer' in worker);
+  t.false('createVideoMixer' in worker);
 });
 
 type Call = {

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { ActiveAudioSelector, type ActiveAudioSelectorOptions, SELECTED_MAX } from './active-audio-selector.js';
 import { ActiveSpeakerObserver, type ActiveSpeakerObserverOptions } from './active-speaker-observer.js';
 import { AudioLevelObserver, type AudioLevelObserverOptions } from './audio-level-observer.js';
+import type { AudioMixerOutput } from './audio-mixer-output.js';
 import type { Channel } from './channel.js';
 import type { DataProducer } from './data-producer.js';
 import { DirectTransport, type DirectTransportOptions, type DirectTransportReply } from './direct-transport.js';
@@ -65,6 +66,7 @@ export class Router<RouterAppData extends AppData = AppData> extends RemoteObjec
   readonly #transports = new Map<string, Transport>();
   readonly #producers = new Map<string, Producer>();
   readonly #rtpObservers = new Map<string, { routerClosed(released: Promise<void>): void }>();
+  readonly #mixerOutputs = new Set<AudioMixerOutput>();
   readonly #dataProducers = new Map<string, DataProducer>();
   #rtpCapabilities: RtpCapabilities;
 
@@ -367,6 +369,22 @@ export class Router<RouterAppData extends AppData = AppData> extends RemoteObjec
     }
   }
 
+  /**
+   * An AudioMixer publishes here.
+   *
+   * @internal
+   */
+  mixerOutputCreated(output: AudioMixerOutput): void {
+    this.#mixerOutputs.add(output);
+    this.#producers.set(output.producer.id, output.producer);
+  }
+
+  /** @internal */
+  mixerOutputClosed(output: AudioMixerOutput): void {
+    this.#mixerOutputs.delete(output);
+    this.#producers.delete(output.producer.id);
+  }
+
   #endWithChildren(released: Promise<void>): void {
     this.end(released);
     for (const transport of this.#transports.values()) {
@@ -379,6 +397,9 @@ export class Router<RouterAppData extends AppData = AppData> extends RemoteObjec
       rtpObserver.routerClosed(released);
     }
     this.#rtpObservers.clear();
+    for (const output of [...this.#mixerOutputs]) {
+      output.routerClosed(released);
+    }
   }
 
   /** A Producer of a selector. */

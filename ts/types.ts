@@ -14,6 +14,7 @@ export type {
   ActiveSpeakerObserverObserverEvents,
   ActiveSpeakerObserverOptions,
 } from './active-speaker-observer.js';
+export type { AudioFrame, AudioFrames, AudioFramesOptions } from './audio-frames.js';
 export type {
   AudioLevelObserver,
   AudioLevelObserverEvents,
@@ -22,6 +23,35 @@ export type {
   AudioLevelObserverOptions,
   AudioLevelObserverVolume,
 } from './audio-level-observer.js';
+export type {
+  AudioMixer,
+  AudioMixerEvents,
+  AudioMixerFramesOptions,
+  AudioMixerObserver,
+  AudioMixerObserverEvents,
+  AudioMixerOptions,
+  AudioMixerRestart,
+  AudioMixerVolume,
+} from './audio-mixer.js';
+export type {
+  AudioMixerInput,
+  AudioMixerInputEvents,
+  AudioMixerInputObserver,
+  AudioMixerInputObserverEvents,
+  AudioMixerInputOptions,
+} from './audio-mixer-input.js';
+export type {
+  AudioMixerOutput,
+  AudioMixerOutputEvents,
+  AudioMixerOutputObserver,
+  AudioMixerOutputObserverEvents,
+  AudioMixerOutputOptions,
+} from './audio-mixer-output.js';
+export type {
+  AudioTranscoder,
+  AudioTranscoderEvents,
+  AudioTranscoderOptions,
+} from './audio-transcoder.js';
 export type {
   Consumer,
   ConsumerEvents,

@@ -1,4 +1,7 @@
 import { randomUUID } from 'node:crypto';
+import { AudioMixer, type AudioMixerOptions } from './audio-mixer.js';
+import type { AudioMixerOutputOptions } from './audio-mixer-output.js';
+import { AudioTranscoder, type AudioTranscoderOptions } from './audio-transcoder.js';
 import { Channel } from './channel.js';
 import { EnhancedEventEmitter } from './enhanced-event-emitter.js';
 import type * as model from './generated/model.js';
@@ -62,6 +65,8 @@ export type WorkerObserverEvents = {
   newwebrtcserver: [webRtcServer: WebRtcServer];
   /** A Router was created. */
   newrouter: [router: Router];
+  /** An AudioMixer was created. */
+  newaudiomixer: [audioMixer: AudioMixer];
 };
 
 /** Events of {@link observer}. */
@@ -93,6 +98,7 @@ export class Worker<WorkerAppData extends AppData = AppData> extends RemoteObjec
   readonly #addon: NativeAddon;
   readonly #webRtcServers = new Set<WebRtcServer>();
   readonly #routers = new Set<Router>();
+  readonly #audioMixers = new Set<AudioMixer>();
   #died = false;
   #subprocessClosed = false;
 
@@ -232,6 +238,48 @@ export class Worker<WorkerAppData extends AppData = AppData> extends RemoteObjec
     return router;
   }
 
+  /**
+   * Creates a mixer of sound, on a thread apart from the Worker's.
+   *
+   * @throws `TypeError` when the options are malformed; {@link LimitError} when the Worker has 1024 mixers, or two threads of
+   * mixers are stuck. Nothing was created then.
+   */
+  async createAudioMixer<AudioMixerAppData extends AppData = AppData>(
+    options: AudioMixerOptions<AudioMixerAppData> = {},
+  ): Promise<AudioMixer<AudioMixerAppData>> {
+    checkOptions(options);
+    const { appData, ...rest } = options;
+    const audioMixerId = randomUUID();
+    await this.request('worker.createAudioMixer', { ...rest, audioMixerId });
+    this.ensureOpen('worker.createAudioMixer');
+    const audioMixer = new AudioMixer<AudioMixerAppData>(this.#channel, audioMixerId, appData, () =>
+      this.#audioMixers.delete(audioMixer as AudioMixer),
+    );
+    this.#audioMixers.add(audioMixer as AudioMixer);
+    this.observer.safeEmit('newaudiomixer', audioMixer as AudioMixer);
+    return audioMixer;
+  }
+
+  /**
+   * Makes a Producer of another one, in another codec or with another number of channels.
+   *
+   * @throws As {@link Worker.createAudioMixer}, {@link AudioMixer.addInput} and {@link AudioMixer.createOutput}. Nothing was
+   * created then.
+   */
+  async createAudioTranscoder(options: AudioTranscoderOptions): Promise<AudioTranscoder> {
+    checkOptions(options);
+    const { producerId, ...wanted } = options;
+    const mixer = await this.createAudioMixer();
+    try {
+      await mixer.addInput({ producerId });
+      const output = await mixer.createOutput({ ...wanted, passThrough: true } as AudioMixerOutputOptions);
+      return new AudioTranscoder(mixer, producerId, output);
+    } catch (error) {
+      mixer.close();
+      throw error;
+    }
+  }
+
   #die(error: Error): void {
     if (this.closed) {
       return;
@@ -247,6 +295,10 @@ export class Worker<WorkerAppData extends AppData = AppData> extends RemoteObjec
   #endWithChildren(): void {
     // `close()` joins the thread before it returns, so there is nothing to wait for.
     this.end(Promise.resolve());
+    for (const audioMixer of this.#audioMixers) {
+      audioMixer.workerClosed();
+    }
+    this.#audioMixers.clear();
     for (const router of this.#routers) {
       router.workerClosed();
     }
