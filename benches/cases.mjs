@@ -117,5 +117,9 @@ export const DATA_RELAYS = {
   aiortc: { target: { program: ['/usr/bin/python3', 'benches/aiortc-relay.py'] } },
 };
 
+/** Talkers of the room that is mixed, and the share of its packets that each must hear for the figures to mean something. */
+export const MIX_TALKERS = 20;
+export const MIX_HEARD_MIN = 0.95;
+
 /** Forged datagrams a second in the flood. */
 export const FLOOD_RATE = 100_000;

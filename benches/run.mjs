@@ -22,6 +22,8 @@ import {
   FLOOD_RATE,
   fanouts,
   JOIN_CONCURRENCY,
+  MIX_HEARD_MIN,
+  MIX_TALKERS,
   REFERENCE_FANOUT,
   RING,
   SIMULCAST,
@@ -97,6 +99,7 @@ async function measureRound(round) {
   await step(`${round}: packets between workers`, measureRing);
   await step(`${round}: simulcast`, measureSimulcast);
   await step(`${round}: data channels`, measureData);
+  await step(`${round}: a room that is mixed`, measureMix);
 }
 
 /** Ours and the null server, one after the other. */
@@ -211,6 +214,19 @@ async function measureDirect() {
   figures.note(`${name}: packets dropped`, 'packets', run.dropped);
   figures.note(`${name}: packets of a call beside it lost`, 'packets', run.callLost);
   figures.note(`${name}: delay p99 of the call against the idle run`, '', run.callDelayP99Ms / run.callDelayP99IdleMs);
+}
+
+/** Everybody hears everybody else as one sound: ours, then Janus's AudioBridge. */
+async function measureMix() {
+  const shares = {};
+  for (const server of ['millrace', 'janus']) {
+    const arguments_ = [join(root, 'benches', 'mix.mjs'), server, String(MIX_TALKERS), String(effort.seconds)];
+    const run = JSON.parse((await exec(process.execPath, arguments_)).stdout);
+    if (run.heardShareMin < MIX_HEARD_MIN) throw new Error(`mix, ${server}: someone heard ${run.heardShareMin} of it`);
+    shares[server] = run.coreShareATalker;
+    figures.note(`mix, ${server}: CPU time of a talker`, '% of a core', run.coreShareATalker * 100);
+  }
+  figures.note('mix: CPU time against Janus', '', shares.millrace / shares.janus);
 }
 
 /** What does not depend on who else runs. */

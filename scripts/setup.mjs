@@ -44,8 +44,8 @@ const AIORTC = {
   debian: ['python3-aiortc', 'python3-numpy'],
 };
 
-/** What the bench needs on top of the build: whom data channels are compared with. */
-export const BENCH_NEEDS = [AIORTC];
+/** What the bench needs on top of the build: whom data channels and mixed rooms are compared with, and a voice. */
+export const BENCH_NEEDS = [AIORTC, { name: 'Janus', test: 'command -v janus', debian: ['janus'] }, ...RUST_TEST_NEEDS];
 
 /** What the tests need on top of it. Whatever Chromium is found first is used. */
 export const TEST_NEEDS = [
