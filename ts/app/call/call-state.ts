@@ -12,6 +12,9 @@ export type RemoteMedia = {
   readonly paused: boolean;
 };
 
+/** What all others send us as one sound, where we asked for it. */
+export type CombinedSound = Pick<RemoteMedia, 'consumerId' | 'track'>;
+
 /** Another participant. */
 export type Peer = { readonly id: string; readonly name: string; readonly media: readonly RemoteMedia[] };
 
@@ -25,17 +28,22 @@ export type CallState = {
   readonly reason: string;
   readonly peers: readonly Peer[];
   readonly local: readonly LocalMedia[];
+  /** What is heard instead of each of the others. */
+  readonly combinedSound: CombinedSound | undefined;
   /** The latest thing worth saying aloud. */
   readonly announcement: string;
   /** What has just gone wrong without ending the call, in plain words; empty most of the time. */
   readonly trouble: string;
 };
 
+/** What we receive while there is no connection. */
+export const NOTHING_RECEIVED = { peers: [], combinedSound: undefined } as const;
+
 /** The state before anything happened. */
 export const NO_CALL: CallState = {
   phase: 'connecting',
   reason: '',
-  peers: [],
+  ...NOTHING_RECEIVED,
   local: [],
   announcement: '',
   trouble: '',
@@ -57,6 +65,12 @@ export function withMedia(
     return next ? [next] : [];
   };
   return { ...state, peers: state.peers.map((peer) => ({ ...peer, media: peer.media.flatMap(changed) })) };
+}
+
+/** The state after something that we received has ended. */
+export function withoutMedia(state: CallState, consumerId: string): CallState {
+  const combinedSound = state.combinedSound?.consumerId === consumerId ? undefined : state.combinedSound;
+  return withMedia({ ...state, combinedSound }, consumerId, () => undefined);
 }
 
 /** What we send from this source, if anything. */

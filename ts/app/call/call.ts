@@ -1,5 +1,15 @@
 import { ProtooError } from '../signalling/protoo-client';
-import { type CallState, type LocalMedia, localMedia, NO_CALL, type Source, withMedia, withPeer } from './call-state';
+import {
+  type CallState,
+  type LocalMedia,
+  localMedia,
+  NO_CALL,
+  NOTHING_RECEIVED,
+  type Source,
+  withMedia,
+  withoutMedia,
+  withPeer,
+} from './call-state';
 import { Session, type SessionEvents, type SessionOptions } from './session';
 import { Store } from './store';
 
@@ -9,6 +19,8 @@ export class Call {
   readonly #options: SessionOptions;
   #session: Session | undefined;
   #left = false;
+  /** Survives a lost connection. */
+  #wantsCombinedSound = false;
   #troubleTimer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(options: SessionOptions) {
@@ -53,6 +65,12 @@ export class Call {
     await this.#session?.setPaused(source, paused);
   }
 
+  /** Hears all others as one sound, or each of them. */
+  async setCombinedSound(enabled: boolean): Promise<void> {
+    await this.#session?.setCombinedSound(enabled);
+    this.#wantsCombinedSound = enabled;
+  }
+
   /** Says something to those who listen instead of looking. */
   announce(announcement: string): void {
     this.state.update((state) => ({ ...state, announcement }));
@@ -84,6 +102,9 @@ export class Call {
     for (const media of this.state.value.local) {
       await this.#publish(media);
     }
+    if (this.#wantsCombinedSound) {
+      await session.setCombinedSound(true).catch((error: unknown) => this.complain(reasonOf(error)));
+    }
   }
 
   async #publish({ source, track, paused }: LocalMedia): Promise<void> {
@@ -109,10 +130,11 @@ export class Call {
       peerRenamed: (id, name) => this.state.update((state) => withPeer(state, id, (peer) => ({ ...peer, name }))),
       mediaAdded: (peerId, media) =>
         this.state.update((state) => withPeer(state, peerId, (peer) => ({ ...peer, media: [...peer.media, media] }))),
+      combinedSoundAdded: (combinedSound) => this.state.update((state) => ({ ...state, combinedSound })),
       mediaPaused: (id, paused) =>
         this.state.update((state) => withMedia(state, id, (media) => ({ ...media, paused }))),
       mediaBlocked: (handlerName) => this.complain(whyBlocked(new URL(this.#options.url), handlerName)),
-      mediaRemoved: (id) => this.state.update((state) => withMedia(state, id, () => undefined)),
+      mediaRemoved: (id) => this.state.update((state) => withoutMedia(state, id)),
       closed: (code, reason) => void this.#lost(code, reason),
     };
   }
@@ -130,7 +152,7 @@ export class Call {
       this.#end(sentence(reason));
       return;
     }
-    this.state.update((state) => ({ ...state, phase: 'reconnecting', reason: sentence(reason), peers: [] }));
+    this.state.update((state) => ({ ...state, phase: 'reconnecting', reason: sentence(reason), ...NOTHING_RECEIVED }));
     this.announce('The connection was lost. Reconnecting.');
     await this.#reconnect();
   }
@@ -162,7 +184,14 @@ export class Call {
     for (const { track } of this.state.value.local) {
       track.stop();
     }
-    this.state.update((state) => ({ ...state, phase: 'ended', reason, peers: [], local: [], announcement: reason }));
+    this.state.update((state) => ({
+      ...state,
+      phase: 'ended',
+      reason,
+      ...NOTHING_RECEIVED,
+      local: [],
+      announcement: reason,
+    }));
   }
 }
 

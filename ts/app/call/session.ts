@@ -1,6 +1,6 @@
 import { Device, type types } from 'mediasoup-client';
 import { ProtooClient } from '../signalling/protoo-client';
-import type { RemoteMedia, Source } from './call-state';
+import type { CombinedSound, RemoteMedia, Source } from './call-state';
 
 /** How to join. */
 export type SessionOptions = {
@@ -18,6 +18,8 @@ export type SessionEvents = {
   peerLeft(id: string): void;
   peerRenamed(id: string, name: string): void;
   mediaAdded(peerId: string, media: RemoteMedia): void;
+  /** The sound of all others as one: `mediaRemoved` tells that it ended. */
+  combinedSoundAdded(sound: CombinedSound): void;
   mediaPaused(consumerId: string, paused: boolean): void;
   mediaRemoved(consumerId: string): void;
   /** No way was found for media between the server and a browser of this kind. Another attempt is under way. */
@@ -113,6 +115,11 @@ export class Session {
     await this.#protoo.request(paused ? 'pauseProducer' : 'resumeProducer', { producerId: producer.id });
   }
 
+  /** Asks for the sound of all others as one stream, or for a stream of each. */
+  async setCombinedSound(enabled: boolean): Promise<void> {
+    await this.#protoo.request('setCombinedSound', { enabled });
+  }
+
   /** Looks for new network paths while media flows on the old ones. */
   async restartIce(): Promise<void> {
     await Promise.all([this.#sending, this.#receiving].map((transport) => restartIce(this.#protoo, transport)));
@@ -147,12 +154,17 @@ export class Session {
       throw new Error(`unknown request ${method}`);
     }
     const { id, producerId, kind, rtpParameters, peerId, producerPaused, appData } = data;
+    const isCombined = appData.source === 'combined';
     const source = sourceOf(kind, appData);
-    const streamId = `${peerId}-${source === 'screen' ? 'screen' : 'face'}`;
+    const streamId = isCombined ? 'combined' : `${peerId}-${source === 'screen' ? 'screen' : 'face'}`;
     const consuming = this.#receiving.consume({ id, producerId, kind, rtpParameters, streamId });
     this.#consumers.set(id, consuming);
     const consumer = await consuming;
     const { track, rtpReceiver: receiver } = consumer;
+    if (isCombined) {
+      this.#events.combinedSoundAdded({ consumerId: id, track });
+      return;
+    }
     this.#events.mediaAdded(peerId, { consumerId: id, source, track, receiver, paused: producerPaused });
   }
 

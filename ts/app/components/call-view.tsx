@@ -3,6 +3,7 @@ import { useState } from 'preact/hooks';
 import type { Call } from '../call/call';
 import { type CallState, localMedia } from '../call/call-state';
 import { Controls } from './controls';
+import { Sound } from './media-player';
 import { flowing, PeerTiles, ScreenTile, Tile } from './tile';
 import { TrafficLine } from './traffic-line';
 import { useStore } from './use-store';
@@ -14,6 +15,7 @@ export function CallView({ call, room, name }: { call: Call; room: string; name:
   return (
     <main class="call">
       <Grid state={state} name={name} />
+      {state.combinedSound && <Sound track={state.combinedSound.track} />}
       {state.phase !== 'joined' && (
         <div class="interruption" role="status">
           <span class="spinner" aria-hidden="true" />

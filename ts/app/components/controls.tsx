@@ -19,7 +19,7 @@ export function Controls(props: {
   const camera = !!localMedia(state, 'camera');
   const screen = !!localMedia(state, 'screen');
   const actions = useActions(call, state);
-  useShortcuts({ m: actions.microphone, v: actions.camera, s: actions.screen, i: onNumbers });
+  useShortcuts({ m: actions.microphone, v: actions.camera, s: actions.screen, c: actions.combinedSound, i: onNumbers });
   return (
     <div class="controls" role="toolbar" aria-label="Call">
       <Toggle
@@ -47,6 +47,14 @@ export function Controls(props: {
         onPress={actions.screen}
       />
       <Toggle
+        on={!!state.combinedSound}
+        icon="merge"
+        label={state.combinedSound ? 'Hear everyone apart' : 'Hear everyone as one combined sound'}
+        shortcut="C"
+        tone="accent"
+        onPress={actions.combinedSound}
+      />
+      <Toggle
         on={numbers}
         icon="stats"
         label={numbers ? 'Hide the numbers' : 'Show the connection in numbers'}
@@ -72,7 +80,7 @@ function CopyLink({ call }: { call: Call }): JSX.Element {
   return <Toggle on={copied} icon="link" label="Copy the address of this call" tone="accent" onPress={copy} />;
 }
 
-type Actions = { readonly microphone: () => void; readonly camera: () => void; readonly screen: () => void };
+type Actions = Readonly<Record<'microphone' | 'camera' | 'screen' | 'combinedSound', () => void>>;
 
 function useActions(call: Call, state: CallState): Actions {
   const attempt = (what: string, action: () => Promise<void>) => () => {
@@ -82,6 +90,7 @@ function useActions(call: Call, state: CallState): Actions {
     microphone: attempt('microphone', () => switchMicrophone(call, state)),
     camera: attempt('camera', () => switchCamera(call, state)),
     screen: attempt('screen', () => switchScreen(call, state)),
+    combinedSound: () => void switchCombinedSound(call, state),
   };
 }
 
@@ -119,6 +128,16 @@ async function switchScreen(call: Call, state: CallState): Promise<void> {
   track.addEventListener('ended', () => void call.unpublish('screen'));
   await call.publish('screen', track);
   call.announce('Your screen is shown.');
+}
+
+async function switchCombinedSound(call: Call, state: CallState): Promise<void> {
+  const enabled = !state.combinedSound;
+  try {
+    await call.setCombinedSound(enabled);
+    call.announce(enabled ? 'You hear everyone as one sound.' : 'You hear everyone apart.');
+  } catch {
+    call.complain('The server cannot combine the sound at the moment.');
+  }
 }
 
 /** Calls an action when its key is pressed alone and nothing is being typed. */

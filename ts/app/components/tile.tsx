@@ -77,8 +77,9 @@ function useSpeaking(microphone: RemoteMedia | undefined): boolean {
       return;
     }
     const timer = setInterval(() => {
-      const level = receiver.getSynchronizationSources()[0]?.audioLevel ?? 0;
-      setSpeaking(level > SPEAKING_LEVEL);
+      const heard = receiver.getSynchronizationSources()[0];
+      const age = performance.timeOrigin + performance.now() - (heard?.timestamp ?? 0);
+      setSpeaking(age < SPEAKING_AGE_MAX_MS && (heard?.audioLevel ?? 0) > SPEAKING_LEVEL);
     }, SPEAKING_INTERVAL_MS);
     return () => clearInterval(timer);
   }, [receiver]);
@@ -97,3 +98,6 @@ const TONES = 6;
 const SPEAKING_LEVEL = 0.018;
 
 const SPEAKING_INTERVAL_MS = 250;
+
+/** Age of a level from which on it says nothing: the stream has stopped. */
+const SPEAKING_AGE_MAX_MS = 1000;

@@ -117,6 +117,11 @@ export class ParticipantMedia {
     return find('producer', id, this.#producers);
   }
 
+  /** The client's Consumers. */
+  get consumers(): Consumer[] {
+    return [...this.#consumers.values()];
+  }
+
   /** One of the client's Consumers. */
   consumer(id: string): Consumer {
     return find('consumer', id, this.#consumers);

@@ -8,8 +8,8 @@ import type { ServerConfig } from '../options/config.js';
 import { MEDIA_CODECS } from './codecs.js';
 import { openMediaPort } from './ports.js';
 
-/** What the media of a room needs: a Router and the ports that its participants share. */
-export type MediaRoom = { readonly router: Router; readonly webRtcServer: WebRtcServer };
+/** What the media of a room needs: a Router, its Worker, and the ports that its participants share. */
+export type MediaRoom = { readonly router: Router; readonly worker: Worker; readonly webRtcServer: WebRtcServer };
 
 /** The Workers of the server. Rooms are spread over them, each in one. */
 export class MediaWorkers {
@@ -56,7 +56,7 @@ export class MediaWorkers {
       router.observer.once('close', () => {
         lane.rooms -= 1;
       });
-      return { router, webRtcServer: lane.webRtcServer };
+      return { router, worker: lane.worker, webRtcServer: lane.webRtcServer };
     } catch (error) {
       lane.rooms -= 1;
       throw error;

@@ -2,6 +2,7 @@ import { Logger } from '../../logger.js';
 import type { Producer } from '../../producer.js';
 import { type Effect, type Profile, Room } from '../conference/room.js';
 import type { Limits } from '../limits.js';
+import { CombinedSound } from '../media/combined-sound.js';
 import type { MediaRoom } from '../media/workers.js';
 import { CLOSE } from '../protoo/connection.js';
 import type { Participant } from './participant.js';
@@ -10,6 +11,8 @@ import type { Participant } from './participant.js';
 export class LiveRoom {
   readonly #media: MediaRoom;
   readonly #onEmpty: () => void;
+  /** The sound of all as one stream. */
+  readonly combinedSound: CombinedSound;
   readonly #room = new Room();
   readonly #participants = new Map<string, Participant>();
 
@@ -17,6 +20,7 @@ export class LiveRoom {
   constructor(media: MediaRoom, limits: Limits, onEmpty: () => void) {
     this.#media = media;
     this.#onEmpty = onEmpty;
+    this.combinedSound = new CombinedSound(media);
     media.router.once('workerclose', () =>
       this.close(CLOSE.goingAway, 'the media worker ended; join again', limits.closeTimeoutMs),
     );
@@ -75,6 +79,11 @@ export class LiveRoom {
   publish(participant: Participant, producer: Producer): void {
     producer.observer.once('close', () => this.#room.unpublish(participant.id, producer.id));
     const effects = this.#room.publish(participant.id, producer.id);
+    if (producer.kind === 'audio') {
+      this.combinedSound.add(participant.id, producer).catch((error: Error) => {
+        logger.debug(`the combined sound did not change: ${error.message}`);
+      });
+    }
     setImmediate(() => this.#carryOut(effects));
   }
 

@@ -1,4 +1,5 @@
 import type { Consumer } from '../../consumer.js';
+import { InvalidStateError } from '../../errors.js';
 import type { RtpCapabilities } from '../../generated/model.js';
 import { Logger } from '../../logger.js';
 import type { Producer } from '../../producer.js';
@@ -6,9 +7,9 @@ import type { WebRtcTransport } from '../../webrtc-transport.js';
 import type { Limits } from '../limits.js';
 import { ParticipantMedia } from '../media/participant-media.js';
 import { CLOSE, type Connection } from '../protoo/connection.js';
+import { Turnstile } from '../turnstile.js';
 import type { LiveRoom } from './live-room.js';
 import { handleRequest, type RequestData, type RequestHandlers } from './requests.js';
-import { Turnstile } from './turnstile.js';
 
 /** One client in a room: its connection, its media, and the answers to its requests. */
 export class Participant {
@@ -18,6 +19,9 @@ export class Participant {
   readonly #media: ParticipantMedia;
   readonly #handlers: RequestHandlers;
   readonly #offers: Turnstile;
+  readonly #soundChanges = new Turnstile(1);
+  /** What it hears instead of a stream of each, if it wants it so. */
+  #combinedSound: Consumer | undefined;
   #rtpCapabilities: RtpCapabilities = {};
 
   constructor(id: string, room: LiveRoom, connection: Connection, limits: Limits, iceConsentTimeout: number) {
@@ -53,7 +57,7 @@ export class Participant {
 
   /** Offers it another participant's Producer: the media flows once the client says that it is ready. */
   async consume(owner: string, producer: Producer): Promise<void> {
-    await this.#offers.pass(() => this.#offer(owner, producer));
+    await this.#offers.pass(() => this.#offer(owner, producer, producer.appData));
   }
 
   /** Ends the connection, telling the client why, and leaves the room. Idempotent. */
@@ -68,6 +72,7 @@ export class Participant {
 
   #leave(): void {
     this.#media.close();
+    this.#room.combinedSound.close(this.#id);
     this.#room.left(this);
   }
 
@@ -87,6 +92,7 @@ export class Participant {
       resumeConsumer: ({ consumerId }) => media.consumer(consumerId).resume(),
       setConsumerPreferredLayers: ({ consumerId, ...layers }) => media.consumer(consumerId).setPreferredLayers(layers),
       setConsumerPriority: ({ consumerId, priority }) => media.consumer(consumerId).setPriority(priority),
+      setCombinedSound: ({ enabled }) => this.#soundChanges.pass(() => this.#setCombinedSound(enabled)),
       requestConsumerKeyFrame: ({ consumerId }) => media.consumer(consumerId).requestKeyFrame(),
       changeDisplayName: ({ displayName }) => this.#room.rename(this, displayName),
       getTransportStats: ({ transportId }) => media.transport(transportId).getStats(),
@@ -109,19 +115,52 @@ export class Participant {
     return { id: producer.id };
   }
 
-  async #offer(owner: string, producer: Producer): Promise<void> {
+  /** One stream of everybody else's sound instead of a stream of each, or back. */
+  async #setCombinedSound(enabled: boolean): Promise<void> {
+    this.#room.ensureJoined(this);
+    const { combinedSound } = this.#room;
+    if (!enabled) {
+      combinedSound.close(this.#id);
+    } else if (!this.#combinedSound) {
+      const producer = await combinedSound.open(this.#id);
+      const consumer = await this.#offers.pass(() => this.#offer(this.#id, producer, { source: 'combined' }));
+      if (!consumer) {
+        combinedSound.close(this.#id);
+        throw new InvalidStateError('this participant cannot receive the combined sound');
+      }
+      this.#combinedSound = consumer;
+      consumer.observer.once('close', () => {
+        this.#combinedSound = undefined;
+        void this.#pauseVoices(consumer, false);
+      });
+      await this.#pauseVoices(consumer, true);
+    }
+  }
+
+  /** Stops what the combined sound stands in for, or lets it go on. */
+  async #pauseVoices(combinedSound: Consumer, paused: boolean): Promise<void> {
+    const voices = this.#media.consumers.filter((consumer) => consumer.kind === 'audio' && consumer !== combinedSound);
+    // Those that were closed meanwhile need nothing.
+    await Promise.allSettled(voices.map((consumer) => (paused ? consumer.pause() : consumer.resume())));
+  }
+
+  async #offer(owner: string, producer: Producer, appData: object): Promise<Consumer | undefined> {
     const consumer = await this.#media.consume(producer.id, this.#rtpCapabilities);
     if (!consumer) {
-      return;
+      return undefined;
     }
     this.#tellOf(consumer);
     try {
-      await this.#connection.request('newConsumer', { peerId: owner, ...describe(consumer, producer) });
-      await consumer.resume();
+      await this.#connection.request('newConsumer', { peerId: owner, ...describe(consumer), appData });
+      if (consumer.kind === 'video' || !this.#combinedSound) {
+        await consumer.resume();
+      }
       this.notify('consumerScore', { consumerId: consumer.id, score: consumer.score });
+      return consumer;
     } catch (error) {
       logger.debug(`newConsumer was refused: ${(error as Error).message}`);
       consumer.close();
+      return undefined;
     }
   }
 
@@ -146,9 +185,9 @@ function transportInfo(transport: WebRtcTransport): object {
   return { id, iceParameters, iceCandidates, dtlsParameters };
 }
 
-function describe(consumer: Consumer, producer: Producer): object {
+function describe(consumer: Consumer): object {
   const { id, producerId, kind, rtpParameters, type, producerPaused } = consumer;
-  return { id, producerId, kind, rtpParameters, type, producerPaused, appData: producer.appData };
+  return { id, producerId, kind, rtpParameters, type, producerPaused };
 }
 
 const logger = new Logger('Signalling');

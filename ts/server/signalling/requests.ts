@@ -61,7 +61,7 @@ const OfTransport = Type.Object({ transportId: Id });
 const OfProducer = Type.Object({ producerId: Id });
 const OfConsumer = Type.Object({ consumerId: Id });
 
-/** The requests of a client, by the names that clients of mediasoup-demo use. Members that are not listed are ignored. */
+/** The requests of a client, by the names that clients of mediasoup-demo use, and one of ours. Members that are not listed are ignored. */
 const REQUESTS = {
   getRouterRtpCapabilities: Type.Object({}),
   join: Type.Object({
@@ -95,6 +95,8 @@ const REQUESTS = {
   }),
   setConsumerPriority: Type.Object({ consumerId: Id, priority: Type.Integer({ minimum: 1, maximum: 255 }) }),
   requestConsumerKeyFrame: OfConsumer,
+  /** Ours: one stream of everybody else's sound, a consumer whose `appData.source` is "combined", instead of a stream of each. */
+  setCombinedSound: Type.Object({ enabled: Type.Boolean() }),
   changeDisplayName: Type.Object({ displayName: DisplayName }),
   getTransportStats: OfTransport,
   getProducerStats: OfProducer,
