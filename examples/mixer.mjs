@@ -15,20 +15,19 @@ const worker = await createWorker();
 const router = await worker.createRouter({
   mediaCodecs: [{ kind: 'audio', mimeType: 'audio/opus', clockRate: 48_000, channels: 2 }],
 });
-const mixer = await worker.createAudioMixer({ topK: 4 });
-mixer.on('activeinput', (input) => console.log(`the loudest is ${input.appData.name}`));
-
 // Whoever publishes audio into the router can be an input. Here it is another mixer, which stands in for a microphone.
 const microphone = await speaking('a microphone', PERSON_HZ);
+
+// Outputs are ordinary producers: everybody for those who only listen, and for each talker all others.
+const mixer = await worker.createAudioMixer({ topK: 4 });
 const person = await mixer.addInput({ producerId: microphone.id, appData: { name: 'the person' } });
+const everybody = await mixer.createOutput({ router, codec: 'opus' });
+const forThePerson = await mixer.createOutput({ router, codec: 'opus', exclude: [person] });
+mixer.on('activeinput', (input) => console.log(`the loudest is ${input.appData.name}`));
 
 // A bot speaks by samples, written as fast as they are heard. Half as loud here, so that there is somebody who is loudest.
 const bot = await mixer.addInput({ pcm: { sampleRate: SAMPLE_RATE }, gain: 0.5, appData: { name: 'the bot' } });
 const stop = say(bot, BOT_HZ);
-
-// An ordinary producer: everybody for those who only listen, and for each talker all others.
-const everybody = await mixer.createOutput({ router, codec: 'opus' });
-const forThePerson = await mixer.createOutput({ router, codec: 'opus', exclude: [person] });
 console.log(`${mixer.outputs.length} outputs, ${everybody.producer.kind} as ${forThePerson.codec}`);
 
 await transcribe('the listener', everybody.frames({ sampleRate: SAMPLE_RATE }));
@@ -41,19 +40,23 @@ stop();
 worker.close();
 clearInterval(awake);
 
-/** Prints which of the tones are in a second of sound, once any is: a transcription would print words. */
+/** Reads sound, 20 ms at a time, until it has understood what is said: a transcription would never end. */
 async function transcribe(name, frames) {
-  const samples = [];
-  for await (const frame of frames) {
-    samples.push(...frame.samples);
-    if (samples.length < SECONDS_HEARD * SAMPLE_RATE) continue;
-    samples.splice(0, samples.length - SECONDS_HEARD * SAMPLE_RATE);
-    const heard = [PERSON_HZ, BOT_HZ].filter((pitchHz) => loudness(samples, pitchHz) > 500);
-    if (heard.length > (name === 'the listener' ? 1 : 0)) {
-      console.log(`${name} hears ${heard.join(' and ')} Hz`);
-      break;
-    }
+  const heard = [];
+  for await (const { samples } of frames) {
+    heard.push(...samples);
+    if (understands(name, heard)) break;
   }
+}
+
+/** Prints which of the tones are in the last second, once any is; for the listener, once both are. */
+function understands(name, heard) {
+  const last = heard.slice(-SECONDS_HEARD * SAMPLE_RATE);
+  if (last.length < SECONDS_HEARD * SAMPLE_RATE) return false;
+  const tones = [PERSON_HZ, BOT_HZ].filter((pitchHz) => loudness(last, pitchHz) > 500);
+  if (tones.length < (name === 'the listener' ? 2 : 1)) return false;
+  console.log(`${name} hears ${tones.join(' and ')} Hz`);
+  return true;
 }
 
 /** A producer of a tone. */
