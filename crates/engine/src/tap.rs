@@ -6,6 +6,7 @@
 //! the way of requests, as the same text, so that nothing is done on another thread than the worker's.
 
 use std::fmt;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use millrace_model::{ConsumerLayers, NtpTime, ProducerId, ProducerOptions, RouterId, RtpParameters, TransportId};
@@ -106,6 +107,11 @@ impl Tap {
         let ticks = i64::from(timestamp.wrapping_sub(rtp_timestamp) as i32);
         // Below 2^31 ticks of 32 bits each: within 63 bits.
         Some(NtpTime(ntp.wrapping_add_signed((ticks << 32) / clock_rate.max(1))))
+    }
+
+    /// The times of the latest sender report (RFC 3550 §6.4.1), if there was any.
+    pub(crate) fn sender_report(&self) -> Option<(NtpTime, u32)> {
+        self.mapping.map(|info| (NtpTime(info.ntp), info.rtp_timestamp))
     }
 
     /// Packets that were dropped because nobody received them.
@@ -214,6 +220,11 @@ impl Source {
         is_asked
     }
 
+    /// Which of the producer's encodings viewers get or wait for: bit n for encoding n. It changes with a call of `wake`.
+    pub fn taken_encodings(&self) -> u8 {
+        self.end.feed.taken.load(Ordering::Relaxed)
+    }
+
     /// Tells whether the producer is no more: its router or the worker was closed.
     pub fn is_ended(&self) -> bool {
         self.end.feed.lock().ended
@@ -269,16 +280,29 @@ impl Drop for End {
 pub(crate) struct Feed {
     packets: PacketQueue,
     state: Mutex<TapState>,
+    /// Of a source: bit n says that somebody takes encoding n.
+    taken: AtomicU8,
     wake: Box<dyn Fn() + Send + Sync>,
 }
 
 impl Feed {
     pub(crate) fn new(wake: impl Fn() + Send + Sync + 'static) -> Arc<Self> {
-        Arc::new(Self { packets: PacketQueue::default(), state: Mutex::default(), wake: Box::new(wake) })
+        Arc::new(Self {
+            packets: PacketQueue::default(),
+            state: Mutex::default(),
+            taken: AtomicU8::new(0),
+            wake: Box::new(wake),
+        })
     }
 
     pub(crate) fn push_packets(&self, batch: PacketBatch) {
         if self.packets.push(batch) {
+            (self.wake)();
+        }
+    }
+
+    fn set_taken(&self, taken: u8) {
+        if self.taken.swap(taken, Ordering::Relaxed) != taken {
             (self.wake)();
         }
     }
@@ -304,6 +328,11 @@ impl FeedEnd {
 
     pub(crate) fn feed(&self) -> Arc<Feed> {
         Arc::clone(&self.0)
+    }
+
+    /// Says which encodings of a source are taken.
+    pub(crate) fn tell_taken(&self, taken: u8) {
+        self.0.set_taken(taken);
     }
 
     /// Takes an event of the consumer; those that say nothing to a reader are passed over.

@@ -276,6 +276,15 @@ impl Consumer {
         awaits_more
     }
 
+    /// The streams that it gets or waits for: bit n for stream n.
+    pub(crate) fn taken_streams(&self) -> u8 {
+        match self.flow {
+            Flow::Waiting { source } => 1 << source.stream,
+            Flow::Flowing { source } => 1 << source.stream | self.next_stream.map_or(0, |next| 1 << next),
+            Flow::Stopped => 0,
+        }
+    }
+
     /// Tells whether a key frame of `stream` is awaited.
     pub(crate) fn awaits(&self, stream: u8) -> bool {
         match self.flow {

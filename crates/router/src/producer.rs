@@ -212,6 +212,13 @@ impl Producer {
         self.consumers.iter().any(|consumer| consumer.awaits(stream)) || self.is_awaited_by_arrivals(stream)
     }
 
+    /// Its streams that somebody gets, or waits for: bit n for stream n.
+    pub(crate) fn taken_streams(&self) -> u8 {
+        let arriving = (0..self.streams.len() as u8).filter(|&stream| self.is_awaited_by_arrivals(stream));
+        let arriving = arriving.fold(0, |taken, stream| taken | 1 << stream);
+        self.consumers.iter().fold(arriving, |taken, consumer| taken | consumer.taken_streams())
+    }
+
     /// Makes the viewers of `stream` that get packets wait for a new start.
     pub(crate) fn restart_consumers(&mut self, stream: u8) {
         let flowing = Flow::Flowing { source: self.source(stream) };

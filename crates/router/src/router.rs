@@ -272,6 +272,11 @@ impl Router {
         self.producers.get(index.0 as usize).is_some_and(|producer| producer.paused)
     }
 
+    /// The streams of a producer that somebody gets or waits for: bit n for stream n; none when it is closed.
+    pub fn taken_streams(&self, index: ProducerIndex) -> u8 {
+        self.producers.get(index.0 as usize).map_or(0, Producer::taken_streams)
+    }
+
     /// Scores of a producer's streams, as far as they were heard of.
     pub fn producer_score(&self, index: ProducerIndex) -> Vec<StreamScore> {
         self.producers.get(index.0 as usize).map(Producer::scores).unwrap_or_default()

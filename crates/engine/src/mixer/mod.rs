@@ -1,20 +1,20 @@
-//! Audio mixers of a worker, on threads of their own: the cores of `mixer` with the codecs of this build, fed by taps,
+//! Mixers of a worker, on threads of their own: the cores of `mixer` with the codecs of this build, fed by taps, seen and
 //! heard by sources.
 //!
 //! What a mixer should do, its [`Ends`], is kept apart from the core that does it. Requests change the ends on the worker's
 //! thread; the mixer's thread makes its core agree with them before each tick. A core that panicked or hung is thrown away,
-//! and another one made from the same ends: producers, numbers and time go on.
+//! and another one made from the same ends: producers, numbers and time go on. Sound and pictures differ in their ends and
+//! their [`Desk`]; threads, watchdog and recovery are the same.
 
-mod ends;
-mod pcm;
+pub(crate) mod audio;
 mod pool;
 mod rtp;
 mod seat;
 
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
-use millrace_mixer::MixerOptions;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -23,88 +23,101 @@ use crate::outbox::Outbox;
 use crate::packets::PacketBatch;
 use crate::worker::WorkerHandle;
 
-pub(crate) use ends::{Ends, Entrance, Exit, InputEnd, OutputEnd};
-pub(crate) use pcm::PcmQueue;
-pub(crate) use pool::Refused;
+pub(crate) use pool::{Lane, Refused};
 pub use pool::{MIXER_THREADS_MAX, STUCK_THREADS_MAX};
-pub(crate) use rtp::{RtpEntrance, RtpExit, RtpStream, format_of};
+pub(crate) use rtp::{RtpEntrance, RtpExit, RtpStream};
 #[cfg(debug_assertions)]
 pub(crate) use seat::Fault;
+pub(crate) use seat::Turn;
 
 /// What a mixer is made with.
-pub(crate) struct MixerSetup {
+pub(crate) struct MixerSetup<O> {
     pub(crate) id: Uuid,
-    pub(crate) options: MixerOptions,
+    pub(crate) options: O,
     pub(crate) outbox: Arc<Outbox>,
     pub(crate) worker: WorkerHandle,
 }
 
-/// One mixer, as its worker, its thread and the watchdog share it.
-pub(crate) struct Mixer {
-    pub(crate) setup: MixerSetup,
-    ends: Mutex<Ends>,
-    /// Something came that is not to wait for the next tick.
-    rung: AtomicBool,
-    /// Whose core may touch the ends: a core that is left behind has an older number.
-    generation: AtomicU32,
-    row: Mutex<Option<Arc<pool::Row>>>,
+/// What a mixer of one kind should do: its inputs and outputs as requests made them.
+pub(crate) trait Ends: Default + Send + Sized + 'static {
+    /// What a mixer of this kind is made with.
+    type Options: Send + Sync;
+    /// What does it.
+    type Desk: Desk<Self>;
+    /// On whose threads it is done.
+    const LANE: Lane;
+
+    /// Another core begins: it has nothing yet.
+    fn restart(&mut self);
+
+    /// It was a fault that made another core begin.
+    fn count_restart(&mut self);
+
+    /// Nothing is to be done any more; so it stays.
+    fn close(&mut self);
 }
 
-impl Mixer {
+/// A core on its thread, and what it needs in a turn.
+pub(crate) trait Desk<E: Ends>: Sized {
+    /// A core without inputs and outputs; `None` where it cannot be made, which options that were checked rule out.
+    fn new(mixer: &Mixer<E>, now: Instant) -> Option<Self>;
+
+    /// When it has something to do if nothing comes before.
+    fn due(&self) -> Option<Instant>;
+
+    /// Takes in what came and mixes what is due.
+    fn work(&mut self, turn: &Turn<'_, E>, now: Instant);
+}
+
+/// One mixer, as its worker, its thread and the watchdog share it.
+pub(crate) struct Mixer<E: Ends> {
+    pub(crate) setup: MixerSetup<E::Options>,
+    ends: Mutex<E>,
+    /// Whose core may touch the ends: a core that is left behind has an older number.
+    generation: AtomicU32,
+    post: pool::Post,
+}
+
+impl<E: Ends> Mixer<E> {
     /// Makes a mixer and gives it a thread.
     ///
     /// # Errors
     /// [`Refused`] when too many threads are stuck, or the system gives none.
-    pub(crate) fn open(setup: MixerSetup) -> Result<Arc<Self>, Refused> {
-        let mixer = Arc::new(Self {
-            setup,
-            ends: Mutex::default(),
-            rung: AtomicBool::new(false),
-            generation: AtomicU32::new(0),
-            row: Mutex::new(None),
-        });
-        pool::admit(&mixer)?;
+    pub(crate) fn open(setup: MixerSetup<E::Options>) -> Result<Arc<Self>, Refused> {
+        let (ends, generation) = (Mutex::default(), AtomicU32::new(0));
+        let mixer = Arc::new(Self { setup, ends, generation, post: pool::Post::default() });
+        pool::admit(Arc::clone(&mixer) as _)?;
         Ok(mixer)
     }
 
     /// Changes what the mixer should do; it begins with the next tick.
-    pub(crate) fn change<T>(&self, change: impl FnOnce(&mut Ends) -> T) -> T {
+    pub(crate) fn change<T>(&self, change: impl FnOnce(&mut E) -> T) -> T {
         change(&mut self.lock())
     }
 
     /// Tells the mixer's thread that something came. Cheap while the thread has not looked yet.
     pub(crate) fn ring(&self) {
-        if !self.rung.swap(true, Ordering::AcqRel)
-            && let Some(row) = &*lock(&self.row)
-        {
-            row.wake();
-        }
+        self.post.ring();
     }
 
     /// Ends it: whatever its thread does at the moment reaches nobody.
     pub(crate) fn close(self: &Arc<Self>) {
-        self.leave_behind(Ends::close);
-        pool::dismiss(self);
+        self.leave_behind(E::close);
+        pool::dismiss(&(Arc::clone(self) as _));
     }
 
     /// Makes the core at work, if any, the one that is left behind.
-    fn leave_behind(&self, change: impl FnOnce(&mut Ends)) {
+    fn leave_behind(&self, change: impl FnOnce(&mut E)) {
         // Within the lock, so that a core that holds it is done with the ends.
         let mut ends = self.lock();
         self.generation.fetch_add(1, Ordering::AcqRel);
         change(&mut ends);
     }
 
-    /// Gives up a mixer that has no thread: says so, and ends.
-    fn give_up(&self, message: &str) {
-        self.leave_behind(Ends::close);
-        self.tell("died", json!({ "message": message }));
-    }
-
     /// Gives up, from its own thread.
     fn die(self: &Arc<Self>, message: &str) {
-        self.give_up(message);
-        pool::dismiss(self);
+        pool::Member::give_up(&**self, message);
+        pool::dismiss(&(Arc::clone(self) as _));
     }
 
     fn tell(&self, event: &'static str, data: Value) {
@@ -118,8 +131,35 @@ impl Mixer {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Ends> {
+    fn lock(&self) -> MutexGuard<'_, E> {
         lock(&self.ends)
+    }
+}
+
+impl<E: Ends> pool::Member for Mixer<E> {
+    fn lane(&self) -> Lane {
+        E::LANE
+    }
+
+    fn post(&self) -> &pool::Post {
+        &self.post
+    }
+
+    fn seat(self: Arc<Self>, now: Instant) -> Box<dyn pool::Turns> {
+        Box::new(seat::Seat::new(self, now))
+    }
+
+    fn begin_anew(&self) {
+        self.leave_behind(E::count_restart);
+    }
+
+    fn tell_restart(&self, reason: &'static str, message: &str) {
+        self.tell("restart", json!({ "reason": reason, "message": message }));
+    }
+
+    fn give_up(&self, message: &str) {
+        self.leave_behind(E::close);
+        self.tell("died", json!({ "message": message }));
     }
 }
 

@@ -8,13 +8,10 @@ use std::sync::{Arc, LazyLock, Mutex, OnceLock};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
-use serde_json::json;
-
-use super::seat::Seat;
-use super::{Mixer, lock};
+use super::lock;
 use crate::worker::THREAD_NAME_PREFIX;
 
-/// Threads for mixers of one process at most, and no more than there are processors. More mixers share them.
+/// Threads for mixers of one process and lane at most, and no more than there are processors. More mixers share them.
 pub const MIXER_THREADS_MAX: usize = 64;
 
 /// Threads that may be stuck at a time. Once so many are, new mixers are refused, and the mixer that hangs next is given up
@@ -39,16 +36,73 @@ pub(crate) enum Refused {
     System(std::io::Error),
 }
 
+/// Who shares threads. Encoding a picture takes longer than sound may wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lane {
+    Sound,
+    Pictures,
+}
+
+/// A mixer as the pool sees it.
+pub(super) trait Member: Send + Sync {
+    fn lane(&self) -> Lane;
+
+    fn post(&self) -> &Post;
+
+    /// Its core, for the thread that calls.
+    fn seat(self: Arc<Self>, now: Instant) -> Box<dyn Turns>;
+
+    /// Leaves its core behind, because of a fault.
+    fn begin_anew(&self);
+
+    /// Says that it goes on with another core.
+    fn tell_restart(&self, reason: &'static str, message: &str);
+
+    /// Gives up a mixer that has no thread: says so, and ends.
+    fn give_up(&self, message: &str);
+}
+
+/// A mixer's core on its thread.
+pub(super) trait Turns {
+    /// When it has something to do if nothing comes before.
+    fn due(&self) -> Option<Instant>;
+
+    /// Does what is to be done.
+    fn turn(&mut self, now: Instant);
+}
+
+/// A mixer's place in the pool.
+#[derive(Default)]
+pub(super) struct Post {
+    /// Something came that is not to wait for the next tick.
+    rung: AtomicBool,
+    row: Mutex<Option<Arc<Row>>>,
+}
+
+impl Post {
+    /// Tells the thread that something came.
+    pub(super) fn ring(&self) {
+        if !self.rung.swap(true, Ordering::AcqRel)
+            && let Some(row) = &*lock(&self.row)
+        {
+            row.wake();
+        }
+    }
+}
+
+type Mixer = Arc<dyn Member>;
+
 /// One thread as others see it.
-pub(crate) struct Row {
-    mixers: Mutex<Vec<Arc<Mixer>>>,
+struct Row {
+    lane: Lane,
+    mixers: Mutex<Vec<Mixer>>,
     /// `mixers` is other than when the thread looked.
     changed: AtomicBool,
     thread: OnceLock<Thread>,
     /// When its turn at hand began, in ms since [`START`] and never 0; 0 between turns.
     turn_since: AtomicU64,
     /// Whose turn it is.
-    turn_of: Mutex<Option<Arc<Mixer>>>,
+    turn_of: Mutex<Option<Mixer>>,
     is_left_behind: AtomicBool,
 }
 
@@ -69,7 +123,7 @@ static START: LazyLock<Instant> = LazyLock::new(Instant::now);
 ///
 /// # Errors
 /// [`Refused`].
-pub(super) fn admit(mixer: &Arc<Mixer>) -> Result<(), Refused> {
+pub(super) fn admit(mixer: Mixer) -> Result<(), Refused> {
     let mut pool = lock(&POOL);
     if pool.stuck >= STUCK_THREADS_MAX {
         return Err(Refused::Stuck);
@@ -78,9 +132,9 @@ pub(super) fn admit(mixer: &Arc<Mixer>) -> Result<(), Refused> {
 }
 
 /// Takes a mixer from its thread.
-pub(super) fn dismiss(mixer: &Arc<Mixer>) {
+pub(super) fn dismiss(mixer: &Mixer) {
     let _pool = lock(&POOL);
-    if let Some(row) = lock(&mixer.row).take() {
+    if let Some(row) = lock(&mixer.post().row).take() {
         lock(&row.mixers).retain(|other| !Arc::ptr_eq(other, mixer));
         row.changed.store(true, Ordering::Release);
         row.wake();
@@ -88,13 +142,13 @@ pub(super) fn dismiss(mixer: &Arc<Mixer>) {
 }
 
 impl Row {
-    pub(super) fn wake(&self) {
+    fn wake(&self) {
         if let Some(thread) = self.thread.get() {
             thread.unpark();
         }
     }
 
-    fn begin_turn(&self, mixer: &Arc<Mixer>) {
+    fn begin_turn(&self, mixer: &Mixer) {
         *lock(&self.turn_of) = Some(Arc::clone(mixer));
         self.turn_since.store(ms_since_start(Instant::now()), Ordering::Release);
     }
@@ -111,27 +165,30 @@ impl Row {
 }
 
 impl Pool {
-    fn place(&mut self, mixer: &Arc<Mixer>) -> std::io::Result<()> {
+    fn place(&mut self, mixer: Mixer) -> std::io::Result<()> {
         let occupied = |row: &Arc<Row>| lock(&row.mixers).len();
-        let least = self.rows.iter().min_by_key(|row| occupied(row)).cloned();
+        let lane = mixer.lane();
+        let of_lane = || self.rows.iter().filter(|row| row.lane == lane);
+        let least = of_lane().min_by_key(|row| occupied(row)).cloned();
         let processors = thread::available_parallelism().map_or(1, usize::from);
         let row = match least {
-            Some(row) if occupied(&row) == 0 || self.rows.len() >= MIXER_THREADS_MAX.min(processors) => row,
-            _ => self.start_thread()?,
+            Some(row) if occupied(&row) == 0 || of_lane().count() >= MIXER_THREADS_MAX.min(processors) => row,
+            _ => self.start_thread(lane)?,
         };
-        lock(&row.mixers).push(Arc::clone(mixer));
-        *lock(&mixer.row) = Some(Arc::clone(&row));
+        *lock(&mixer.post().row) = Some(Arc::clone(&row));
+        lock(&row.mixers).push(mixer);
         row.changed.store(true, Ordering::Release);
         row.wake();
         Ok(())
     }
 
-    fn start_thread(&mut self) -> std::io::Result<Arc<Row>> {
+    fn start_thread(&mut self, lane: Lane) -> std::io::Result<Arc<Row>> {
         if !self.is_watched {
             thread::Builder::new().name(format!("{THREAD_NAME_PREFIX}mixwatch")).spawn(watch)?;
             self.is_watched = true;
         }
         let row = Arc::new(Row {
+            lane,
             mixers: Mutex::default(),
             changed: AtomicBool::new(false),
             thread: OnceLock::new(),
@@ -155,12 +212,12 @@ impl Pool {
         let guilty = lock(&row.turn_of).clone();
         let mixers = std::mem::take(&mut *lock(&row.mixers));
         for mixer in mixers {
-            *lock(&mixer.row) = None;
+            *lock(&mixer.post().row) = None;
             let is_guilty = guilty.as_ref().is_some_and(|guilty| Arc::ptr_eq(guilty, &mixer));
             let is_given_up = is_guilty && self.stuck >= STUCK_THREADS_MAX;
-            mixer.leave_behind(|ends| ends.restarts += 1);
-            match if is_given_up { Ok(()) } else { self.place(&mixer) } {
-                Ok(()) if !is_given_up => mixer.tell("restart", json!({ "reason": "hang", "message": HANG })),
+            mixer.begin_anew();
+            match if is_given_up { Ok(()) } else { self.place(Arc::clone(&mixer)) } {
+                Ok(()) if !is_given_up => mixer.tell_restart("hang", HANG),
                 Ok(()) => mixer.give_up(HANG),
                 Err(error) => mixer.give_up(&format!("{HANG}, and the system gives no other: {error}")),
             }
@@ -173,24 +230,24 @@ const HANG: &str = "the mixer's thread was stuck";
 
 /// A thread's life: turns of its mixers, until it has none.
 fn run(row: &Arc<Row>) {
-    let mut seats: Vec<Seat> = Vec::new();
+    let mut seats: Vec<(Mixer, Box<dyn Turns>)> = Vec::new();
     loop {
         if row.changed.swap(false, Ordering::AcqRel) {
             let wanted = lock(&row.mixers).clone();
-            seats.retain(|seat| wanted.iter().any(|mixer| Arc::ptr_eq(mixer, &seat.mixer)));
-            let is_new = |mixer: &&Arc<Mixer>| !seats.iter().any(|seat| Arc::ptr_eq(mixer, &seat.mixer));
+            seats.retain(|(of, _)| wanted.iter().any(|mixer| Arc::ptr_eq(mixer, of)));
+            let is_new = |mixer: &&Mixer| !seats.iter().any(|(of, _)| Arc::ptr_eq(mixer, of));
             let new: Vec<_> = wanted.iter().filter(is_new).cloned().collect();
-            seats.extend(new.into_iter().map(|mixer| Seat::new(mixer, Instant::now())));
+            seats.extend(new.into_iter().map(|mixer| (Arc::clone(&mixer), mixer.seat(Instant::now()))));
         }
         if seats.is_empty() && retire(row) {
             return;
         }
         let mut next = Instant::now() + SLEEP_MAX;
-        for seat in &mut seats {
-            let rung = seat.mixer.rung.swap(false, Ordering::AcqRel);
+        for (mixer, seat) in &mut seats {
+            let rung = mixer.post().rung.swap(false, Ordering::AcqRel);
             let now = Instant::now();
             if rung || seat.due().is_some_and(|due| due <= now) {
-                row.begin_turn(&seat.mixer);
+                row.begin_turn(mixer);
                 seat.turn(now);
                 row.end_turn();
             }

@@ -2,82 +2,55 @@
 
 use std::time::Instant;
 
-use millrace_frames::{AudioCodec, AudioFormat, AudioPacket};
-use millrace_mixer::{AudioMixer, InputId};
-use millrace_model::RtpParameters;
 use millrace_packet::extension::{ExtensionIds, ExtensionKind};
 use millrace_packet::meta::RtpMeta;
 use millrace_packet::rtp::FIXED_HEADER_BYTES;
 
 use crate::packets::PacketBatch;
-use crate::tap::{Source, Tap};
+use crate::tap::{Source, Tap, TapState};
 
-/// A producer that is heard.
+/// A producer that is heard or seen.
 pub(crate) struct RtpEntrance {
-    tap: Tap,
-    pub(super) format: AudioFormat,
+    pub(super) tap: Tap,
     payload_type: u8,
     extensions: ExtensionIds,
 }
 
 impl RtpEntrance {
-    /// An entrance for what `tap` brings; `None` when it brings no codec of this build.
-    pub(crate) fn new(tap: Tap) -> Option<Self> {
-        let (format, payload_type) = format_of(tap.rtp_parameters())?;
+    /// An entrance for what `tap` brings of one payload type.
+    pub(crate) fn new(tap: Tap, payload_type: u8) -> Self {
         let known = tap.rtp_parameters().header_extensions.iter();
         let extensions = ExtensionIds::new(
             known.filter_map(|extension| Some((extension.id, ExtensionKind::from_uri(&extension.uri)?))),
         );
-        Some(Self { tap, format, payload_type, extensions })
+        Self { tap, payload_type, extensions }
     }
 
-    /// Gives the core what came. Tells whether nothing will come any more.
-    pub(super) fn receive(&mut self, core: &mut AudioMixer, input: InputId, now: Instant) -> bool {
-        let Self { tap, payload_type, extensions, .. } = self;
-        let state = tap.receive(|packet| {
+    /// Hands over each packet that came: what it says, the whole and its payload. Tells how things stand after them.
+    pub(super) fn receive(&mut self, mut each: impl FnMut(&RtpMeta, &[u8], &[u8])) -> TapState {
+        let Self { tap, payload_type, extensions } = self;
+        tap.receive(|packet| {
             let Ok(meta) = RtpMeta::parse(packet, extensions) else { return };
             let start = usize::from(meta.payload_offset);
             let payload = packet.get(start..start + usize::from(meta.payload_len)).unwrap_or_default();
-            // Tones, comfort noise and padding have no sound of the codec.
+            // Tones, comfort noise and padding are none of the codec.
             if meta.payload_type == *payload_type && !payload.is_empty() {
-                let (sequence, timestamp, level) = (meta.sequence, meta.timestamp, meta.audio_level(packet));
-                // The core counts what makes no sense.
-                let _ = core.receive(input, AudioPacket { sequence, timestamp, payload }, level, now);
+                each(&meta, packet, payload);
             }
-        });
-        state.ended
+        })
     }
 
-    /// Hands what came to an output as it is. Tells whether nothing will come any more.
-    pub(super) fn pass(&mut self, exit: &mut RtpExit, batch: &mut PacketBatch) -> bool {
-        let Self { tap, payload_type, extensions, .. } = self;
-        let state = tap.receive(|packet| {
-            let Ok(meta) = RtpMeta::parse(packet, extensions) else { return };
-            let start = usize::from(meta.payload_offset);
-            let payload = packet.get(start..start + usize::from(meta.payload_len)).unwrap_or_default();
-            if meta.payload_type == *payload_type && !payload.is_empty() {
-                exit.sequence = meta.sequence;
-                exit.write_packet(meta.timestamp, meta.marker, payload, batch);
-            }
-        });
-        state.ended
+    /// Hands what came to an output as it is.
+    pub(super) fn pass(&mut self, exit: &mut RtpExit, batch: &mut PacketBatch) -> TapState {
+        self.receive(|meta, _, payload| {
+            exit.sequence = meta.sequence;
+            exit.write_packet(meta.timestamp, meta.marker, payload, batch);
+        })
     }
 
     pub(super) fn dropped(&self) -> u64 {
         self.tap.dropped()
     }
-}
-
-/// The codec, channels and payload type of a stream's sound, if this build has the codec.
-pub(crate) fn format_of(parameters: &RtpParameters) -> Option<(AudioFormat, u8)> {
-    let known = parameters.codecs.iter().filter_map(|parameters| {
-        let codec = AudioCodec::from_mime_type(&parameters.mime_type)?;
-        // What Opus decodes to is free; a sender says when two channels are worth it (RFC 7587 §6.1).
-        let stereo = codec == AudioCodec::Opus
-            && parameters.parameters.get("sprop-stereo").is_some_and(|value| value.as_u32() == Some(1));
-        Some((AudioFormat { codec, channels: if stereo { 2 } else { 1 } }, parameters.payload_type))
-    });
-    known.into_iter().next()
 }
 
 /// An output as a producer.

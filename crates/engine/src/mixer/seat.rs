@@ -1,20 +1,12 @@
-//! A mixer's core on its thread: what it does in a turn, and what happens when it panics.
+//! A mixer's core on its thread: whose turn it is, and what happens when it panics.
 
-use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, MutexGuard};
 use std::time::{Duration, Instant};
 
-use millrace_codecs::BuiltAudioCodecs;
-use millrace_frames::{
-    AudioCodecs, AudioDecoder, AudioEncoder, AudioEncoding, AudioFormat, CodecUnavailable, EncodeError,
-};
-use millrace_mixer::{AudioMixer, OutputFrame, OutputId, Payload};
-use serde_json::json;
-
-use super::Mixer;
-use crate::packets::PacketBatch;
+use super::pool::{Member, Turns};
+use super::{Desk, Ends, Mixer};
 
 /// How often a mixer is made anew within [`RESTARTS_WINDOW`] at most. One that panics once more is given up: it `died`.
 pub(super) const RESTARTS_MAX: u32 = 5;
@@ -31,108 +23,61 @@ pub(crate) enum Fault {
     Hang(Duration),
 }
 
-/// A core and what it needs in a turn.
-pub(super) struct Seat {
-    pub(super) mixer: Arc<Mixer>,
+#[cfg(debug_assertions)]
+impl Fault {
+    /// Does it.
+    pub(super) fn befall(self) {
+        match self {
+            Self::Panic => panic!("asked for by a test"),
+            Self::Hang(time) => std::thread::sleep(time),
+        }
+    }
+}
+
+/// A core on its thread.
+pub(super) struct Seat<E: Ends> {
+    mixer: Arc<Mixer<E>>,
     /// The number under which the core may touch the ends.
     generation: u32,
     /// `None` once the mixer was given up.
-    core: Option<AudioMixer>,
-    spent: Arc<AtomicU64>,
-    collected: Collected,
-    scratch: Vec<f32>,
-    /// Nothing is mixed: what comes is handed on.
-    passes: bool,
+    desk: Option<E::Desk>,
     /// Since when restarts are counted, and how many there were.
     restarts: (Instant, u32),
 }
 
-impl Seat {
+/// One turn of a core.
+pub(crate) struct Turn<'a, E: Ends> {
+    pub(super) mixer: &'a Mixer<E>,
+    generation: u32,
+}
+
+impl<E: Ends> Turn<'_, E> {
+    /// What is to be done; `None` when this core was left behind meanwhile, and may touch nothing any more.
+    pub(super) fn ends(&self) -> Option<MutexGuard<'_, E>> {
+        let ends = self.mixer.lock();
+        (self.mixer.generation.load(Ordering::Acquire) == self.generation).then_some(ends)
+    }
+}
+
+impl<E: Ends> Seat<E> {
     /// A core for the ends of `mixer`.
-    pub(super) fn new(mixer: Arc<Mixer>, now: Instant) -> Self {
-        let spent = Arc::default();
-        let core = core(&mixer, &spent, now);
+    pub(super) fn new(mixer: Arc<Mixer<E>>, now: Instant) -> Self {
+        let desk = E::Desk::new(&mixer, now);
         let generation = mixer.change(|ends| {
             ends.restart();
             mixer.generation.load(Ordering::Acquire)
         });
-        Self {
-            mixer,
-            generation,
-            core,
-            spent,
-            collected: Collected::default(),
-            scratch: Vec::new(),
-            passes: false,
-            restarts: (now, 0),
-        }
+        Self { mixer, generation, desk, restarts: (now, 0) }
     }
 
-    /// When it has something to do if nothing comes before.
-    pub(super) fn due(&self) -> Option<Instant> {
-        self.core.as_ref().filter(|_| !self.passes).map(AudioMixer::next_tick)
-    }
-
-    /// Takes in what came and mixes what is due.
-    pub(super) fn turn(&mut self, now: Instant) {
-        let done = catch_unwind(AssertUnwindSafe(|| self.work(now)));
-        if let Err(panic) = done {
-            let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(|s| &**s));
-            self.recover(text.unwrap_or("no text"), now);
-        }
-    }
-
-    fn work(&mut self, now: Instant) {
-        let Self { mixer, generation, core: Some(core), spent, collected, scratch, passes, .. } = self else { return };
-        let is_left_behind = || mixer.generation.load(Ordering::Acquire) != *generation;
-        let outbox = &mixer.setup.outbox;
-        {
-            let mut ends = mixer.lock();
-            if is_left_behind() {
-                return;
-            }
-            let mut passed = PacketBatch::default();
-            *passes = ends.pass_on(outbox, &mut passed);
-            if *passes {
-                drop(ends);
-                return mixer.send(passed);
-            }
-            ends.apply(core);
-            ends.receive(core, scratch, outbox, now);
-        }
-        if now < core.next_tick() {
-            return;
-        }
-        #[cfg(debug_assertions)]
-        match mixer.change(|ends| ends.fault.take()) {
-            Some(Fault::Panic) => panic!("asked for by a test"),
-            Some(Fault::Hang(time)) => std::thread::sleep(time),
-            None => {}
-        }
-        collected.clear();
-        // Without the lock: the codecs are C, and what hangs in there must not hold up who changes the ends.
-        core.tick(now, &mut |frame| {
-            collected.add(frame, Duration::from_nanos(spent.swap(0, Ordering::Relaxed)));
-        });
-        let (mut to_worker, mut to_application) = (PacketBatch::default(), PacketBatch::default());
-        let mut ends = mixer.lock();
-        if is_left_behind() {
-            return;
-        }
-        ends.send(collected, now, &mut to_worker, &mut to_application);
-        ends.note(core, mixer.setup.id, outbox, now);
-        let busy = now.elapsed().as_secs_f32() / core.tick_length().as_secs_f32();
-        ends.load += (busy - ends.load) / LOAD_TICKS;
-        drop(ends);
-        mixer.send(to_worker);
-        if !to_application.is_empty() {
-            outbox.push_packets(to_application);
-        }
+    fn take_turn(&mut self, now: Instant) {
+        let Some(desk) = &mut self.desk else { return };
+        desk.work(&Turn { mixer: &self.mixer, generation: self.generation }, now);
     }
 
     /// Makes another core after a panic of this one.
     fn recover(&mut self, text: &str, now: Instant) {
-        let broken = self.core.take();
+        let broken = self.desk.take();
         // What panicked may do so once more while it is let go.
         let _ = catch_unwind(AssertUnwindSafe(|| drop(broken)));
         let (since, count) = &mut self.restarts;
@@ -144,145 +89,26 @@ impl Seat {
             return self.mixer.die(&format!("the mixer panicked {count} times in a minute, the last time: {text}"));
         }
         // Not the time at which the turn began: a first tick that is due at once would be late.
-        self.core = core(&self.mixer, &self.spent, Instant::now());
-        let mut ends = self.mixer.lock();
-        if self.mixer.generation.load(Ordering::Acquire) == self.generation {
+        self.desk = E::Desk::new(&self.mixer, Instant::now());
+        if let Some(mut ends) = (Turn { mixer: &self.mixer, generation: self.generation }).ends() {
             ends.restart();
-            ends.restarts += 1;
+            ends.count_restart();
             drop(ends);
-            self.mixer.tell("restart", json!({ "reason": "panic", "message": text }));
+            self.mixer.tell_restart("panic", text);
         }
     }
 }
 
-/// Ticks over which the load is averaged: about a second.
-const LOAD_TICKS: f32 = 50.0;
-
-fn core(mixer: &Mixer, spent: &Arc<AtomicU64>, now: Instant) -> Option<AudioMixer> {
-    // The options were checked when the mixer was made.
-    AudioMixer::new(Box::new(TimedCodecs(Arc::clone(spent))), mixer.setup.options, now).ok()
-}
-
-/// What a tick made, in the memory of the ticks before.
-#[derive(Default)]
-pub(super) struct Collected {
-    outputs: Vec<OutputId>,
-    bytes: Vec<u8>,
-    samples: Vec<f32>,
-    frames: Vec<Kept>,
-}
-
-struct Kept {
-    outputs: Range<usize>,
-    sound: KeptSound,
-    timestamp: u32,
-    marker: bool,
-    encode_time: Duration,
-}
-
-enum KeptSound {
-    Encoded(Range<usize>),
-    Pcm(Range<usize>),
-}
-
-/// A frame for some outputs.
-pub(super) struct Frame<'a> {
-    pub(super) outputs: &'a [OutputId],
-    pub(super) sound: Sound<'a>,
-    pub(super) timestamp: u32,
-    pub(super) marker: bool,
-    pub(super) encode_time: Duration,
-}
-
-/// What a frame holds.
-#[derive(Clone, Copy)]
-pub(super) enum Sound<'a> {
-    Encoded(&'a [u8]),
-    Pcm(&'a [f32]),
-}
-
-impl Collected {
-    fn clear(&mut self) {
-        self.outputs.clear();
-        self.bytes.clear();
-        self.samples.clear();
-        self.frames.clear();
+impl<E: Ends> Turns for Seat<E> {
+    fn due(&self) -> Option<Instant> {
+        self.desk.as_ref().and_then(Desk::due)
     }
 
-    fn add(&mut self, frame: OutputFrame<'_>, encode_time: Duration) {
-        let sound = match frame.payload {
-            Payload::Encoded(bytes) => KeptSound::Encoded(append(&mut self.bytes, bytes)),
-            Payload::Pcm(samples) => KeptSound::Pcm(append(&mut self.samples, samples)),
-        };
-        let OutputFrame { timestamp, marker, .. } = frame;
-        let outputs = append(&mut self.outputs, frame.outputs);
-        self.frames.push(Kept { outputs, sound, timestamp, marker, encode_time });
-    }
-
-    pub(super) fn frames(&self) -> impl Iterator<Item = Frame<'_>> {
-        self.frames.iter().map(|kept| Frame {
-            outputs: &self.outputs[kept.outputs.clone()],
-            sound: match &kept.sound {
-                KeptSound::Encoded(range) => Sound::Encoded(&self.bytes[range.clone()]),
-                KeptSound::Pcm(range) => Sound::Pcm(&self.samples[range.clone()]),
-            },
-            timestamp: kept.timestamp,
-            marker: kept.marker,
-            encode_time: kept.encode_time,
-        })
-    }
-}
-
-fn append<T: Copy>(to: &mut Vec<T>, added: &[T]) -> Range<usize> {
-    let start = to.len();
-    to.extend_from_slice(added);
-    start..to.len()
-}
-
-/// The codecs of this build, with encoders that say how long they worked: a core has no clock to look at.
-struct TimedCodecs(Arc<AtomicU64>);
-
-impl AudioCodecs for TimedCodecs {
-    fn decoder(&mut self, format: AudioFormat) -> Result<Box<dyn AudioDecoder>, CodecUnavailable> {
-        BuiltAudioCodecs.decoder(format)
-    }
-
-    fn encoder(&mut self, encoding: &AudioEncoding) -> Result<Box<dyn AudioEncoder>, CodecUnavailable> {
-        let encoder = BuiltAudioCodecs.encoder(encoding)?;
-        Ok(Box::new(TimedEncoder { encoder, nanoseconds: Arc::clone(&self.0) }))
-    }
-}
-
-struct TimedEncoder {
-    encoder: Box<dyn AudioEncoder>,
-    nanoseconds: Arc<AtomicU64>,
-}
-
-impl AudioEncoder for TimedEncoder {
-    fn sample_rate(&self) -> u32 {
-        self.encoder.sample_rate()
-    }
-
-    fn channels(&self) -> u8 {
-        self.encoder.channels()
-    }
-
-    fn encode(&mut self, pcm: &[f32], out: &mut [u8]) -> Result<usize, EncodeError> {
-        let started = Instant::now();
-        let encoded = self.encoder.encode(pcm, out);
-        self.nanoseconds.store(started.elapsed().as_nanos() as u64, Ordering::Relaxed);
-        encoded
-    }
-
-    fn set_bitrate(&mut self, bits_per_second: u32) {
-        self.encoder.set_bitrate(bits_per_second);
-    }
-
-    fn set_complexity(&mut self, complexity: u8) {
-        self.encoder.set_complexity(complexity);
-    }
-
-    fn set_expected_loss(&mut self, percent: u8) {
-        self.encoder.set_expected_loss(percent);
+    fn turn(&mut self, now: Instant) {
+        let done = catch_unwind(AssertUnwindSafe(|| self.take_turn(now)));
+        if let Err(panic) = done {
+            let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(|s| &**s));
+            self.recover(text.unwrap_or("no text"), now);
+        }
     }
 }

@@ -7,9 +7,8 @@ use millrace_frames::{AudioCodec, AudioFormat};
 use millrace_mixer::{MixerOptions, OutputFormat, TickLength};
 use millrace_model::{
     AudioMixerCodec, AudioMixerId, AudioMixerInputId, AudioMixerInputOptions, AudioMixerInputSource, AudioMixerOptions,
-    AudioMixerOutputId, AudioMixerOutputOptions, AudioMixerOutputSettings, ErrorClass, MediaKind, ModelError,
-    PcmFormat, ProducerId, ProducerOptions, RouterId, RtpCodecParameters, RtpEncodingParameters, RtpParameters, ortc,
-    parse,
+    AudioMixerOutputId, AudioMixerOutputOptions, AudioMixerOutputSettings, MediaKind, PcmFormat, RouterId,
+    RtpCodecParameters, parse,
 };
 use rustc_hash::FxHashMap;
 use serde::Deserialize;
@@ -17,22 +16,21 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::Plane;
+use super::mixers::{Published, Taken};
 use super::requests::json;
-use super::taps::Attaching;
 use crate::error::RequestError;
-use crate::message::ErrorBody;
-use crate::mixer::{
-    Entrance, Exit, InputEnd, Mixer, MixerSetup, OutputEnd, PcmQueue, Refused, RtpEntrance, RtpExit, RtpStream,
-    format_of,
-};
-use crate::tap::{End, Feed, FeedEnd, Source, Tap, TapOptions, Wanted};
+use crate::mixer::Mixer;
+use crate::mixer::audio::{AudioEnds, Entrance, Exit, InputEnd, OutputEnd, PcmQueue, format_of};
+
+/// What is said of a producer whose sound cannot be decoded.
+const UNHEARD: &str = "its codec is none of opus, pcmu, pcma and g722";
 
 /// Audio mixers of one worker at most. One more is refused.
 pub(super) const AUDIO_MIXERS_MAX: usize = 1_024;
 
 /// One mixer. Letting go of it closes it.
 pub(super) struct MixerEntry {
-    mixer: Arc<Mixer>,
+    mixer: Arc<Mixer<AudioEnds>>,
     /// Under which numbers the application writes inputs.
     written: FxHashMap<Uuid, u32>,
 }
@@ -59,13 +57,6 @@ struct OfInput {
 #[serde(rename_all = "camelCase")]
 struct OfOutput {
     output_id: AudioMixerOutputId,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Published {
-    router_id: RouterId,
-    producer_id: ProducerId,
 }
 
 /// An output of samples.
@@ -101,16 +92,7 @@ impl Plane {
             return Err(RequestError::Limit(format!("a worker has at most {AUDIO_MIXERS_MAX} audio mixers")));
         }
         let tick = if is_quick { TickLength::Ms10 } else { TickLength::Ms20 };
-        let mixer = Mixer::open(MixerSetup {
-            id: id.uuid(),
-            options: MixerOptions { tick, top_k },
-            outbox: Arc::clone(&self.outbox),
-            worker: self.handle.clone(),
-        });
-        let mixer = mixer.map_err(|refused| match refused {
-            Refused::Stuck => RequestError::Limit(refused.to_string()),
-            Refused::System(error) => RequestError::System { doing: "starting a thread for a mixer", error },
-        })?;
+        let mixer = self.open_mixer(id.uuid(), MixerOptions { tick, top_k })?;
         self.audio_mixers.insert(id, MixerEntry { mixer, written: FxHashMap::default() });
         Ok(Value::Null)
     }
@@ -177,7 +159,7 @@ impl Plane {
     fn add_mixer_input(
         &mut self,
         id: AudioMixerId,
-        mixer: &Arc<Mixer>,
+        mixer: &Arc<Mixer<AudioEnds>>,
         text: &str,
         now: Instant,
     ) -> Result<Value, RequestError> {
@@ -187,7 +169,9 @@ impl Plane {
         mixer.change(|ends| ends.vacant_input(input))?;
         let (entrance, reply) = match source {
             AudioMixerInputSource::Producer(producer) => {
-                (Entrance::Rtp(Box::new(self.mixer_entrance(mixer, producer, now)?)), Value::Null)
+                let taken = Taken { kind: MediaKind::Audio, read: format_of, reason: UNHEARD };
+                let (entrance, format) = self.mixer_entrance(mixer, producer, taken, now)?;
+                (Entrance::Rtp(Box::new(entrance), format), Value::Null)
             }
             AudioMixerInputSource::Pcm { sample_rate, channels } => {
                 let queue = Arc::new(PcmQueue::new(sample_rate, channels));
@@ -203,36 +187,12 @@ impl Plane {
         Ok(reply)
     }
 
-    /// A tap on a producer of any router of this worker.
-    fn mixer_entrance(
+    fn create_mixer_output(
         &mut self,
-        mixer: &Arc<Mixer>,
-        producer: ProducerId,
+        mixer: &Arc<Mixer<AudioEnds>>,
+        text: &str,
         now: Instant,
-    ) -> Result<RtpEntrance, RequestError> {
-        let (router, index) = self.producer_at(producer)?;
-        let refuse = |reason: &str| RequestError::from(ModelError::unsupported("producerId", reason));
-        let entry = &self.routers[router];
-        let Some(source) = entry.producer(index) else { return Err(RequestError::not_found("Producer", producer)) };
-        if source.kind != MediaKind::Audio {
-            return Err(refuse("only audio can be mixed here; give an audio producer"));
-        }
-        if source.encrypted {
-            return Err(encrypted(producer));
-        }
-        if format_of(&source.consumable).is_none() {
-            return Err(refuse("its codec is none of opus, pcmu, pcma and g722"));
-        }
-        let options = TapOptions { router: entry.id, producer, preferred_layers: None, paused: false };
-        let (feed, object) = (feed(mixer), self.random.uuid());
-        let (router, wanted) = (options.router, Wanted::Tap(options));
-        let attaching = Attaching { router, wanted, object, is_shown: false, feed: FeedEnd::new(&feed) };
-        let opened = self.attach_end(attaching, now).0?;
-        let tap = Tap::of(End { worker: self.handle.clone(), feed, opened });
-        RtpEntrance::new(tap).ok_or_else(|| refuse("its codec is none of opus, pcmu, pcma and g722"))
-    }
-
-    fn create_mixer_output(&mut self, mixer: &Arc<Mixer>, text: &str, now: Instant) -> Result<Value, RequestError> {
+    ) -> Result<Value, RequestError> {
         let id = parse::<OfOutput>(text)?.output_id.uuid();
         if parse::<Value>(text)?.get("pcm").is_some() {
             let Read { pcm, exclude } = parse::<Read>(text)?;
@@ -248,7 +208,9 @@ impl Plane {
         let settings = options.checked()?;
         let exclude = uuids(options.exclude.as_deref().unwrap_or_default());
         mixer.change(|ends| ends.vacant_output(id, &exclude))?;
-        let (exit, mut reply) = self.mixer_exit(mixer, &parse::<Published>(text)?, settings, now)?;
+        let published = parse::<Published>(text)?;
+        let codec = self.output_codec(published.router_id, settings)?;
+        let (exit, mut reply) = self.mixer_exit(mixer, &published, MediaKind::Audio, codec, now)?;
         let AudioMixerOutputSettings { codec, channels, bitrate, complexity, in_band_fec } = settings;
         let format = AudioFormat { codec: codec_of(codec), channels };
         let format = OutputFormat::Encoded { format, bitrate, complexity, in_band_fec };
@@ -263,78 +225,20 @@ impl Plane {
         Ok(reply)
     }
 
-    /// A source that publishes into a router, and the reply that its producer has.
-    fn mixer_exit(
-        &mut self,
-        mixer: &Arc<Mixer>,
-        published: &Published,
-        settings: AudioMixerOutputSettings,
-        now: Instant,
-    ) -> Result<(RtpExit, Value), RequestError> {
-        let Published { router_id: router, producer_id } = *published;
-        let index = self.router_index(router)?;
-        let ssrc = ortc::ssrc_from_random(self.random.u32());
-        let codec = self.output_codec(index, settings)?;
-        let (payload_type, clock_rate) = (codec.payload_type, codec.clock_rate);
-        let encodings = vec![RtpEncodingParameters { ssrc: Some(ssrc), ..RtpEncodingParameters::default() }];
-        let rtp_parameters = RtpParameters { codecs: vec![codec], encodings, ..RtpParameters::default() };
-        let options = ProducerOptions {
-            kind: MediaKind::Audio,
-            rtp_parameters,
-            paused: None,
-            key_frame_request_delay: None,
-            enable_mediasoup_packet_id_header_extension: None,
-            encrypted: None,
-        };
-        let (feed, wanted) = (feed(mixer), Wanted::Source(Box::new(options)));
-        let object = producer_id.uuid();
-        let attaching = Attaching { router, wanted, object, is_shown: true, feed: FeedEnd::new(&feed) };
-        let (opened, reply) = self.attach_end(attaching, now);
-        let source = Source::of(End { worker: self.handle.clone(), feed, opened: opened? });
-        let (sequence, timestamp) = (self.random.u16(), self.random.u32());
-        let stream = RtpStream { ssrc, payload_type, clock_rate, sequence, timestamp };
-        Ok((RtpExit::new(source, stream, now), reply))
-    }
-
     /// The codec of an output as its router numbers it.
     fn output_codec(
         &self,
-        router: usize,
+        router: RouterId,
         settings: AudioMixerOutputSettings,
     ) -> Result<RtpCodecParameters, RequestError> {
-        let mime_type = settings.codec.mime_type();
-        let known = self.routers[router].capabilities.codecs.iter();
-        let mut known = known.filter(|codec| codec.mime_type.eq_ignore_ascii_case(mime_type));
-        let found = known.find_map(|codec| Some((codec, codec.preferred_payload_type?)));
-        let Some((codec, payload_type)) = found else {
-            let reason = format!("the router has no {mime_type}; give it in its mediaCodecs, or choose another codec");
-            return Err(ModelError::unsupported("codec", reason).into());
-        };
-        let mut parameters = codec.parameters.clone();
+        let mut codec = self.mixer_codec(router, settings.codec.mime_type())?;
         if settings.codec == AudioMixerCodec::Opus {
             // What is sent, for whoever negotiates (RFC 7587 §6.1).
-            parameters.set("sprop-stereo", u32::from(settings.channels == 2));
-            parameters.set("useinbandfec", u32::from(settings.in_band_fec));
+            codec.parameters.set("sprop-stereo", u32::from(settings.channels == 2));
+            codec.parameters.set("useinbandfec", u32::from(settings.in_band_fec));
         }
-        Ok(RtpCodecParameters {
-            mime_type: codec.mime_type.clone(),
-            payload_type,
-            clock_rate: codec.clock_rate,
-            channels: codec.channels,
-            parameters,
-            rtcp_feedback: Vec::new(),
-        })
+        Ok(codec)
     }
-}
-
-/// A feed that rings a mixer. It does not keep the mixer: that owns the feed.
-fn feed(mixer: &Arc<Mixer>) -> Arc<Feed> {
-    let mixer = Arc::downgrade(mixer);
-    Feed::new(move || {
-        if let Some(mixer) = mixer.upgrade() {
-            mixer.ring();
-        }
-    })
 }
 
 fn codec_of(codec: AudioMixerCodec) -> AudioCodec {
@@ -348,12 +252,4 @@ fn codec_of(codec: AudioMixerCodec) -> AudioCodec {
 
 fn uuids(ids: &[AudioMixerInputId]) -> Vec<Uuid> {
     ids.iter().map(|id| id.uuid()).collect()
-}
-
-fn encrypted(producer: ProducerId) -> RequestError {
-    RequestError::Refused(ErrorBody {
-        class: ErrorClass::UnsupportedError,
-        code: "ERR_ENCRYPTED",
-        message: format!("producerId: the payloads of {producer} are encrypted from end to end and cannot be mixed"),
-    })
 }

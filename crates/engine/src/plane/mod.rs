@@ -12,6 +12,7 @@ mod events;
 mod fanout;
 mod listen;
 mod load;
+mod mixers;
 mod observers;
 mod pace;
 mod path;
@@ -57,7 +58,7 @@ use tokio::sync::Notify;
 
 use crate::journal::Journal;
 use crate::message::Message;
-use crate::mixer::PcmQueue;
+use crate::mixer::audio::PcmQueue;
 use crate::outbox::Outbox;
 use crate::random::Random;
 use crate::worker::WorkerHandle;

@@ -24,6 +24,8 @@ pub(super) struct AttachedEnd {
     object: Uuid,
     /// The application has the object too, and hears of it.
     is_shown: bool,
+    /// It is a source.
+    publishes: bool,
     outlet: Rc<RefCell<Outlet>>,
     feed: FeedEnd,
 }
@@ -76,7 +78,8 @@ impl Plane {
         let opened = self.router_index(router).and_then(|index| {
             let settings = DirectTransportOptions::default().into_checked()?;
             self.create_direct_end(index, transport, &outlet, settings, now)?;
-            self.attached.push(AttachedEnd { transport, object, is_shown, outlet, feed });
+            let publishes = matches!(wanted, Wanted::Source(_));
+            self.attached.push(AttachedEnd { transport, object, is_shown, publishes, outlet, feed });
             let (made, paused) = match wanted {
                 Wanted::Tap(options) => (self.attach_tap(index, transport, object, options, now), "producerPaused"),
                 Wanted::Source(options) => (self.attach_source(transport, object, *options, now), "paused"),
@@ -158,9 +161,16 @@ impl Plane {
         !(end.is_shown && end.object == target)
     }
 
-    /// Hands over what was collected for taps and sources.
+    /// Hands over what was collected for taps and sources, and tells sources who takes them.
     pub(super) fn flush_attached(&self) {
-        self.attached.iter().for_each(|end| end.outlet.borrow_mut().flush());
+        for end in &self.attached {
+            end.outlet.borrow_mut().flush();
+            if end.publishes
+                && let Some((router, index)) = self.producer_ids.get(&ProducerId::new(end.object))
+            {
+                end.feed.tell_taken(self.routers[*router].core.taken_streams(*index));
+            }
+        }
     }
 
     /// The transport of a tap or source is closed, and so is its feed.

@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::lock;
+use crate::mixer::lock;
 
 /// Seconds of written sound that wait for a mixer at most. Beyond it the oldest is dropped and counted.
 const WAITING_SECONDS_MAX: usize = 1;

@@ -3,19 +3,21 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use millrace_frames::{AudioCodec, AudioFormat, AudioPacket};
 use millrace_mixer::{
-    AudioMixer, EXCLUDED_MAX, INPUTS_MAX, InputFormat, InputId, InputOptions, InputStats, MixerEvent, MixerStats,
-    OUTPUTS_MAX, OutputFormat, OutputId, OutputOptions, OutputStats,
+    AudioMixer, EXCLUDED_MAX, INPUTS_MAX, InputFormat, InputId, InputOptions, InputStats, MixerEvent, MixerOptions,
+    MixerStats, OUTPUTS_MAX, OutputFormat, OutputId, OutputOptions, OutputStats,
 };
-use millrace_model::{AudioMixerInputStats, AudioMixerOutputStats, AudioMixerStats};
+use millrace_model::{AudioMixerInputStats, AudioMixerOutputStats, AudioMixerStats, RtpParameters};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::desk::{AudioDesk, Collected, Sound};
 use super::pcm::PcmQueue;
-use super::rtp::{RtpEntrance, RtpExit, RtpFrame};
-use super::seat::{Collected, Sound};
 use crate::error::RequestError;
 use crate::message::Message;
+use crate::mixer::rtp::{RtpEntrance, RtpExit, RtpFrame};
+use crate::mixer::{Ends, Lane};
 use crate::outbox::Outbox;
 use crate::packets::PacketBatch;
 
@@ -24,7 +26,7 @@ const VOLUMES_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Inputs and outputs of one mixer.
 #[derive(Default)]
-pub(crate) struct Ends {
+pub(crate) struct AudioEnds {
     inputs: Vec<InputEnd>,
     outputs: Vec<OutputEnd>,
     /// What the core has and should not have.
@@ -35,19 +37,19 @@ pub(crate) struct Ends {
     closed: bool,
     /// Packets of the one input leave by the one output as they are.
     passes: bool,
-    pub(super) restarts: u32,
+    restarts: u32,
     pub(super) load: f32,
     stats: MixerStats,
     volumes_at: Option<Instant>,
     volumes_told: bool,
     /// What a test wants the next tick to do.
     #[cfg(debug_assertions)]
-    pub(crate) fault: Option<super::seat::Fault>,
+    pub(crate) fault: Option<crate::mixer::Fault>,
 }
 
 /// Where an input's sound comes from.
 pub(crate) enum Entrance {
-    Rtp(Box<RtpEntrance>),
+    Rtp(Box<RtpEntrance>, AudioFormat),
     Pcm(Arc<PcmQueue>),
 }
 
@@ -86,7 +88,7 @@ impl InputEnd {
 
     fn options(&self) -> InputOptions {
         let format = match &self.entrance {
-            Entrance::Rtp(entrance) => InputFormat::Rtp(entrance.format),
+            Entrance::Rtp(_, format) => InputFormat::Rtp(*format),
             Entrance::Pcm(queue) => InputFormat::Pcm { sample_rate: queue.sample_rate, channels: queue.channels },
         };
         InputOptions { format, gain: self.gain, muted: self.muted }
@@ -94,7 +96,7 @@ impl InputEnd {
 
     fn stats(&self) -> AudioMixerInputStats {
         let dropped = match &self.entrance {
-            Entrance::Rtp(entrance) => entrance.dropped(),
+            Entrance::Rtp(entrance, _) => entrance.dropped(),
             Entrance::Pcm(queue) => queue.dropped(),
         };
         let ms = |duration: Duration| duration.as_secs_f32() * 1e3;
@@ -125,7 +127,7 @@ impl OutputEnd {
 }
 
 /// What requests do.
-impl Ends {
+impl AudioEnds {
     /// Tells whether one more input has room.
     ///
     /// # Errors
@@ -171,7 +173,7 @@ impl Ends {
     pub(crate) fn pass(&mut self) -> bool {
         let formats = match (self.inputs.as_slice(), self.outputs.as_slice()) {
             ([input], [output]) => match (&input.entrance, output.format) {
-                (Entrance::Rtp(entrance), OutputFormat::Encoded { format, .. }) => Some((entrance.format, format)),
+                (Entrance::Rtp(_, input), OutputFormat::Encoded { format, .. }) => Some((*input, format)),
                 _ => None,
             },
             _ => None,
@@ -224,10 +226,6 @@ impl Ends {
         }
     }
 
-    pub(super) fn close(&mut self) {
-        *self = Self { closed: true, ..Self::default() };
-    }
-
     pub(crate) fn stats(&self) -> AudioMixerStats {
         let outputs = self.outputs.iter().map(|output| AudioMixerOutputStats {
             output_id: millrace_model::AudioMixerOutputId::new(output.id),
@@ -276,10 +274,12 @@ impl Ends {
     }
 }
 
-/// What the mixer's thread does.
-impl Ends {
-    /// Another core begins: it has nothing yet.
-    pub(super) fn restart(&mut self) {
+impl Ends for AudioEnds {
+    type Options = MixerOptions;
+    type Desk = AudioDesk;
+    const LANE: Lane = Lane::Sound;
+
+    fn restart(&mut self) {
         self.inputs.iter_mut().for_each(|input| input.core = None);
         for output in &mut self.outputs {
             output.core = None;
@@ -292,6 +292,17 @@ impl Ends {
         self.changed = true;
     }
 
+    fn count_restart(&mut self) {
+        self.restarts += 1;
+    }
+
+    fn close(&mut self) {
+        *self = Self { closed: true, ..Self::default() };
+    }
+}
+
+/// What the mixer's thread does.
+impl AudioEnds {
     /// Makes `core` agree with what requests asked for.
     pub(super) fn apply(&mut self, core: &mut AudioMixer) {
         if !std::mem::take(&mut self.changed) {
@@ -338,7 +349,7 @@ impl Ends {
                 continue;
             };
             let is_ended = match &mut input.entrance {
-                Entrance::Rtp(entrance) => entrance.receive(core, id, now),
+                Entrance::Rtp(entrance, _) => receive(entrance, core, id, now),
                 Entrance::Pcm(queue) => {
                     queue.take(scratch);
                     // The core drops and counts what is too much.
@@ -361,8 +372,8 @@ impl Ends {
             return false;
         }
         if let (Some(input), Some(output)) = (self.inputs.first_mut(), self.outputs.first_mut())
-            && let (Entrance::Rtp(entrance), Exit::Rtp(exit)) = (&mut input.entrance, &mut output.exit)
-            && entrance.pass(exit, batch)
+            && let (Entrance::Rtp(entrance, _), Exit::Rtp(exit)) = (&mut input.entrance, &mut output.exit)
+            && entrance.pass(exit, batch).ended
         {
             self.end_input(0, outbox);
         }
@@ -443,6 +454,28 @@ impl Ends {
             outbox.push(event(mixer, "volumes", Value::Array(heard)));
         }
     }
+}
+
+/// Gives the core the packets that came. Tells whether nothing will come any more.
+fn receive(entrance: &mut RtpEntrance, core: &mut AudioMixer, input: InputId, now: Instant) -> bool {
+    let state = entrance.receive(|meta, packet, payload| {
+        let (sequence, timestamp, level) = (meta.sequence, meta.timestamp, meta.audio_level(packet));
+        // The core counts what makes no sense.
+        let _ = core.receive(input, AudioPacket { sequence, timestamp, payload }, level, now);
+    });
+    state.ended
+}
+
+/// The codec, channels and payload type of a stream's sound, if this build has the codec.
+pub(crate) fn format_of(parameters: &RtpParameters) -> Option<(AudioFormat, u8)> {
+    let known = parameters.codecs.iter().filter_map(|parameters| {
+        let codec = AudioCodec::from_mime_type(&parameters.mime_type)?;
+        // What Opus decodes to is free; a sender says when two channels are worth it (RFC 7587 §6.1).
+        let stereo = codec == AudioCodec::Opus
+            && parameters.parameters.get("sprop-stereo").is_some_and(|value| value.as_u32() == Some(1));
+        Some((AudioFormat { codec, channels: if stereo { 2 } else { 1 } }, parameters.payload_type))
+    });
+    known.into_iter().next()
 }
 
 /// Behind every output that the core has.

@@ -1,0 +1,150 @@
+//! What mixers of sound and of pictures have of the plane: a thread, taps on producers, producers of their own.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use millrace_model::{
+    ErrorClass, MediaKind, ModelError, ProducerId, ProducerOptions, RouterId, RtpCodecParameters,
+    RtpEncodingParameters, RtpParameters, ortc,
+};
+use serde::Deserialize;
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::Plane;
+use super::taps::Attaching;
+use crate::error::RequestError;
+use crate::message::ErrorBody;
+use crate::mixer::{Ends, Mixer, MixerSetup, Refused, RtpEntrance, RtpExit, RtpStream};
+use crate::tap::{End, Feed, FeedEnd, Source, Tap, TapOptions, Wanted};
+
+/// Where an output publishes.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Published {
+    pub(super) router_id: RouterId,
+    producer_id: ProducerId,
+}
+
+/// What a mixer takes of a producer.
+pub(super) struct Taken<T> {
+    pub(super) kind: MediaKind,
+    /// The format and payload type of a stream, if it can be decoded.
+    pub(super) read: fn(&RtpParameters) -> Option<(T, u8)>,
+    /// What is said when it cannot.
+    pub(super) reason: &'static str,
+}
+
+impl Plane {
+    pub(super) fn open_mixer<E: Ends>(&self, id: Uuid, options: E::Options) -> Result<Arc<Mixer<E>>, RequestError> {
+        let setup = MixerSetup { id, options, outbox: Arc::clone(&self.outbox), worker: self.handle.clone() };
+        Mixer::open(setup).map_err(|refused| match refused {
+            Refused::Stuck => RequestError::Limit(refused.to_string()),
+            Refused::System(error) => RequestError::System { doing: "starting a thread for a mixer", error },
+        })
+    }
+
+    /// A tap on a producer of any router of this worker, and its format.
+    pub(super) fn mixer_entrance<E: Ends, T>(
+        &mut self,
+        mixer: &Arc<Mixer<E>>,
+        producer: ProducerId,
+        taken: Taken<T>,
+        now: Instant,
+    ) -> Result<(RtpEntrance, T), RequestError> {
+        let Taken { kind, read, reason } = taken;
+        let (router, index) = self.producer_at(producer)?;
+        let refuse = |reason: &str| RequestError::from(ModelError::unsupported("producerId", reason));
+        let entry = &self.routers[router];
+        let Some(source) = entry.producer(index) else { return Err(RequestError::not_found("Producer", producer)) };
+        if source.kind != kind {
+            return Err(refuse(match kind {
+                MediaKind::Audio => "only audio can be mixed here; give an audio producer",
+                MediaKind::Video => "only video can be mixed here; give a video producer",
+            }));
+        }
+        if source.encrypted {
+            return Err(encrypted(producer));
+        }
+        if read(&source.consumable).is_none() {
+            return Err(refuse(reason));
+        }
+        let options = TapOptions { router: entry.id, producer, preferred_layers: None, paused: false };
+        let (feed, object) = (feed(mixer), self.random.uuid());
+        let (router, wanted) = (options.router, Wanted::Tap(options));
+        let attaching = Attaching { router, wanted, object, is_shown: false, feed: FeedEnd::new(&feed) };
+        let opened = self.attach_end(attaching, now).0?;
+        let tap = Tap::of(End { worker: self.handle.clone(), feed, opened });
+        let (format, payload_type) = read(tap.rtp_parameters()).ok_or_else(|| refuse(reason))?;
+        Ok((RtpEntrance::new(tap, payload_type), format))
+    }
+
+    /// A producer in a router, and the reply that it has.
+    pub(super) fn mixer_exit<E: Ends>(
+        &mut self,
+        mixer: &Arc<Mixer<E>>,
+        published: &Published,
+        kind: MediaKind,
+        codec: RtpCodecParameters,
+        now: Instant,
+    ) -> Result<(RtpExit, Value), RequestError> {
+        let Published { router_id: router, producer_id } = *published;
+        let ssrc = ortc::ssrc_from_random(self.random.u32());
+        let (payload_type, clock_rate) = (codec.payload_type, codec.clock_rate);
+        let encodings = vec![RtpEncodingParameters { ssrc: Some(ssrc), ..RtpEncodingParameters::default() }];
+        let rtp_parameters = RtpParameters { codecs: vec![codec], encodings, ..RtpParameters::default() };
+        let options = ProducerOptions {
+            kind,
+            rtp_parameters,
+            paused: None,
+            key_frame_request_delay: None,
+            enable_mediasoup_packet_id_header_extension: None,
+            encrypted: None,
+        };
+        let (feed, wanted) = (feed(mixer), Wanted::Source(Box::new(options)));
+        let object = producer_id.uuid();
+        let attaching = Attaching { router, wanted, object, is_shown: true, feed: FeedEnd::new(&feed) };
+        let (opened, reply) = self.attach_end(attaching, now);
+        let source = Source::of(End { worker: self.handle.clone(), feed, opened: opened? });
+        let (sequence, timestamp) = (self.random.u16(), self.random.u32());
+        let stream = RtpStream { ssrc, payload_type, clock_rate, sequence, timestamp };
+        Ok((RtpExit::new(source, stream, now), reply))
+    }
+
+    /// A codec as a router numbers it.
+    pub(super) fn mixer_codec(&self, router: RouterId, mime_type: &str) -> Result<RtpCodecParameters, RequestError> {
+        let known = self.routers[self.router_index(router)?].capabilities.codecs.iter();
+        let mut known = known.filter(|codec| codec.mime_type.eq_ignore_ascii_case(mime_type));
+        let found = known.find_map(|codec| Some((codec, codec.preferred_payload_type?)));
+        let Some((codec, payload_type)) = found else {
+            let reason = format!("the router has no {mime_type}; give it in its mediaCodecs, or choose another codec");
+            return Err(ModelError::unsupported("codec", reason).into());
+        };
+        Ok(RtpCodecParameters {
+            mime_type: codec.mime_type.clone(),
+            payload_type,
+            clock_rate: codec.clock_rate,
+            channels: codec.channels,
+            parameters: codec.parameters.clone(),
+            rtcp_feedback: Vec::new(),
+        })
+    }
+}
+
+/// A feed that rings a mixer. It does not keep the mixer: that owns the feed.
+fn feed<E: Ends>(mixer: &Arc<Mixer<E>>) -> Arc<Feed> {
+    let mixer = Arc::downgrade(mixer);
+    Feed::new(move || {
+        if let Some(mixer) = mixer.upgrade() {
+            mixer.ring();
+        }
+    })
+}
+
+fn encrypted(producer: ProducerId) -> RequestError {
+    RequestError::Refused(ErrorBody {
+        class: ErrorClass::UnsupportedError,
+        code: "ERR_ENCRYPTED",
+        message: format!("producerId: the payloads of {producer} are encrypted from end to end and cannot be mixed"),
+    })
+}
