@@ -29,8 +29,11 @@ export type AudioMixerVolume = {
 
 /** What a fault of an {@link AudioMixer} was, which goes on with the same inputs and outputs. */
 export type AudioMixerRestart = {
-  /** `panic` for a fault of this package, `hang` for a codec that did not return. */
-  reason: 'panic' | 'hang';
+  /**
+   * `panic` for a fault of this package, `hang` for a codec that did not return, `exit` for a mixer's own process that ended
+   * (`isolation: 'process'`).
+   */
+  reason: 'panic' | 'hang' | 'exit';
   /** What it said. */
   message: string;
 };

@@ -13,6 +13,8 @@ export type AudioTranscoderOptions = Omit<model.AudioMixerOutputOptions, 'exclud
   producerId: string;
   /** Router that gets the other Producer, of the same Worker. */
   router: Router;
+  /** As of {@link AudioMixerOptions}. */
+  isolation?: model.MixerIsolation;
   /** The application's own data. Default: `{}`. */
   appData?: AppData;
 };

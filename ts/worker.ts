@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { fileURLToPath } from 'node:url';
 import { AudioMixer, type AudioMixerOptions } from './audio-mixer.js';
 import type { AudioMixerOutputOptions } from './audio-mixer-output.js';
 import { AudioTranscoder, type AudioTranscoderOptions } from './audio-transcoder.js';
@@ -80,6 +81,9 @@ export type Observer = EnhancedEventEmitter<ObserverEvents>;
 
 /** Tells other parts of an application of every Worker that is created. */
 export const observer: Observer = new EnhancedEventEmitter<ObserverEvents>();
+
+/** What a process of a mixer runs. The path holds for `ts/` and for `dist/`, which lie side by side. */
+const MIXER_PROGRAM = [process.execPath, fileURLToPath(new URL('../dist/mixer-process.js', import.meta.url))];
 
 /** The target of events of a Worker itself, which has no id. */
 const NIL_ID = '00000000-0000-0000-0000-000000000000';
@@ -241,8 +245,8 @@ export class Worker<WorkerAppData extends AppData = AppData> extends RemoteObjec
   /**
    * Creates a mixer of sound, on a thread apart from the Worker's.
    *
-   * @throws `TypeError` when the options are malformed; {@link LimitError} when the Worker has 1024 mixers, or two threads of
-   * mixers are stuck. Nothing was created then.
+   * @throws `TypeError` when the options are malformed; {@link LimitError} when the Worker has 1024 mixers, or 64 with processes
+   * of their own, or two threads of mixers are stuck. Nothing was created then.
    */
   async createAudioMixer<AudioMixerAppData extends AppData = AppData>(
     options: AudioMixerOptions<AudioMixerAppData> = {},
@@ -250,7 +254,8 @@ export class Worker<WorkerAppData extends AppData = AppData> extends RemoteObjec
     checkOptions(options);
     const { appData, ...rest } = options;
     const audioMixerId = randomUUID();
-    await this.request('worker.createAudioMixer', { ...rest, audioMixerId });
+    const program = rest.isolation === 'process' ? MIXER_PROGRAM : undefined;
+    await this.request('worker.createAudioMixer', { ...rest, program, audioMixerId });
     this.ensureOpen('worker.createAudioMixer');
     const audioMixer = new AudioMixer<AudioMixerAppData>(this.#channel, audioMixerId, appData, () =>
       this.#audioMixers.delete(audioMixer as AudioMixer),
@@ -268,8 +273,8 @@ export class Worker<WorkerAppData extends AppData = AppData> extends RemoteObjec
    */
   async createAudioTranscoder(options: AudioTranscoderOptions): Promise<AudioTranscoder> {
     checkOptions(options);
-    const { producerId, ...wanted } = options;
-    const mixer = await this.createAudioMixer();
+    const { producerId, isolation, ...wanted } = options;
+    const mixer = await this.createAudioMixer({ isolation });
     try {
       await mixer.addInput({ producerId });
       const output = await mixer.createOutput({ ...wanted, passThrough: true } as AudioMixerOutputOptions);

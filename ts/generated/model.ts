@@ -67,6 +67,11 @@ export type AudioMixerOptions = {
   topK?: number;
   /** Length of a frame in ms, 10 or 20. With 10 there is 5 to 10 ms less delay for twice the packets. Default: 20. */
   frameLength?: number;
+  /**
+   * Where it mixes: on a thread of this process, or in a process of its own, so that a fault in a codec ends that process
+   * and nothing else. Default: `thread`.
+   */
+  isolation?: MixerIsolation;
 };
 
 /** Id of an output of an AudioMixer, unique within a process. */
@@ -104,6 +109,8 @@ export type AudioMixerOutputStats = {
 
 /** Statistics of a mixer. */
 export type AudioMixerStats = {
+  /** Id of the process that mixes: this one, or with `isolation: 'process'` the mixer's own. */
+  pid: number;
   /** Part of its time that the mixer works, 0 to 1, averaged over about a second. */
   load: number;
   /** Frames that were mixed since the mixer was made, or made anew. */
@@ -734,6 +741,9 @@ export type IpPort = {
 
 /** Kind of media. */
 export type MediaKind = "audio" | "video";
+
+/** Where a mixer does its work. */
+export type MixerIsolation = "thread" | "process";
 
 /** An entry of a dumped map from object id to several object ids. */
 export type NameEntriesDump = {

@@ -52,5 +52,11 @@ export declare function pipeConsumerRtpParameters(request: string): string
 /** How a producer's payload types and streams appear within a router. */
 export declare function producerRtpParametersMapping(request: string): string
 
+/**
+ * Does the work of one mixer for the process at the other end of standard input and output, until that hangs up. For the
+ * child processes of mixers; blocks.
+ */
+export declare function serveMixer(): void
+
 /** The version of this package. */
 export declare function version(): string

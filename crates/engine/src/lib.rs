@@ -24,7 +24,7 @@ mod worker;
 
 pub use error::{RequestError, StartError};
 pub use message::{ErrorBody, LogLevel, Message, Outcome};
-pub use mixer::{MIXER_THREADS_MAX, STUCK_THREADS_MAX};
+pub use mixer::{MIXER_THREADS_MAX, STUCK_THREADS_MAX, serve_mixer};
 pub use outbox::Outbox;
 pub use tap::{Source, Tap, TapOptions, TapState};
 pub use worker::{REQUESTS_MAX, THREAD_NAME_PREFIX, Worker, WorkerHandle};

@@ -211,7 +211,7 @@ pub fn fuzz_frames(data: &[u8]) {
 
 /// Tells the writing thread that messages wait, or that none will follow.
 #[derive(Default)]
-struct Bell {
+pub(crate) struct Bell {
     state: Mutex<BellState>,
     rung: Condvar,
 }
@@ -223,11 +223,11 @@ struct BellState {
 }
 
 impl Bell {
-    fn ring(&self) {
+    pub(crate) fn ring(&self) {
         self.change(|state| state.rung = true);
     }
 
-    fn stop(&self) {
+    pub(crate) fn stop(&self) {
         self.change(|state| state.stopped = true);
     }
 
@@ -237,7 +237,7 @@ impl Bell {
     }
 
     /// Waits for the next ring; false when the bell has stopped.
-    fn wait(&self) -> bool {
+    pub(crate) fn wait(&self) -> bool {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let waiting = |state: &mut BellState| !state.rung && !state.stopped;
         let mut state = self.rung.wait_while(state, waiting).unwrap_or_else(PoisonError::into_inner);

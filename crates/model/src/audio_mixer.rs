@@ -35,6 +35,21 @@ pub struct AudioMixerOptions {
     /// Length of a frame in ms, 10 or 20. With 10 there is 5 to 10 ms less delay for twice the packets. Default: 20.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub frame_length: Option<u8>,
+    /// Where it mixes: on a thread of this process, or in a process of its own, so that a fault in a codec ends that process
+    /// and nothing else. Default: `thread`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub isolation: Option<MixerIsolation>,
+}
+
+/// Where a mixer does its work.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "lowercase")]
+pub enum MixerIsolation {
+    /// On a thread of this process.
+    #[default]
+    Thread,
+    /// In a process of its own.
+    Process,
 }
 
 impl AudioMixerOptions {
@@ -248,6 +263,8 @@ fn checked_channels(channels: Option<u8>) -> Result<u8, ModelError> {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct AudioMixerStats {
+    /// Id of the process that mixes: this one, or with `isolation: 'process'` the mixer's own.
+    pub pid: u32,
     /// Part of its time that the mixer works, 0 to 1, averaged over about a second.
     pub load: f32,
     /// Frames that were mixed since the mixer was made, or made anew.

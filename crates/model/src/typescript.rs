@@ -105,7 +105,7 @@ macro_rules! declared_types {
 
 declared_types! {
     audio_mixer::{
-        AudioMixerCodec, AudioMixerInputOptions, AudioMixerInputStats, AudioMixerOptions, AudioMixerOutputOptions,
+        AudioMixerCodec, MixerIsolation, AudioMixerInputOptions, AudioMixerInputStats, AudioMixerOptions, AudioMixerOutputOptions,
         AudioMixerOutputStats, AudioMixerStats, PcmFormat,
     },
     capture::{CaptureOptions, CaptureSummary},

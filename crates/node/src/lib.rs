@@ -9,6 +9,7 @@
 #![cfg_attr(test, allow(dead_code))]
 
 mod capabilities;
+mod mixer;
 mod ortc;
 mod panics;
 mod worker;

@@ -7,9 +7,11 @@
 //! their [`Desk`]; threads, watchdog and recovery are the same.
 
 pub(crate) mod audio;
+mod child;
 mod pool;
 mod rtp;
 mod seat;
+mod serve;
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -29,6 +31,7 @@ pub(crate) use rtp::{RtpEntrance, RtpExit, RtpStream};
 #[cfg(debug_assertions)]
 pub(crate) use seat::Fault;
 pub(crate) use seat::Turn;
+pub use serve::serve_mixer;
 
 /// What a mixer is made with.
 pub(crate) struct MixerSetup<O> {
@@ -47,6 +50,11 @@ pub(crate) trait Ends: Default + Send + Sized + 'static {
     /// On whose threads it is done.
     const LANE: Lane;
 
+    /// The same of a mixer that is made with `options`.
+    fn lane(_options: &Self::Options) -> Lane {
+        Self::LANE
+    }
+
     /// Another core begins: it has nothing yet.
     fn restart(&mut self);
 
@@ -60,13 +68,24 @@ pub(crate) trait Ends: Default + Send + Sized + 'static {
 /// A core on its thread, and what it needs in a turn.
 pub(crate) trait Desk<E: Ends>: Sized {
     /// A core without inputs and outputs; `None` where it cannot be made, which options that were checked rule out.
-    fn new(mixer: &Mixer<E>, now: Instant) -> Option<Self>;
+    fn new(mixer: &Arc<Mixer<E>>, now: Instant) -> Option<Self>;
 
     /// When it has something to do if nothing comes before.
     fn due(&self) -> Option<Instant>;
 
     /// Takes in what came and mixes what is due.
-    fn work(&mut self, turn: &Turn<'_, E>, now: Instant);
+    ///
+    /// # Errors
+    /// This core is of no use any more; another one is made.
+    fn work(&mut self, turn: &Turn<'_, E>, now: Instant) -> Result<(), Failure>;
+}
+
+/// Why a core is of no use any more.
+#[derive(Clone, Debug)]
+pub(crate) struct Failure {
+    /// `panic`, `hang`, or `exit` of the process that did the work.
+    pub(crate) reason: &'static str,
+    pub(crate) message: String,
 }
 
 /// One mixer, as its worker, its thread and the watchdog share it.
@@ -138,7 +157,7 @@ impl<E: Ends> Mixer<E> {
 
 impl<E: Ends> pool::Member for Mixer<E> {
     fn lane(&self) -> Lane {
-        E::LANE
+        E::lane(&self.setup.options)
     }
 
     fn post(&self) -> &pool::Post {

@@ -19,7 +19,7 @@ pub const MIXER_THREADS_MAX: usize = 64;
 pub const STUCK_THREADS_MAX: usize = 2;
 
 /// A turn that takes longer is taken for one that never ends: less than 3 s with [`WATCH_INTERVAL`].
-const TURN_TIME_MAX: Duration = Duration::from_millis(2_600);
+pub(super) const TURN_TIME_MAX: Duration = Duration::from_millis(2_600);
 
 /// How often threads are looked after.
 const WATCH_INTERVAL: Duration = Duration::from_millis(250);
@@ -41,6 +41,8 @@ pub(crate) enum Refused {
 pub(crate) enum Lane {
     Sound,
     Pictures,
+    /// Mixers whose work other processes do: what hangs is not here.
+    Processes,
 }
 
 /// A mixer as the pool sees it.
@@ -125,7 +127,7 @@ static START: LazyLock<Instant> = LazyLock::new(Instant::now);
 /// [`Refused`].
 pub(super) fn admit(mixer: Mixer) -> Result<(), Refused> {
     let mut pool = lock(&POOL);
-    if pool.stuck >= STUCK_THREADS_MAX {
+    if pool.stuck >= STUCK_THREADS_MAX && mixer.lane() != Lane::Processes {
         return Err(Refused::Stuck);
     }
     pool.place(mixer).map_err(Refused::System)

@@ -6,9 +6,9 @@ use std::sync::{Arc, MutexGuard};
 use std::time::{Duration, Instant};
 
 use super::pool::{Member, Turns};
-use super::{Desk, Ends, Mixer};
+use super::{Desk, Ends, Failure, Mixer};
 
-/// How often a mixer is made anew within [`RESTARTS_WINDOW`] at most. One that panics once more is given up: it `died`.
+/// How often a mixer is made anew within [`RESTARTS_WINDOW`] at most. One that fails once more is given up: it `died`.
 pub(super) const RESTARTS_MAX: u32 = 5;
 
 /// See [`RESTARTS_MAX`].
@@ -25,6 +25,14 @@ pub(crate) enum Fault {
 
 #[cfg(debug_assertions)]
 impl Fault {
+    /// How long it hangs, if that is what it does.
+    pub(super) fn hang_ms(self) -> Option<u64> {
+        match self {
+            Self::Panic => None,
+            Self::Hang(time) => Some(time.as_millis() as u64),
+        }
+    }
+
     /// Does it.
     pub(super) fn befall(self) {
         match self {
@@ -70,13 +78,14 @@ impl<E: Ends> Seat<E> {
         Self { mixer, generation, desk, restarts: (now, 0) }
     }
 
-    fn take_turn(&mut self, now: Instant) {
-        let Some(desk) = &mut self.desk else { return };
-        desk.work(&Turn { mixer: &self.mixer, generation: self.generation }, now);
+    fn take_turn(&mut self, now: Instant) -> Result<(), Failure> {
+        let Some(desk) = &mut self.desk else { return Ok(()) };
+        desk.work(&Turn { mixer: &self.mixer, generation: self.generation }, now)
     }
 
-    /// Makes another core after a panic of this one.
-    fn recover(&mut self, text: &str, now: Instant) {
+    /// Makes another core after a fault of this one.
+    fn recover(&mut self, failure: &Failure, now: Instant) {
+        let Failure { reason, message } = failure;
         let broken = self.desk.take();
         // What panicked may do so once more while it is let go.
         let _ = catch_unwind(AssertUnwindSafe(|| drop(broken)));
@@ -86,7 +95,7 @@ impl<E: Ends> Seat<E> {
         }
         *count += 1;
         if *count > RESTARTS_MAX {
-            return self.mixer.die(&format!("the mixer panicked {count} times in a minute, the last time: {text}"));
+            return self.mixer.die(&format!("the mixer had {count} faults in a minute, the last of them: {message}"));
         }
         // Not the time at which the turn began: a first tick that is due at once would be late.
         self.desk = E::Desk::new(&self.mixer, Instant::now());
@@ -94,7 +103,7 @@ impl<E: Ends> Seat<E> {
             ends.restart();
             ends.count_restart();
             drop(ends);
-            self.mixer.tell_restart("panic", text);
+            self.mixer.tell_restart(reason, message);
         }
     }
 }
@@ -106,9 +115,15 @@ impl<E: Ends> Turns for Seat<E> {
 
     fn turn(&mut self, now: Instant) {
         let done = catch_unwind(AssertUnwindSafe(|| self.take_turn(now)));
-        if let Err(panic) = done {
-            let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(|s| &**s));
-            self.recover(text.unwrap_or("no text"), now);
-        }
+        let failure = match done {
+            Ok(Ok(())) => return,
+            Ok(Err(failure)) => failure,
+            Err(panic) => {
+                let text =
+                    panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(|s| &**s));
+                Failure { reason: "panic", message: text.unwrap_or("no text").to_owned() }
+            }
+        };
+        self.recover(&failure, now);
     }
 }

@@ -7,8 +7,8 @@ use millrace_frames::{AudioCodec, AudioFormat};
 use millrace_mixer::{MixerOptions, OutputFormat, TickLength};
 use millrace_model::{
     AudioMixerCodec, AudioMixerId, AudioMixerInputId, AudioMixerInputOptions, AudioMixerInputSource, AudioMixerOptions,
-    AudioMixerOutputId, AudioMixerOutputOptions, AudioMixerOutputSettings, MediaKind, PcmFormat, RouterId,
-    RtpCodecParameters, parse,
+    AudioMixerOutputId, AudioMixerOutputOptions, AudioMixerOutputSettings, MediaKind, MixerIsolation, PcmFormat,
+    RouterId, RtpCodecParameters, parse,
 };
 use rustc_hash::FxHashMap;
 use serde::Deserialize;
@@ -20,7 +20,7 @@ use super::mixers::{Published, Taken};
 use super::requests::json;
 use crate::error::RequestError;
 use crate::mixer::Mixer;
-use crate::mixer::audio::{AudioEnds, Entrance, Exit, InputEnd, OutputEnd, PcmQueue, format_of};
+use crate::mixer::audio::{AudioEnds, AudioOptions, Entrance, Exit, InputEnd, OutputEnd, PcmQueue, format_of};
 
 /// What is said of a producer whose sound cannot be decoded.
 const UNHEARD: &str = "its codec is none of opus, pcmu, pcma and g722";
@@ -28,9 +28,14 @@ const UNHEARD: &str = "its codec is none of opus, pcmu, pcma and g722";
 /// Audio mixers of one worker at most. One more is refused.
 pub(super) const AUDIO_MIXERS_MAX: usize = 1_024;
 
+/// Audio mixers of one worker with a process of their own at most, each of some 50 MB. One more is refused.
+pub(super) const MIXER_PROCESSES_MAX: usize = 64;
+
 /// One mixer. Letting go of it closes it.
 pub(super) struct MixerEntry {
     mixer: Arc<Mixer<AudioEnds>>,
+    /// A process of its own does the work.
+    is_isolated: bool,
     /// Under which numbers the application writes inputs.
     written: FxHashMap<Uuid, u32>,
 }
@@ -45,6 +50,12 @@ impl Drop for MixerEntry {
 #[serde(rename_all = "camelCase")]
 struct OfMixer {
     audio_mixer_id: AudioMixerId,
+}
+
+/// What a mixer with a process of its own runs there: a path and arguments.
+#[derive(Deserialize)]
+struct Isolated {
+    program: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -84,16 +95,28 @@ struct Excluded {
 impl Plane {
     pub(super) fn create_audio_mixer(&mut self, text: &str) -> Result<Value, RequestError> {
         let id = parse::<OfMixer>(text)?.audio_mixer_id;
-        let (top_k, is_quick) = parse::<AudioMixerOptions>(text)?.into_checked()?;
+        let options = parse::<AudioMixerOptions>(text)?;
+        let (top_k, is_quick) = options.into_checked()?;
+        let program = match options.isolation.unwrap_or_default() {
+            MixerIsolation::Thread => None,
+            MixerIsolation::Process => Some(parse::<Isolated>(text)?.program),
+        };
         if self.audio_mixers.contains_key(&id) {
             return Err(RequestError::duplicate("AudioMixer", id));
         }
         if self.audio_mixers.len() >= AUDIO_MIXERS_MAX {
             return Err(RequestError::Limit(format!("a worker has at most {AUDIO_MIXERS_MAX} audio mixers")));
         }
+        let isolated = self.audio_mixers.values().filter(|entry| entry.is_isolated).count();
+        if program.is_some() && isolated >= MIXER_PROCESSES_MAX {
+            return Err(RequestError::Limit(format!(
+                "a worker has at most {MIXER_PROCESSES_MAX} mixers with processes"
+            )));
+        }
         let tick = if is_quick { TickLength::Ms10 } else { TickLength::Ms20 };
-        let mixer = self.open_mixer(id.uuid(), MixerOptions { tick, top_k })?;
-        self.audio_mixers.insert(id, MixerEntry { mixer, written: FxHashMap::default() });
+        let is_isolated = program.is_some();
+        let mixer = self.open_mixer(id.uuid(), AudioOptions { core: MixerOptions { tick, top_k }, program })?;
+        self.audio_mixers.insert(id, MixerEntry { mixer, is_isolated, written: FxHashMap::default() });
         Ok(Value::Null)
     }
 

@@ -12,11 +12,44 @@ use millrace_frames::{
 use millrace_mixer::{AudioMixer, OutputFrame, OutputId, Payload};
 
 use super::ends::AudioEnds;
-use crate::mixer::{Desk, Mixer, Turn};
+use super::there::There;
+use crate::mixer::{Desk, Failure, Mixer, Turn};
 use crate::packets::PacketBatch;
 
+/// What mixes: a core of this process, or one in a process of its own.
+pub(crate) enum AudioDesk {
+    Here(Box<Here>),
+    There(Box<There>),
+}
+
+impl Desk<AudioEnds> for AudioDesk {
+    fn new(mixer: &Arc<Mixer<AudioEnds>>, now: Instant) -> Option<Self> {
+        Some(match &mixer.setup.options.program {
+            Some(program) => Self::There(Box::new(There::new(mixer, program, now))),
+            None => Self::Here(Box::new(Here::new(mixer, now)?)),
+        })
+    }
+
+    fn due(&self) -> Option<Instant> {
+        match self {
+            Self::Here(desk) => (!desk.passes).then(|| desk.core.next_tick()),
+            Self::There(desk) => Some(desk.due()),
+        }
+    }
+
+    fn work(&mut self, turn: &Turn<'_, AudioEnds>, now: Instant) -> Result<(), Failure> {
+        match self {
+            Self::Here(desk) => {
+                desk.work(turn, now);
+                Ok(())
+            }
+            Self::There(desk) => desk.work(turn, now),
+        }
+    }
+}
+
 /// A core and what it needs in a turn.
-pub(crate) struct AudioDesk {
+pub(crate) struct Here {
     core: AudioMixer,
     spent: Arc<AtomicU64>,
     collected: Collected,
@@ -25,16 +58,12 @@ pub(crate) struct AudioDesk {
     passes: bool,
 }
 
-impl Desk<AudioEnds> for AudioDesk {
+impl Here {
     fn new(mixer: &Mixer<AudioEnds>, now: Instant) -> Option<Self> {
         let spent = Arc::default();
         let codecs = Box::new(TimedCodecs(Arc::clone(&spent)));
-        let core = AudioMixer::new(codecs, mixer.setup.options, now).ok()?;
+        let core = AudioMixer::new(codecs, mixer.setup.options.core, now).ok()?;
         Some(Self { core, spent, collected: Collected::default(), scratch: Vec::new(), passes: false })
-    }
-
-    fn due(&self) -> Option<Instant> {
-        (!self.passes).then(|| self.core.next_tick())
     }
 
     fn work(&mut self, turn: &Turn<'_, AudioEnds>, now: Instant) {
@@ -79,7 +108,7 @@ impl Desk<AudioEnds> for AudioDesk {
 }
 
 /// Ticks over which the load is averaged: about a second.
-const LOAD_TICKS: f32 = 50.0;
+pub(super) const LOAD_TICKS: f32 = 50.0;
 
 /// What a tick made, in the memory of the ticks before.
 #[derive(Default)]
@@ -120,14 +149,14 @@ pub(super) enum Sound<'a> {
 }
 
 impl Collected {
-    fn clear(&mut self) {
+    pub(super) fn clear(&mut self) {
         self.outputs.clear();
         self.bytes.clear();
         self.samples.clear();
         self.frames.clear();
     }
 
-    fn add(&mut self, frame: OutputFrame<'_>, encode_time: Duration) {
+    pub(super) fn add(&mut self, frame: OutputFrame<'_>, encode_time: Duration) {
         let sound = match frame.payload {
             Payload::Encoded(bytes) => KeptSound::Encoded(append(&mut self.bytes, bytes)),
             Payload::Pcm(samples) => KeptSound::Pcm(append(&mut self.samples, samples)),
@@ -158,7 +187,7 @@ fn append<T: Copy>(to: &mut Vec<T>, added: &[T]) -> Range<usize> {
 }
 
 /// The codecs of this build, with encoders that say how long they worked: a core has no clock to look at.
-struct TimedCodecs(Arc<AtomicU64>);
+pub(super) struct TimedCodecs(pub(super) Arc<AtomicU64>);
 
 impl AudioCodecs for TimedCodecs {
     fn decoder(&mut self, format: AudioFormat) -> Result<Box<dyn AudioDecoder>, CodecUnavailable> {

@@ -5,15 +5,17 @@ use std::time::{Duration, Instant};
 
 use millrace_frames::{AudioCodec, AudioFormat, AudioPacket};
 use millrace_mixer::{
-    AudioMixer, EXCLUDED_MAX, INPUTS_MAX, InputFormat, InputId, InputOptions, InputStats, MixerEvent, MixerOptions,
-    MixerStats, OUTPUTS_MAX, OutputFormat, OutputId, OutputOptions, OutputStats,
+    EXCLUDED_MAX, INPUTS_MAX, InputFormat, InputId, InputOptions, InputStats, MixerOptions, MixerStats, OUTPUTS_MAX,
+    OutputFormat, OutputId, OutputOptions, OutputStats,
 };
 use millrace_model::{AudioMixerInputStats, AudioMixerOutputStats, AudioMixerStats, RtpParameters};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::core::Core;
 use super::desk::{AudioDesk, Collected, Sound};
 use super::pcm::PcmQueue;
+use super::wire::write_floats;
 use crate::error::RequestError;
 use crate::message::Message;
 use crate::mixer::rtp::{RtpEntrance, RtpExit, RtpFrame};
@@ -23,6 +25,13 @@ use crate::packets::PacketBatch;
 
 /// How often levels are told while somebody is heard.
 const VOLUMES_INTERVAL: Duration = Duration::from_secs(1);
+
+/// What a mixer of sound is made with.
+pub(crate) struct AudioOptions {
+    pub(crate) core: MixerOptions,
+    /// The program (path and arguments) whose process does the work; `None`: this process does.
+    pub(crate) program: Option<Vec<String>>,
+}
 
 /// Inputs and outputs of one mixer.
 #[derive(Default)]
@@ -39,6 +48,8 @@ pub(crate) struct AudioEnds {
     passes: bool,
     restarts: u32,
     pub(super) load: f32,
+    /// The process that does the work; 0: this one.
+    pub(super) pid: u32,
     stats: MixerStats,
     volumes_at: Option<Instant>,
     volumes_told: bool,
@@ -235,6 +246,7 @@ impl AudioEnds {
             shared_by: output.stats.shared_by as u32,
         });
         AudioMixerStats {
+            pid: if self.pid == 0 { std::process::id() } else { self.pid },
             load: self.load,
             ticks: self.stats.ticks,
             missed_ticks: self.stats.missed_ticks,
@@ -275,9 +287,13 @@ impl AudioEnds {
 }
 
 impl Ends for AudioEnds {
-    type Options = MixerOptions;
+    type Options = AudioOptions;
     type Desk = AudioDesk;
     const LANE: Lane = Lane::Sound;
+
+    fn lane(options: &AudioOptions) -> Lane {
+        if options.program.is_some() { Lane::Processes } else { Self::LANE }
+    }
 
     fn restart(&mut self) {
         self.inputs.iter_mut().for_each(|input| input.core = None);
@@ -304,24 +320,16 @@ impl Ends for AudioEnds {
 /// What the mixer's thread does.
 impl AudioEnds {
     /// Makes `core` agree with what requests asked for.
-    pub(super) fn apply(&mut self, core: &mut AudioMixer) {
+    pub(super) fn apply(&mut self, core: &mut impl Core) {
         if !std::mem::take(&mut self.changed) {
             return;
         }
-        // Errors say that the core has none, or that it has no memory for one more, which the next change tries again.
-        for id in self.removed_outputs.drain(..) {
-            let _ = core.remove_output(id);
-        }
-        for id in self.removed_inputs.drain(..) {
-            let _ = core.remove_input(id);
-        }
+        self.removed_outputs.drain(..).for_each(|id| core.remove_output(id));
+        self.removed_inputs.drain(..).for_each(|id| core.remove_input(id));
         for input in &mut self.inputs {
             match input.core {
-                None => input.core = core.add_input(&input.options()).ok(),
-                Some(id) => {
-                    let _ = core.set_gain(id, input.gain);
-                    let _ = core.set_muted(id, input.muted);
-                }
+                None => input.core = core.add_input(&input.options()),
+                Some(id) => core.set_input(id, input.gain, input.muted),
             }
         }
         let inputs = &self.inputs;
@@ -331,17 +339,15 @@ impl AudioEnds {
             match output.core {
                 None => {
                     let options = OutputOptions { format: output.format, exclude: &exclude };
-                    output.core = core.add_output(&options).ok();
+                    output.core = core.add_output(&options);
                 }
-                Some(id) => {
-                    let _ = core.set_exclude(id, &exclude);
-                }
+                Some(id) => core.set_exclude(id, &exclude),
             }
         }
     }
 
     /// Gives the core what came, and lets go of what ended.
-    pub(super) fn receive(&mut self, core: &mut AudioMixer, scratch: &mut Vec<f32>, outbox: &Outbox, now: Instant) {
+    pub(super) fn receive(&mut self, core: &mut impl Core, scratch: &mut Vec<f32>, outbox: &Outbox, now: Instant) {
         let mut index = 0;
         while let Some(input) = self.inputs.get_mut(index) {
             let Some(id) = input.core else {
@@ -351,9 +357,10 @@ impl AudioEnds {
             let is_ended = match &mut input.entrance {
                 Entrance::Rtp(entrance, _) => receive(entrance, core, id, now),
                 Entrance::Pcm(queue) => {
-                    queue.take(scratch);
-                    // The core drops and counts what is too much.
-                    let _ = core.write(id, scratch);
+                    if core.is_ready() {
+                        queue.take(scratch);
+                        core.write(id, scratch);
+                    }
                     false
                 }
             };
@@ -423,15 +430,15 @@ impl AudioEnds {
     }
 
     /// Notes how the core is, and tells what happened in it.
-    pub(super) fn note(&mut self, core: &mut AudioMixer, mixer: Uuid, outbox: &Outbox, now: Instant) {
+    pub(super) fn note(&mut self, core: &mut impl Core, mixer: Uuid, outbox: &Outbox, now: Instant) {
         self.stats = core.stats();
         for input in &mut self.inputs {
-            input.stats = input.core.and_then(|id| core.input_stats(id).ok());
+            input.stats = input.core.and_then(|id| core.input_stats(id));
         }
         for output in &mut self.outputs {
-            output.stats = output.core.and_then(|id| core.output_stats(id).ok()).unwrap_or_default();
+            output.stats = output.core.and_then(|id| core.output_stats(id)).unwrap_or_default();
         }
-        while let Some(MixerEvent::ActiveInput(id)) = core.poll_event() {
+        while let Some(id) = core.active_input() {
             let input = self.inputs.iter().find(|input| input.core == Some(id));
             let Some(input) = input else { continue };
             outbox.push(event(mixer, "activeinput", json!({ "inputId": input.id })));
@@ -457,11 +464,10 @@ impl AudioEnds {
 }
 
 /// Gives the core the packets that came. Tells whether nothing will come any more.
-fn receive(entrance: &mut RtpEntrance, core: &mut AudioMixer, input: InputId, now: Instant) -> bool {
+fn receive(entrance: &mut RtpEntrance, core: &mut impl Core, input: InputId, now: Instant) -> bool {
     let state = entrance.receive(|meta, packet, payload| {
         let (sequence, timestamp, level) = (meta.sequence, meta.timestamp, meta.audio_level(packet));
-        // The core counts what makes no sense.
-        let _ = core.receive(input, AudioPacket { sequence, timestamp, payload }, level, now);
+        core.receive(input, AudioPacket { sequence, timestamp, payload }, level, now);
     });
     state.ended
 }
@@ -490,8 +496,6 @@ fn write_samples(batch: &mut PacketBatch, number: u32, timestamp: u32, samples: 
     let len = 4 + 4 * samples.len();
     let slot = batch.slot(len);
     slot[..4].copy_from_slice(&timestamp.to_le_bytes());
-    for (bytes, sample) in slot[4..len].chunks_exact_mut(4).zip(samples) {
-        bytes.copy_from_slice(&sample.to_le_bytes());
-    }
+    write_floats(&mut slot[4..len], samples);
     batch.commit(number, len);
 }

@@ -1,0 +1,203 @@
+//! What the ends need of what mixes, in this process or in another.
+
+use std::time::Instant;
+
+use millrace_frames::AudioPacket;
+use millrace_mixer::{
+    AudioMixer, InputId, InputOptions, InputStats, MixerEvent, MixerStats, OutputId, OutputOptions, OutputStats,
+};
+use millrace_packet::meta::AudioLevel;
+use rustc_hash::FxHashMap;
+
+use super::wire::{self, Order, Report};
+use crate::packets::PacketBatch;
+
+/// See [`AudioMixer`], whose functions these are. Where they fail the core has not got what they name.
+pub(super) trait Core {
+    /// Whether sound that waits is of use to it already.
+    fn is_ready(&self) -> bool;
+    fn add_input(&mut self, options: &InputOptions) -> Option<InputId>;
+    fn set_input(&mut self, id: InputId, gain: f32, muted: bool);
+    fn remove_input(&mut self, id: InputId);
+    fn add_output(&mut self, options: &OutputOptions<'_>) -> Option<OutputId>;
+    fn set_exclude(&mut self, id: OutputId, exclude: &[InputId]);
+    fn remove_output(&mut self, id: OutputId);
+    fn receive(&mut self, id: InputId, packet: AudioPacket<'_>, level: Option<AudioLevel>, now: Instant);
+    fn write(&mut self, id: InputId, samples: &[f32]);
+    fn stats(&self) -> MixerStats;
+    fn input_stats(&self, id: InputId) -> Option<InputStats>;
+    fn output_stats(&self, id: OutputId) -> Option<OutputStats>;
+    /// The input that became the loudest, once.
+    fn active_input(&mut self) -> Option<InputId>;
+}
+
+impl Core for AudioMixer {
+    fn is_ready(&self) -> bool {
+        true
+    }
+
+    fn add_input(&mut self, options: &InputOptions) -> Option<InputId> {
+        // No memory for one more: the next change tries again.
+        Self::add_input(self, options).ok()
+    }
+
+    fn set_input(&mut self, id: InputId, gain: f32, muted: bool) {
+        let _ = self.set_gain(id, gain);
+        let _ = self.set_muted(id, muted);
+    }
+
+    fn remove_input(&mut self, id: InputId) {
+        let _ = Self::remove_input(self, id);
+    }
+
+    fn add_output(&mut self, options: &OutputOptions<'_>) -> Option<OutputId> {
+        Self::add_output(self, options).ok()
+    }
+
+    fn set_exclude(&mut self, id: OutputId, exclude: &[InputId]) {
+        let _ = Self::set_exclude(self, id, exclude);
+    }
+
+    fn remove_output(&mut self, id: OutputId) {
+        let _ = Self::remove_output(self, id);
+    }
+
+    fn receive(&mut self, id: InputId, packet: AudioPacket<'_>, level: Option<AudioLevel>, now: Instant) {
+        // The core counts what makes no sense.
+        let _ = Self::receive(self, id, packet, level, now);
+    }
+
+    fn write(&mut self, id: InputId, samples: &[f32]) {
+        // The core drops and counts what is too much.
+        let _ = Self::write(self, id, samples);
+    }
+
+    fn stats(&self) -> MixerStats {
+        Self::stats(self)
+    }
+
+    fn input_stats(&self, id: InputId) -> Option<InputStats> {
+        Self::input_stats(self, id).ok()
+    }
+
+    fn output_stats(&self, id: OutputId) -> Option<OutputStats> {
+        Self::output_stats(self, id).ok()
+    }
+
+    fn active_input(&mut self) -> Option<InputId> {
+        self.poll_event().map(|MixerEvent::ActiveInput(id)| id)
+    }
+}
+
+/// A core in another process, as far as it is known here: orders and sound for it are collected, its reports kept.
+#[derive(Default)]
+pub(super) struct RemoteCore {
+    /// Ids given so far; the core there counts alike.
+    ids: u32,
+    /// How inputs are, and what outputs leave out: only changes are told.
+    inputs: FxHashMap<InputId, (f32, bool)>,
+    outputs: FxHashMap<OutputId, Vec<u32>>,
+    pub(super) orders: Vec<Order>,
+    pub(super) sound: PacketBatch,
+    /// It mixes. What comes before is of no use to it: much at once looks like a network that delays.
+    is_ready: bool,
+    report: Report,
+    input_stats: FxHashMap<u32, InputStats>,
+    output_stats: FxHashMap<u32, OutputStats>,
+    pub(super) active: Option<u32>,
+}
+
+impl RemoteCore {
+    pub(super) fn note(&mut self, mut report: Report) {
+        self.is_ready = true;
+        self.input_stats = report.inputs.drain(..).map(|input| (input.id, input.stats)).collect();
+        self.output_stats = report.outputs.drain(..).map(|output| (output.id, output.stats)).collect();
+        self.report = report;
+    }
+
+    pub(super) fn load(&self) -> f32 {
+        self.report.load
+    }
+
+    fn new_id(&mut self) -> u32 {
+        self.ids += 1;
+        self.ids
+    }
+}
+
+impl Core for RemoteCore {
+    fn is_ready(&self) -> bool {
+        self.is_ready
+    }
+
+    fn add_input(&mut self, options: &InputOptions) -> Option<InputId> {
+        let InputOptions { format, gain, muted } = *options;
+        let id = self.new_id();
+        self.orders.push(Order::AddInput { id, format, gain, muted });
+        self.inputs.insert(InputId(id), (gain, muted));
+        Some(InputId(id))
+    }
+
+    fn set_input(&mut self, id: InputId, gain: f32, muted: bool) {
+        if self.inputs.insert(id, (gain, muted)) != Some((gain, muted)) {
+            self.orders.push(Order::SetInput { id: id.0, gain, muted });
+        }
+    }
+
+    fn remove_input(&mut self, id: InputId) {
+        self.inputs.remove(&id);
+        self.orders.push(Order::RemoveInput(id.0));
+    }
+
+    fn add_output(&mut self, options: &OutputOptions<'_>) -> Option<OutputId> {
+        let (id, format, exclude) = (self.new_id(), options.format, numbers(options.exclude));
+        self.outputs.insert(OutputId(id), exclude.clone());
+        self.orders.push(Order::AddOutput { id, format, exclude });
+        Some(OutputId(id))
+    }
+
+    fn set_exclude(&mut self, id: OutputId, exclude: &[InputId]) {
+        let exclude = numbers(exclude);
+        if self.outputs.get(&id) != Some(&exclude) {
+            self.outputs.insert(id, exclude.clone());
+            self.orders.push(Order::SetExclude { id: id.0, exclude });
+        }
+    }
+
+    fn remove_output(&mut self, id: OutputId) {
+        self.outputs.remove(&id);
+        self.orders.push(Order::RemoveOutput(id.0));
+    }
+
+    fn receive(&mut self, id: InputId, packet: AudioPacket<'_>, level: Option<AudioLevel>, _: Instant) {
+        if self.is_ready {
+            wire::push_packet(&mut self.sound, id, packet, level);
+        }
+    }
+
+    fn write(&mut self, id: InputId, samples: &[f32]) {
+        if !samples.is_empty() {
+            wire::push_samples(&mut self.sound, id, samples);
+        }
+    }
+
+    fn stats(&self) -> MixerStats {
+        self.report.mixer
+    }
+
+    fn input_stats(&self, id: InputId) -> Option<InputStats> {
+        self.input_stats.get(&id.0).copied()
+    }
+
+    fn output_stats(&self, id: OutputId) -> Option<OutputStats> {
+        self.output_stats.get(&id.0).copied()
+    }
+
+    fn active_input(&mut self) -> Option<InputId> {
+        self.active.take().map(InputId)
+    }
+}
+
+fn numbers(inputs: &[InputId]) -> Vec<u32> {
+    inputs.iter().map(|input| input.0).collect()
+}

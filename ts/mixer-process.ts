@@ -1,0 +1,5 @@
+// What the process of a mixer with `isolation: 'process'` runs; see `createAudioMixer` of `worker.ts`.
+
+import { addon } from './addon.js';
+
+addon.serveMixer();
