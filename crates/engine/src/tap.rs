@@ -198,6 +198,11 @@ impl Source {
         self.end.opened.number
     }
 
+    /// The number of its RTCP packets.
+    pub(crate) fn rtcp_number(&self) -> u32 {
+        self.end.opened.rtcp_number
+    }
+
     /// The producer, which viewers and other taps consume like any.
     pub fn producer(&self) -> ProducerId {
         self.producer

@@ -1,13 +1,21 @@
 //! The RTP of a mixer: packets of a tap into its core, frames of its core into a source.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use millrace_model::{NtpTime, WallClock};
 use millrace_packet::extension::{ExtensionIds, ExtensionKind};
 use millrace_packet::meta::RtpMeta;
+use millrace_packet::rtcp::{CompoundWriter, SenderInfo};
 use millrace_packet::rtp::FIXED_HEADER_BYTES;
 
 use crate::packets::PacketBatch;
 use crate::tap::{Source, Tap, TapState};
+
+/// How often viewers are told when what an output sends belongs (RFC 3550 §6.4.1).
+const REPORT_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Bytes of a sender report without blocks.
+const REPORT_BYTES: usize = 28;
 
 /// A producer that is heard or seen.
 pub(crate) struct RtpEntrance {
@@ -40,12 +48,16 @@ impl RtpEntrance {
         })
     }
 
-    /// Hands what came to an output as it is.
+    /// Hands what came to an output as it is, and its sender's reports.
     pub(super) fn pass(&mut self, exit: &mut RtpExit, batch: &mut PacketBatch) -> TapState {
-        self.receive(|meta, _, payload| {
+        let state = self.receive(|meta, _, payload| {
             exit.sequence = meta.sequence;
             exit.write_packet(meta.timestamp, meta.marker, payload, batch);
-        })
+        });
+        if let Some(times) = self.tap.sender_report().filter(|times| exit.reported != Some(*times)) {
+            exit.write_report(times, batch);
+        }
+        state
     }
 
     pub(super) fn dropped(&self) -> u64 {
@@ -64,13 +76,32 @@ pub(crate) struct RtpExit {
     offset: Option<u32>,
     /// The timestamp that a first frame gets `at` the instant.
     line: (u32, Instant),
+    clock: WallClock,
+    report_at: Instant,
+    /// The times of the last report.
+    reported: Option<(NtpTime, u32)>,
+    packets: u32,
+    octets: u32,
 }
 
 impl RtpExit {
-    /// An exit by `source`, whose numbers begin at these.
-    pub(crate) fn new(source: Source, stream: RtpStream, now: Instant) -> Self {
+    /// An exit by `source`, whose numbers begin at these. `clock` tells what time it is, for all outputs of a worker alike.
+    pub(crate) fn new(source: Source, stream: RtpStream, clock: WallClock, now: Instant) -> Self {
         let RtpStream { ssrc, payload_type, clock_rate, sequence, timestamp } = stream;
-        Self { source, ssrc, payload_type, clock_rate, sequence, offset: None, line: (timestamp, now) }
+        Self {
+            source,
+            ssrc,
+            payload_type,
+            clock_rate,
+            sequence,
+            offset: None,
+            line: (timestamp, now),
+            clock,
+            report_at: now,
+            reported: None,
+            packets: 0,
+            octets: 0,
+        }
     }
 
     /// Another core follows, with another beginning of time.
@@ -96,6 +127,28 @@ impl RtpExit {
         self.line = (timestamp, now);
     }
 
+    /// Adds a sender report, when it is time for one and a frame was written at `now`: behind the last of them, whose time that
+    /// is. Frames that were made up for before it were late.
+    pub(super) fn report(&mut self, now: Instant, batch: &mut PacketBatch) {
+        let (timestamp, written_at) = self.line;
+        if now >= self.report_at && written_at == now && self.packets > 0 {
+            self.report_at = now + REPORT_INTERVAL;
+            self.write_report((self.clock.ntp(now), timestamp), batch);
+        }
+    }
+
+    fn write_report(&mut self, times: (NtpTime, u32), batch: &mut PacketBatch) {
+        self.reported = Some(times);
+        let (NtpTime(ntp), rtp_timestamp) = times;
+        let info = SenderInfo { ntp, rtp_timestamp, packet_count: self.packets, octet_count: self.octets };
+        let slot = batch.slot(REPORT_BYTES);
+        let mut writer = CompoundWriter::new(slot);
+        // It has just the room that it needs.
+        let _ = writer.sender_report(self.ssrc, &info, &[]);
+        let len = writer.len();
+        batch.commit(self.source.rtcp_number(), len);
+    }
+
     fn write_packet(&mut self, timestamp: u32, marker: bool, payload: &[u8], batch: &mut PacketBatch) {
         let slot = batch.slot(FIXED_HEADER_BYTES + payload.len());
         slot[0] = 0x80;
@@ -106,6 +159,8 @@ impl RtpExit {
         slot[FIXED_HEADER_BYTES..FIXED_HEADER_BYTES + payload.len()].copy_from_slice(payload);
         batch.commit(self.source.number(), FIXED_HEADER_BYTES + payload.len());
         self.sequence = self.sequence.wrapping_add(1);
+        self.packets = self.packets.wrapping_add(1);
+        self.octets = self.octets.wrapping_add(payload.len() as u32);
     }
 }
 

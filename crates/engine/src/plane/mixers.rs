@@ -108,7 +108,7 @@ impl Plane {
         let source = Source::of(End { worker: self.handle.clone(), feed, opened: opened? });
         let (sequence, timestamp) = (self.random.u16(), self.random.u32());
         let stream = RtpStream { ssrc, payload_type, clock_rate, sequence, timestamp };
-        Ok((RtpExit::new(source, stream, now), reply))
+        Ok((RtpExit::new(source, stream, self.clock, now), reply))
     }
 
     /// A codec as a router numbers it.

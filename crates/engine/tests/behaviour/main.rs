@@ -11,6 +11,7 @@ mod layers;
 mod limits;
 mod looking;
 mod media;
+mod mixers;
 mod paths;
 mod pausing;
 mod plain;

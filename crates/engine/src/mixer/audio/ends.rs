@@ -427,6 +427,11 @@ impl AudioEnds {
                 }
             }
         }
+        for output in &mut self.outputs {
+            if let Exit::Rtp(exit) = &mut output.exit {
+                exit.report(now, to_worker);
+            }
+        }
     }
 
     /// Notes how the core is, and tells what happened in it.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::core::{Core, RemoteCore};
 use super::desk::Collected;
 use super::ends::AudioEnds;
-use super::wire::{FrameReader, Order, Told};
+use super::wire::{FrameReader, Told};
 use crate::mixer::child::Child;
 use crate::mixer::pool::TURN_TIME_MAX;
 use crate::mixer::serve::Setup;
@@ -82,7 +82,7 @@ impl There {
         ends.apply(core);
         ends.receive(core, scratch, outbox, now);
         #[cfg(debug_assertions)]
-        core.orders.extend(ends.fault.take().map(|fault| Order::Fail { hang_ms: fault.hang_ms() }));
+        core.orders.extend(ends.fault.take().map(|fault| super::wire::Order::Fail { hang_ms: fault.hang_ms() }));
         let keeps_up = child.send(core.orders.drain(..).map(|order| text_of(&order)), std::mem::take(&mut core.sound));
         collected.clear();
         while let Some(batch) = child.packets() {
