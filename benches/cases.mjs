@@ -60,6 +60,11 @@ export const BARS = {
   'ring: wake-up p99': { most: 0.5, scales: true },
   'simulcast: CPU time a delivered packet against one stream': { most: 1.3 },
   'simulcast: packets lost': { most: 0 },
+  'mix: cost against the bare calls': { most: 1.15 },
+  'mix: talkers a core against the bare calls': { least: 0.87 },
+  'mix: CPU time of a listener against forwarding': { most: 1.3 },
+  'mix: added delay p50': { most: 30 },
+  'mix: added delay p99': { most: 45 },
   'flood: packets of the call lost': { most: 0 },
   'flood: delay p99 against the idle run': { most: 2 },
   'flood: memory growth': { most: 1 },
@@ -120,6 +125,12 @@ export const DATA_RELAYS = {
 /** Talkers of the room that is mixed, and the share of its packets that each must hear for the figures to mean something. */
 export const MIX_TALKERS = 20;
 export const MIX_HEARD_MIN = 0.95;
+
+/** Who hears a mix that all share, and packets a second, as many as a mixer makes. */
+export const MIX_LISTENERS = { viewers: 300, rate: 50 };
+
+/** Talkers at as many phases, of whom one clicks. */
+export const MIX_DELAY_TALKERS = 5;
 
 /** Forged datagrams a second in the flood. */
 export const FLOOD_RATE = 100_000;

@@ -22,7 +22,9 @@ import {
   FLOOD_RATE,
   fanouts,
   JOIN_CONCURRENCY,
+  MIX_DELAY_TALKERS,
   MIX_HEARD_MIN,
+  MIX_LISTENERS,
   MIX_TALKERS,
   REFERENCE_FANOUT,
   RING,
@@ -227,6 +229,34 @@ async function measureMix() {
     figures.note(`mix, ${server}: CPU time of a talker`, '% of a core', run.coreShareATalker * 100);
   }
   figures.note('mix: CPU time against Janus', '', shares.millrace / shares.janus);
+  await measureMixer();
+}
+
+/** The mixer beside the bare calls of its codecs, its listeners beside those of a plain microphone, and its delay. */
+async function measureMixer() {
+  const { seconds, warmupSeconds } = effort;
+  const mixing = await loadgen({ scenario: 'mixing', talkers: MIX_TALKERS, seconds });
+  figures.note('mix: cost against the bare calls', '', mixing.againstBareCalls);
+  figures.note('mix: talkers a core', 'talkers', mixing.talkersACore);
+  figures.note('mix: talkers a core against the bare calls', '', mixing.talkersACore / mixing.talkersACoreByBareCalls);
+  const listening = {
+    scenario: 'fanout',
+    target: 'millrace',
+    media: 'audio',
+    warmupSeconds,
+    seconds,
+    ...MIX_LISTENERS,
+  };
+  const forwarded = await loadgen(listening);
+  const mixed = await loadgen({ ...listening, mixed: true });
+  figures.note(
+    'mix: CPU time of a listener against forwarding',
+    '',
+    mixed.cpuNs / mixed.delivered / (forwarded.cpuNs / forwarded.delivered),
+  );
+  const delay = await loadgen({ scenario: 'mixdelay', talkers: MIX_DELAY_TALKERS, seconds: 5 * seconds });
+  figures.note('mix: added delay p50', 'ms', delay.p50Ms);
+  figures.note('mix: added delay p99', 'ms', delay.p99Ms);
 }
 
 /** What does not depend on who else runs. */

@@ -47,6 +47,9 @@ pub(crate) struct CallSetup {
     /// Streams of the one camera, each with this media (simulcast; our server only). Viewers spread over them.
     #[serde(default = "one")]
     pub(crate) layers: NonZeroU32,
+    /// Viewers hear the one microphone through a mixer, whose output they share (our server only).
+    #[serde(default)]
+    pub(crate) mixed: bool,
     /// The weather on all links.
     #[serde(default)]
     pub(crate) quality: Quality,
@@ -96,6 +99,7 @@ impl Call {
             [ssrc] => room.produce(&transport, ssrc, setup.media.is_audio())?,
             _ => room.produce_layers(&transport, &ssrcs)?,
         };
+        let producer = if setup.mixed { room.mix(&producer)? } else { producer };
         let streams = ssrcs.iter().map(|ssrc| Publisher::new(*ssrc, setup.media)).collect();
         stage.peer(publisher).role = Role::Publisher(streams);
         let mut choices = Choices::new(setup.layers);

@@ -125,6 +125,19 @@ impl Room {
         Ok(id)
     }
 
+    /// Publishes a mix of one producer.
+    pub(crate) fn mix(&mut self, producer: &str) -> io::Result<String> {
+        let [mixer, input, output, mix] = [(); 4].map(|()| self.new_id());
+        self.server.request("worker.createAudioMixer", json!({ "audioMixerId": mixer }))?;
+        let params = json!({ "audioMixerId": mixer, "inputId": input, "producerId": producer });
+        self.server.request("audioMixer.addInput", params)?;
+        let params = json!({
+            "audioMixerId": mixer, "outputId": output, "producerId": mix, "routerId": self.router, "codec": "opus",
+        });
+        self.server.request("audioMixer.createOutput", params)?;
+        Ok(mix)
+    }
+
     /// The parameters of a request to view.
     pub(crate) fn consume_params(&mut self, transport: &str, producer: &str, paused: bool) -> Value {
         json!({

@@ -4,6 +4,7 @@
 
 use std::time::{Duration, Instant};
 
+use millrace_codecs::BuiltAudioCodecs;
 use millrace_frames::{
     AudioCodec, AudioCodecs, AudioDecoder, AudioEncoder, AudioEncoding, AudioFormat, AudioPacket, CodecUnavailable,
     DecodeError, EncodeError,
@@ -15,11 +16,27 @@ use millrace_testkit::allocations::{CountingAllocator, allocations};
 #[global_allocator]
 static ALLOCATOR: CountingAllocator = CountingAllocator;
 
+/// Ticks in which each of six has spoken twice.
+const ROUND_TICKS: u32 = 1_200;
+
+/// Packets of who speaks, and of who does not.
+struct Said {
+    speech: Vec<u8>,
+    silence: Vec<u8>,
+}
+
+// One test, because what others allocate meanwhile would count.
 #[test]
 fn ticks_allocate_nothing_after_warming_up_whoever_speaks() {
+    let flat = Said { speech: vec![31 << 3, 90, 0], silence: vec![31 << 3, 0, 0] };
+    assert_eq!(allocated(Box::new(Flat), &flat, 3), 0, "in a minute of six who take turns");
+    assert_eq!(allocated(Box::new(BuiltAudioCodecs), &opus(), 1), 0, "with the codecs of this build");
+}
+
+/// Allocations in so many rounds of six who take turns, after two.
+fn allocated(codecs: Box<dyn AudioCodecs>, said: &Said, rounds: u32) -> u64 {
     let start = Instant::now();
-    let mut mixer =
-        AudioMixer::new(Box::new(Flat), MixerOptions { top_k: Some(3), ..Default::default() }, start).unwrap();
+    let mut mixer = AudioMixer::new(codecs, MixerOptions { top_k: Some(3), ..Default::default() }, start).unwrap();
     let opus = AudioFormat { codec: AudioCodec::Opus, channels: 1 };
     let pcmu = AudioFormat { codec: AudioCodec::Pcmu, channels: 1 };
     let inputs: Vec<_> = (0..6)
@@ -38,9 +55,9 @@ fn ticks_allocate_nothing_after_warming_up_whoever_speaks() {
             for (person, input) in inputs.iter().enumerate() {
                 // Each speaks for four seconds, two at a time; every 97th packet is lost.
                 let speaks = (tick / 200) as usize % 6 == person || (tick / 200 + 3) as usize % 6 == person;
-                let payload = [31 << 3, if speaks { 90 } else { 0 }, 0];
+                let payload = if speaks { &said.speech } else { &said.silence };
                 let level = AudioLevel { attenuation_dbov: if speaks { 20 } else { 127 }, voice: speaks };
-                let packet = AudioPacket { sequence: tick as u16, timestamp: tick * 960, payload: &payload };
+                let packet = AudioPacket { sequence: tick as u16, timestamp: tick * 960, payload };
                 if !(tick as usize + person).is_multiple_of(97) {
                     mixer.receive(*input, packet, Some(level), now).unwrap();
                 }
@@ -48,12 +65,27 @@ fn ticks_allocate_nothing_after_warming_up_whoever_speaks() {
             mixer.tick(now, &mut |frame| sent += frame.outputs.len());
         }
     };
-    run(3_000, 1);
+    run(2 * ROUND_TICKS, 1);
     let before = allocations();
-    run(3_000, 3_001);
+    run(rounds * ROUND_TICKS, 2 * ROUND_TICKS + 1);
     let allocated = allocations() - before;
-    assert_eq!(allocated, 0, "in a minute of six who take turns");
-    assert!(sent > 12 * 5_000);
+    // Six of them telephones, which get every frame.
+    assert!(sent > 6 * ((2 + rounds) * ROUND_TICKS) as usize, "{sent}");
+    allocated
+}
+
+/// A tone and silence as Opus has them.
+fn opus() -> Said {
+    let format = AudioFormat { codec: AudioCodec::Opus, channels: 1 };
+    let encoding = AudioEncoding { format, frame_ms: 20, bitrate: 32_000, complexity: 5, in_band_fec: false };
+    let packet = |amplitude: f32| {
+        let mut encoder = BuiltAudioCodecs.encoder(&encoding).unwrap();
+        let mut packet = [0; 1_500];
+        let tone: Vec<f32> = (0..960).map(|sample| amplitude * (sample as f32 * 0.05).sin()).collect();
+        let len = encoder.encode(&tone, &mut packet).unwrap();
+        packet[..len].to_vec()
+    };
+    Said { speech: packet(0.2), silence: packet(0.0) }
 }
 
 /// A codec of one level a packet.

@@ -20,7 +20,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("model", &[]),
     ("testkit", &["transport", "router", "bandwidth", "packet", "model"]),
     ("netlab", &["bandwidth", "packet"]),
-    ("loadgen", &["engine", "transport", "net", "bandwidth", "packet", "model", "testkit"]),
+    (
+        "loadgen",
+        &["engine", "transport", "net", "codecs", "mixer", "frames", "bandwidth", "packet", "model", "testkit"],
+    ),
     ("fuzz", &["engine", "transport", "net", "router", "mixer", "frames", "bandwidth", "packet", "model", "testkit"]),
     ("xtask", &["model"]),
 ];

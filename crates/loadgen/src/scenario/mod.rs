@@ -9,6 +9,7 @@ mod joins;
 mod memory;
 mod paused;
 mod ring;
+mod sound;
 
 use std::io;
 
@@ -35,6 +36,10 @@ pub(crate) enum Scenario {
     Ring(ring::Ring),
     /// Data channels.
     Data(data::Data),
+    /// A mix of sound beside the bare calls of its codecs.
+    Mixing(sound::Mixing),
+    /// How much later a mix is heard.
+    MixDelay(sound::Delay),
 }
 
 /// Which core is whose.
@@ -59,6 +64,8 @@ impl Scenario {
             Self::Flood(flood) => flood.run(cores),
             Self::Ring(ring) => ring.run(),
             Self::Data(data) => data.run(cores),
+            Self::Mixing(mixing) => mixing.run(),
+            Self::MixDelay(delay) => delay.run(),
         }
     }
 }
