@@ -49,6 +49,8 @@ pub(crate) fn run(
 struct Loop {
     shared: Rc<Shared>,
     watchers: HashMap<SocketId, Watcher>,
+    /// A batch of the application's packets is not read to its end. What was sent after it waits.
+    reads_packets: bool,
 }
 
 /// The tasks that wait for one socket. Each holds the socket open until it has ended.
@@ -69,7 +71,7 @@ struct Shared {
 impl Loop {
     fn new(plane: Plane) -> Self {
         let shared = Shared { plane: RefCell::new(plane), changed: Notify::new(), panic: RefCell::default() };
-        Self { shared: Rc::new(shared), watchers: HashMap::new() }
+        Self { shared: Rc::new(shared), watchers: HashMap::new(), reads_packets: false }
     }
 
     async fn serve(mut self, mut inlet: Inlet, mut closed: oneshot::Receiver<()>) -> Result<(), String> {
@@ -82,7 +84,8 @@ impl Loop {
                 // Before anything is done: it may be a panic, after which the plane is not to be used.
                 () = self.shared.changed.notified() => {}
                 () = wait_until(deadline) => self.shared.plane.borrow_mut().handle_timeout(Instant::now()),
-                inbound = inlet.inbox.recv() => {
+                () = yield_now(), if self.reads_packets => self.take_in_packets(&inlet),
+                inbound = inlet.inbox.recv(), if !self.reads_packets => {
                     let Some(inbound) = inbound else { break };
                     self.serve_inbound(inbound, &mut inlet, &closed).await;
                 }
@@ -99,14 +102,14 @@ impl Loop {
     }
 
     /// Carries out a request and those that soon follow it. Closing and timers have their turn after [`REQUESTS_TURN`],
-    /// and after each batch of packets.
+    /// and after each part of a batch of packets.
     async fn serve_inbound(&mut self, first: Inbound, inlet: &mut Inlet, closed: &oneshot::Receiver<()>) {
         let turn_end = Instant::now() + REQUESTS_TURN;
         let mut inbound = Some(first);
         while let Some(next) = inbound {
             match next {
                 Inbound::Packets => {
-                    self.shared.plane.borrow_mut().take_in_packets(&inlet.packets, Instant::now());
+                    self.take_in_packets(inlet);
                     // Sockets get their turn as well.
                     return yield_now().await;
                 }
@@ -120,6 +123,10 @@ impl Loop {
             }
             inbound = self.next_inbound(inlet, closed, turn_end.min(Instant::now() + LINGER)).await;
         }
+    }
+
+    fn take_in_packets(&mut self, inlet: &Inlet) {
+        self.reads_packets = self.shared.plane.borrow_mut().take_in_packets(&inlet.packets, Instant::now());
     }
 
     /// What comes before `end`, without sleep until then; sockets have their turns meanwhile.

@@ -77,14 +77,45 @@ impl PacketBatch {
 
     /// Every packet with its number.
     pub fn packets(&self) -> impl Iterator<Item = (u32, &[u8])> {
-        let mut rest = &self.bytes[..self.open];
+        let mut at = 0;
         std::iter::from_fn(move || {
-            let (number, after) = rest.split_first_chunk::<4>()?;
-            let (len, after) = after.split_first_chunk::<4>()?;
-            let (packet, after) = after.split_at_checked(u32::from_le_bytes(*len) as usize)?;
-            rest = after;
-            Some((u32::from_le_bytes(*number), packet))
+            let (number, packet) = self.record(at)?;
+            at += HEAD_BYTES + packet.len();
+            Some((number, packet))
         })
+    }
+
+    /// The packet whose record begins at `at`, with its number.
+    fn record(&self, at: usize) -> Option<(u32, &[u8])> {
+        let (number, after) = self.bytes.get(at..self.open)?.split_first_chunk::<4>()?;
+        let (len, after) = after.split_first_chunk::<4>()?;
+        Some((u32::from_le_bytes(*number), after.get(..u32::from_le_bytes(*len) as usize)?))
+    }
+}
+
+/// A batch that is read in several turns.
+#[derive(Debug)]
+pub(crate) struct PacketReader {
+    batch: PacketBatch,
+    /// Where the next record begins.
+    at: usize,
+}
+
+impl PacketReader {
+    pub(crate) fn new(batch: PacketBatch) -> Self {
+        Self { batch, at: 0 }
+    }
+
+    /// The next packet with its number.
+    pub(crate) fn next(&mut self) -> Option<(u32, &[u8])> {
+        let (number, packet) = self.batch.record(self.at)?;
+        self.at += HEAD_BYTES + packet.len();
+        Some((number, packet))
+    }
+
+    /// Tells whether there is another packet.
+    pub(crate) fn has_more(&self) -> bool {
+        self.batch.record(self.at).is_some()
     }
 }
 

@@ -21,8 +21,12 @@ use super::transport_core::TransportCore;
 use super::transports::NewTransport;
 use crate::error::RequestError;
 use crate::outbox::Outbox;
-use crate::packets::{BATCH_BYTES_MAX, PacketBatch, PacketQueue};
+use crate::packets::{BATCH_BYTES_MAX, PacketBatch, PacketQueue, PacketReader};
 use crate::tap::Feed;
+
+/// Packets of the application that are dealt with before sockets and timers get their turn: less than 0.1 ms. The rest of
+/// their batch is dealt with in the next turns.
+pub(crate) const APPLICATION_PACKETS_PER_TURN_MAX: usize = 64;
 
 /// Bytes before a data message: its payload protocol identifier.
 const PPID_BYTES: usize = 4;
@@ -308,14 +312,23 @@ impl Plane {
         Some(number)
     }
 
-    /// Deals with one batch of packets of the application.
-    pub(crate) fn take_in_packets(&mut self, packets: &PacketQueue, now: Instant) {
-        self.counters.application_packets_dropped = packets.dropped();
-        let Some(batch) = packets.pop_one() else { return };
-        for (number, packet) in batch.packets() {
+    /// Deals with packets of one batch of the application, as many as a turn may. Tells whether the batch has more.
+    pub(crate) fn take_in_packets(&mut self, packets: &PacketQueue, now: Instant) -> bool {
+        let begun = self.application_batch.take();
+        let Some(mut batch) = begun.or_else(|| self.next_application_batch(packets)) else { return false };
+        for _ in 0..APPLICATION_PACKETS_PER_TURN_MAX {
+            let Some((number, packet)) = batch.next() else { break };
             self.take_in_packet(number, packet, now);
         }
         self.finish();
+        let has_more = batch.has_more();
+        self.application_batch = has_more.then_some(batch);
+        has_more
+    }
+
+    fn next_application_batch(&mut self, packets: &PacketQueue) -> Option<PacketReader> {
+        self.counters.application_packets_dropped = packets.dropped();
+        packets.pop_one().map(PacketReader::new)
     }
 
     fn take_in_packet(&mut self, number: u32, packet: &[u8], now: Instant) {

@@ -60,6 +60,7 @@ use crate::journal::Journal;
 use crate::message::Message;
 use crate::mixer::audio::PcmQueue;
 use crate::outbox::Outbox;
+use crate::packets::PacketReader;
 use crate::random::Random;
 use crate::worker::WorkerHandle;
 
@@ -166,6 +167,8 @@ pub(crate) struct Plane {
     /// The way back to this worker, for them.
     handle: WorkerHandle,
     audio_mixers: FxHashMap<AudioMixerId, MixerEntry>,
+    /// A batch of the application's packets that is not read to its end.
+    application_batch: Option<PacketReader>,
     /// Sound that the application writes, by the number under which it comes.
     written: FxHashMap<u32, Arc<PcmQueue>>,
     /// The transports that are captured, by index.
@@ -275,6 +278,7 @@ impl Plane {
             attached: Vec::new(),
             handle,
             audio_mixers: FxHashMap::default(),
+            application_batch: None,
             written: FxHashMap::default(),
             captures: Vec::new(),
             reply_follows: false,

@@ -10,10 +10,12 @@ use millrace_transport::{Protocol, Tuple};
 use serde_json::{Value, json};
 
 use super::crowds::UNVALIDATED_PER_SOURCE_MAX;
+use super::direct::APPLICATION_PACKETS_PER_TURN_MAX;
 use super::sockets::Readiness;
 use super::*;
 use crate::message::Outcome;
 use crate::outbox;
+use crate::packets::{PacketBatch, PacketQueue};
 
 const SERVER: &str = "00000000-0000-4000-8000-000000000001";
 const ROUTER: &str = "00000000-0000-4000-8000-000000000002";
@@ -326,6 +328,23 @@ async fn k07_a_peer_that_changes_its_path_with_every_check_is_told_of_ten_times_
     assert_eq!(later.iter().map(|tuple| &tuple["remotePort"]).collect::<Vec<_>>(), [&json!(2)]);
     let metrics = stage.request("worker.getMetrics", json!({}));
     assert_eq!(metrics["worker"]["state_events_merged"], 500 - 1 - u64::from(pace::PEER_EVENTS_PER_WINDOW_MAX));
+}
+
+#[tokio::test]
+async fn between_parts_of_a_large_batch_of_the_application_others_get_their_turn() {
+    let mut stage = Stage::new();
+    let mut batch = PacketBatch::default();
+    let count = 2 * APPLICATION_PACKETS_PER_TURN_MAX + 1;
+    // They are nobody's: refused and counted.
+    (0..count).for_each(|_| batch.push(u32::MAX, &[0x80]));
+    let packets = PacketQueue::default();
+    packets.push(batch);
+    let refused_after = |parts: usize| {
+        assert_eq!(stage.plane.take_in_packets(&packets, stage.now), parts < 3);
+        stage.plane.counters.application_packets_refused as usize
+    };
+    let refused = [1, 2, 3].map(refused_after);
+    assert_eq!(refused, [APPLICATION_PACKETS_PER_TURN_MAX, 2 * APPLICATION_PACKETS_PER_TURN_MAX, count]);
 }
 
 /// A plane with a router, and a server on loopback with one UDP and one TCP socket.

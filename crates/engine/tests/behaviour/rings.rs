@@ -252,6 +252,17 @@ fn a_worker_that_ends_leaves_the_other_end_of_its_rings_in_peace() {
 }
 
 #[test]
+fn a_request_waits_for_all_packets_of_the_batch_before_it() {
+    let mut office = Office::open();
+    let end = office.direct();
+    let (_, reply) = office.produce(&end, &microphone(11));
+    let packets: Vec<_> =
+        (0..1_000_u16).map(|n| [&[0x80, 111], &n.to_be_bytes()[..], &[0, 0, 0, 0, 0, 0, 0, 11, 1]].concat()).collect();
+    office.send(number(&reply), &packets);
+    assert_eq!(office.counter(&end.transport, "rtp_packets_received"), 1_000);
+}
+
+#[test]
 fn packets_of_a_closed_object_are_refused_and_counted() {
     let mut office = Office::open();
     let end = office.direct();
