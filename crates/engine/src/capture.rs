@@ -11,6 +11,7 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread;
 
 use millrace_model::NtpTime;
+use millrace_net::prefer_default_time_slices;
 use serde_json::json;
 
 use crate::error::RequestError;
@@ -83,7 +84,10 @@ impl Capture {
         let (writer, orders) = sync_channel(WAITING_BATCHES_MAX);
         let has_failed = Arc::new(AtomicBool::new(false));
         let failure = Arc::clone(&has_failed);
-        let body = move || write_file(&file, &orders, request, &failure, &outbox);
+        let body = move || {
+            prefer_default_time_slices();
+            write_file(&file, &orders, request, &failure, &outbox);
+        };
         let thread = thread::Builder::new().name("millrace-capture".to_owned()).spawn(body);
         thread.map_err(|error| RequestError::System { doing: "starting a thread for the capture", error })?;
         let mut capture = Self {

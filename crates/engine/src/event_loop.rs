@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use millrace_model::CheckedWorkerSettings;
-use millrace_net::UdpSocket;
+use millrace_net::{UdpSocket, prefer_short_time_slices};
 use millrace_transport::SocketId;
 use millrace_transport::dtls::LocalCertificate;
 use tokio::runtime::Builder;
@@ -39,6 +39,7 @@ pub(crate) fn run(
     closed: oneshot::Receiver<()>,
     (handle, outbox): (WorkerHandle, Arc<Outbox>),
 ) -> Result<(), String> {
+    prefer_short_time_slices();
     let runtime = Builder::new_current_thread().enable_io().enable_time().build();
     let runtime = runtime.map_err(|error| format!("the worker's runtime could not be made: {error}"))?;
     let plane = Plane::new(settings, certificate, (handle, outbox), Instant::now());

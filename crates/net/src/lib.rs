@@ -1,4 +1,5 @@
-//! Sockets and timers of a worker: UDP with batched receive and segmented send, TCP with framing, a timer wheel.
+//! Sockets and timers of a worker: UDP with batched receive and segmented send, TCP with framing, a timer wheel, and what
+//! its thread asks of the scheduler.
 //!
 //! Linux uses its batched calls; [`Backend::Portable`] runs everywhere and behaves alike, only slower. The crate knows
 //! datagrams, not what is in them; ids are the caller's.
@@ -10,6 +11,7 @@ pub mod fuzz;
 mod linux;
 mod send;
 mod tcp;
+mod thread;
 mod udp;
 mod wheel;
 
@@ -19,5 +21,6 @@ pub use tcp::{
     FRAME_HEADER_BYTES, FrameReader, FrameTooLong, TCP_PENDING_BYTES_MAX, TCP_READ_BYTES, TcpClosed, TcpConnection,
     TcpListener, TcpReadBuffer, TcpReceived, TcpSent, frame_header,
 };
+pub use thread::{prefer_default_time_slices, prefer_short_time_slices};
 pub use udp::{Backend, Datagram, RECV_DATAGRAMS_MAX, RecvBatch, RecvReport, UdpSocket};
 pub use wheel::{TICK, TimerWheel};

@@ -8,6 +8,8 @@ use std::sync::{Arc, LazyLock, Mutex, OnceLock};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
+use millrace_net::prefer_default_time_slices;
+
 use super::lock;
 use crate::worker::THREAD_NAME_PREFIX;
 
@@ -232,6 +234,8 @@ const HANG: &str = "the mixer's thread was stuck";
 
 /// A thread's life: turns of its mixers, until it has none.
 fn run(row: &Arc<Row>) {
+    // A codec works for milliseconds, and must not go before packets.
+    prefer_default_time_slices();
     let mut seats: Vec<(Mixer, Box<dyn Turns>)> = Vec::new();
     loop {
         if row.changed.swap(false, Ordering::AcqRel) {

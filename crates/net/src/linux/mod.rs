@@ -5,7 +5,10 @@
 mod control;
 mod name;
 pub(crate) mod receive;
+mod time_slice;
 pub(crate) mod transmit;
+
+pub(crate) use time_slice::set_time_slice;
 
 use std::ffi::CString;
 use std::io;
