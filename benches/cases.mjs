@@ -82,7 +82,7 @@ export const EFFORT = {
     pausedSeconds: 60,
     floodSeconds: 10,
     directSeconds: 5,
-    ringSeconds: 3,
+    ringSeconds: 1,
   },
   quick: {
     rounds: 1,
@@ -93,7 +93,7 @@ export const EFFORT = {
     pausedSeconds: 10,
     floodSeconds: 3,
     directSeconds: 2,
-    ringSeconds: 1,
+    ringSeconds: 0.3,
   },
 };
 

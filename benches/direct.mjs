@@ -17,6 +17,8 @@ const SECONDS = Number(process.argv[2] ?? 5);
 /** Packets that are under way at a time, and the bytes of each. */
 const CIRCLING = 512;
 const PACKET_BYTES = 1_200;
+/** How long the busy loop holds the thread at a time: about as long as a batch of packets does. */
+const SPIN_MS = 0.5;
 const SSRC = 1_234;
 const OPUS = { mimeType: 'audio/opus', payloadType: 111, clockRate: 48_000, channels: 2 };
 
@@ -32,6 +34,7 @@ const producer = await transport.produce({ kind: 'audio', rtpParameters });
 const consumer = await transport.consume({ producerId: producer.id, rtpCapabilities });
 
 const idle = await call.measure(SECONDS);
+const busy = await besideBusyLoop(() => call.measure(SECONDS));
 const circling = circle();
 const before = await counters();
 const [beside, circled] = await Promise.all([call.measure(SECONDS), circling.measure(SECONDS)]);
@@ -45,6 +48,7 @@ process.stdout.write(
     callLost: beside.lost,
     callDelayP99Ms: beside.p99Ms,
     callDelayP99IdleMs: idle.p99Ms,
+    callDelayP99BusyMs: busy.p99Ms,
   }),
 );
 await call.end();
@@ -75,6 +79,20 @@ function circle() {
       };
     },
   };
+}
+
+/** Runs `work` while this thread is as busy as with packets, of which there are none: what is late then, the system made late. */
+async function besideBusyLoop(work) {
+  let isOver = false;
+  const spin = () => {
+    const end = performance.now() + SPIN_MS;
+    while (performance.now() < end);
+    if (!isOver) setImmediate(spin);
+  };
+  spin();
+  const figures = await work();
+  isOver = true;
+  return figures;
 }
 
 /** CPU time that this thread has used (proc(5), schedstat). */

@@ -165,6 +165,15 @@ async function measureRing() {
   const run = await loadgen({ scenario: 'ring', ...RING, seconds: effort.ringSeconds });
   figures.note('ring: packets', 'a second', run.packetsPerSecond);
   figures.note('ring: time a packet and target worker', 'µs', run.nsPerPacketAndTarget / 1e3);
+  for (const [burst, ns] of Object.entries(run.nsPerPacketAndTargetInBursts)) {
+    figures.note(`ring: time a packet and target worker, wake-ups included, in bursts of ${burst}`, 'µs', ns / 1e3);
+  }
+  figures.note(
+    'ring: time a packet of a ring that nobody reads, as any viewer takes',
+    'µs',
+    run.nsPerPacketUnread / 1e3,
+  );
+  figures.note('ring: time that a wake-up takes of who sends', 'µs', run.nsPerWakeUp / 1e3);
   figures.note('ring: time a packet in the target worker', 'µs', run.nsPerPacketInTarget / 1e3);
   figures.note('ring: packets lost', 'packets', run.lost);
   figures.note('ring: wake-up p50', 'ms', run.wakeUpP50Us / 1e3);
@@ -216,6 +225,9 @@ async function measureDirect() {
   figures.note(`${name}: packets dropped`, 'packets', run.dropped);
   figures.note(`${name}: packets of a call beside it lost`, 'packets', run.callLost);
   figures.note(`${name}: delay p99 of the call against the idle run`, '', run.callDelayP99Ms / run.callDelayP99IdleMs);
+  // What of it the system does that shares processors out: as late as beside any other busy thread.
+  const share = run.callDelayP99BusyMs / run.callDelayP99IdleMs;
+  figures.note(`${name}: delay p99 of the call beside a busy loop without packets against the idle run`, '', share);
 }
 
 /** Everybody hears everybody else as one sound: ours, then Janus's AudioBridge. */

@@ -62,7 +62,7 @@ impl Scenario {
             Self::Memory(memory) => memory.run(cores),
             Self::Paused(paused) => paused.run(cores),
             Self::Flood(flood) => flood.run(cores),
-            Self::Ring(ring) => ring.run(),
+            Self::Ring(ring) => ring.run(cores),
             Self::Data(data) => data.run(cores),
             Self::Mixing(mixing) => mixing.run(),
             Self::MixDelay(delay) => delay.run(),

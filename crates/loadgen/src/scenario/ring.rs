@@ -1,5 +1,9 @@
 //! Packets from one worker to others of the same process: what each target costs the worker that sends, and how long a
 //! packet takes until it is out of the other worker.
+//!
+//! A target costs something for each packet, and something for each burst, mostly to wake its thread. Bursts of two sizes at
+//! one rate tell the two apart: `cost(burst) = packet + wakeUp / burst`. What a packet costs as long as nobody reads the rings,
+//! which are full then, is what any viewer would: its numbers, its header and a copy that stays in this core's cache.
 
 use std::fs;
 use std::io;
@@ -13,13 +17,20 @@ use millrace_engine::{Outbox, THREAD_NAME_PREFIX, Worker};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-/// Packets that come together, as a socket's batch or a frame does.
-const BURST: u32 = 32;
+use super::Cores;
+use crate::accounting::stay_on;
+
+/// Packets that come together, as a socket's batch or a frame does; a worker deals with each in one turn.
+const BURSTS: [u32; 2] = [16, 64];
+/// Times that everything is measured. The median counts.
+const ROUNDS: usize = 5;
 const SSRC: u32 = 77;
 const PAYLOAD_TYPE: u8 = 100;
 const PACKET_BYTES: usize = 1_200;
 /// Time after which nothing is under way any more.
 const SETTLE_TIME: Duration = Duration::from_millis(300);
+/// Time between two looks at whether a burst is due.
+const PACE: Duration = Duration::from_micros(50);
 /// Time between two packets whose delay is measured.
 const WAKE_INTERVAL: Duration = Duration::from_micros(1_500);
 /// No answer takes as long.
@@ -37,78 +48,129 @@ pub(crate) struct Ring {
 }
 
 impl Ring {
-    pub(super) fn run(&self) -> io::Result<Value> {
+    pub(super) fn run(&self, cores: Cores) -> io::Result<Value> {
+        // A worker's thread stays where the thread is that starts it: what is passed on always crosses to another core.
+        stay_on(cores.server);
         let mut source = Office::open()?;
-        let (producer, number) = source.publish()?;
+        stay_on(cores.generator);
         let mut targets = (0..self.targets).map(|_| Office::open()).collect::<io::Result<Vec<_>>>()?;
-        let mut sequence = 0;
-        self.load(&source, number, &mut sequence);
-        let alone = self.load(&source, number, &mut sequence);
-        for (place, target) in targets.iter_mut().enumerate() {
-            target.view(&mut source, &producer, place as u32)?;
+        let (producer, number) = source.publish()?;
+        let streams = (0..self.targets).map(|place| source.reach(&producer, place)).collect::<io::Result<Vec<_>>>()?;
+        let mut sent = Sent { number, ..Sent::default() };
+        let at_home = self.compare(&mut source, BURSTS[1], &mut sent)?;
+        for (place, (target, parameters)) in targets.iter_mut().zip(streams).enumerate() {
+            target.view(place as u32, &parameters)?;
         }
-        let warm_up = self.load(&source, number, &mut sequence);
-        let passed_on = self.load(&source, number, &mut sequence);
-        let packets = passed_on.packets as f64;
-        let per_packet = |load: &Load| load.source_ns as f64 / load.packets as f64;
-        let received = targets.iter_mut().map(Office::packets_received).sum::<io::Result<u64>>()?;
-        let sent = u64::from(self.targets) * (warm_up.packets + passed_on.packets);
-        let mut delays = self.wake(&source, &targets[0], number, &mut sequence);
-        delays.sort_unstable();
-        let quantile = |share: f64| delays.get((delays.len() as f64 * share) as usize).copied().unwrap_or_default();
+        self.load(&source, BURSTS[0], &mut sent);
+        let before = received(&mut targets)?;
+        let mut sent = Sent { number, sequence: sent.sequence, ..Sent::default() };
+        let [short, long] =
+            [self.compare(&mut source, BURSTS[0], &mut sent)?, self.compare(&mut source, BURSTS[1], &mut sent)?];
+        let lost = (u64::from(self.targets) * sent.packets).saturating_sub(received(&mut targets)? - before);
+        let mut delays = self.wake(&source, &targets[0], &mut sent);
+        let [short_share, long_share] = BURSTS.map(|burst| 1.0 / f64::from(burst));
+        let wake_up = (short.source_ns - long.source_ns) / (short_share - long_share);
         Ok(json!({
-            "packetsPerSecond": packets / passed_on.seconds,
-            "nsPerPacketAndTarget": (per_packet(&passed_on) - per_packet(&alone)) / f64::from(self.targets),
-            "nsPerPacketInTarget": passed_on.target_ns as f64 / packets / f64::from(self.targets),
-            "lost": sent.saturating_sub(received),
-            "wakeUpP50Us": quantile(0.5) as f64 / 1e3,
-            "wakeUpP99Us": quantile(0.99) as f64 / 1e3,
+            "packetsPerSecond": sent.packets as f64 / sent.seconds,
+            "nsPerPacketAndTarget": long.source_ns - wake_up * long_share,
+            "nsPerPacketUnread": at_home.source_ns,
+            "nsPerWakeUp": wake_up,
+            "nsPerPacketAndTargetInBursts": { "16": short.source_ns, "64": long.source_ns },
+            "nsPerPacketInTarget": long.target_ns,
+            "lost": lost,
+            "wakeUpP50Us": quantile(&mut delays, 0.5) / 1e3,
+            "wakeUpP99Us": quantile(&mut delays, 0.99) / 1e3,
         }))
     }
 
+    /// What each target adds to the cost of a packet: the same load without targets and with them, in turn.
+    fn compare(&self, source: &mut Office, burst: u32, sent: &mut Sent) -> io::Result<Cost> {
+        let [mut of_source, mut of_targets] = [Vec::new(), Vec::new()];
+        for _ in 0..ROUNDS {
+            source.pass_on(self.targets, false)?;
+            let alone = self.load(source, burst, sent);
+            source.pass_on(self.targets, true)?;
+            let passed_on = self.load(source, burst, sent);
+            sent.packets += passed_on.packets;
+            sent.seconds += passed_on.seconds;
+            let targets = f64::from(self.targets);
+            of_source.push((passed_on.cost.source_ns - alone.cost.source_ns) / targets);
+            of_targets.push(passed_on.cost.target_ns / targets);
+        }
+        Ok(Cost { source_ns: quantile(&mut of_source, 0.5), target_ns: quantile(&mut of_targets, 0.5) })
+    }
+
     /// Sends at the wanted rate; what the workers' threads used of it.
-    fn load(&self, source: &Office, number: u32, sequence: &mut u16) -> Load {
+    fn load(&self, source: &Office, burst: u32, sent: &mut Sent) -> Load {
         let before = thread_times();
         let started = Instant::now();
         let mut packets = 0;
         while started.elapsed().as_secs_f64() < self.seconds {
             let due = (started.elapsed().as_secs_f64() * self.packets_per_second) as u64;
-            while packets + u64::from(BURST) <= due {
-                source.send(number, sequence, BURST);
-                packets += u64::from(BURST);
+            while packets + u64::from(burst) <= due {
+                source.send(sent.number, &mut sent.sequence, burst);
+                packets += u64::from(burst);
             }
-            sleep(Duration::from_micros(200));
+            sleep(PACE);
         }
         let seconds = started.elapsed().as_secs_f64();
         sleep(SETTLE_TIME);
         let used: Vec<_> = thread_times().iter().zip(before).map(|(after, before)| after - before).collect();
-        Load { packets, seconds, source_ns: used[0], target_ns: used[1..].iter().sum() }
+        let a_packet = |ns: u64| ns as f64 / packets as f64;
+        let cost = Cost { source_ns: a_packet(used[0]), target_ns: a_packet(used[1..].iter().sum()) };
+        Load { packets, seconds, cost }
     }
 
     /// Sends single packets; how long each takes until the owner of the other worker is called, in ns.
-    fn wake(&self, source: &Office, target: &Office, number: u32, sequence: &mut u16) -> Vec<u64> {
+    fn wake(&self, source: &Office, target: &Office, sent: &mut Sent) -> Vec<f64> {
         let count = (self.seconds / WAKE_INTERVAL.as_secs_f64()) as usize;
         let mut delays = Vec::with_capacity(count);
         for _ in 0..count {
             while target.outbox.take_packets().is_some() {}
             *lock(&target.woken) = None;
-            let sent = Instant::now();
-            source.send(number, sequence, 1);
+            let started = Instant::now();
+            source.send(sent.number, &mut sent.sequence, 1);
             sleep(WAKE_INTERVAL);
             // One that took longer than the interval counts as that.
             let woken = lock(&target.woken).unwrap_or_else(Instant::now);
-            delays.push(woken.saturating_duration_since(sent).as_nanos() as u64);
+            delays.push(woken.saturating_duration_since(started).as_nanos() as f64);
         }
         delays
     }
+}
+
+/// What was sent so far.
+#[derive(Debug, Default)]
+struct Sent {
+    /// Whose packets they are.
+    number: u32,
+    sequence: u16,
+    /// Packets while targets were there, and how long that was.
+    packets: u64,
+    seconds: f64,
 }
 
 /// What one phase took.
 struct Load {
     packets: u64,
     seconds: f64,
-    source_ns: u64,
-    target_ns: u64,
+    cost: Cost,
+}
+
+/// CPU time of a packet, of the thread that sends and of the others.
+struct Cost {
+    source_ns: f64,
+    target_ns: f64,
+}
+
+/// Packets that came by the rings.
+fn received(targets: &mut [Office]) -> io::Result<u64> {
+    targets.iter_mut().map(Office::packets_received).sum()
+}
+
+fn quantile(values: &mut [f64], share: f64) -> f64 {
+    values.sort_unstable_by(f64::total_cmp);
+    values.get((values.len() as f64 * share) as usize).copied().unwrap_or_default()
 }
 
 /// A worker with one router.
@@ -167,21 +229,24 @@ impl Office {
         Ok((json!(id(3)), reply["packetNumber"].as_u64().unwrap_or_default() as u32))
     }
 
-    /// Has a producer of `source` passed on to here, where one listens to it.
-    fn view(&mut self, source: &mut Office, producer: &Value, place: u32) -> io::Result<()> {
-        let ring = id(1_000 + place);
-        let near = id(100 + place);
-        let at = |transport: &str| json!({ "routerId": id(1), "transportId": transport, "ringId": ring });
-        source.request("router.createRingTransport", at(&near))?;
-        self.request("router.createRingTransport", at(&id(4)))?;
-        let capabilities = source.capabilities.clone();
+    /// Has a producer passed on to a ring; returns what crosses there.
+    fn reach(&mut self, producer: &Value, place: u32) -> io::Result<Value> {
+        let transport = id(100 + place);
+        let params = json!({ "routerId": id(1), "transportId": transport, "ringId": id(1_000 + place) });
+        self.request("router.createRingTransport", params)?;
         let params = json!({
-            "transportId": near, "consumerId": id(200 + place), "producerId": producer, "rtpCapabilities": capabilities,
+            "transportId": transport, "consumerId": id(200 + place), "producerId": producer,
+            "rtpCapabilities": self.capabilities,
         });
-        let sent = source.request("transport.consume", params)?;
-        let params = json!({
-            "transportId": id(4), "producerId": id(5), "kind": "audio", "rtpParameters": sent["rtpParameters"],
-        });
+        let mut reply = self.request("transport.consume", params)?;
+        Ok(reply["rtpParameters"].take())
+    }
+
+    /// Has what crosses a ring listened to here.
+    fn view(&mut self, place: u32, parameters: &Value) -> io::Result<()> {
+        let params = json!({ "routerId": id(1), "transportId": id(4), "ringId": id(1_000 + place) });
+        self.request("router.createRingTransport", params)?;
+        let params = json!({ "transportId": id(4), "producerId": id(5), "kind": "audio", "rtpParameters": parameters });
         self.request("transport.produce", params)?;
         self.request("router.createDirectTransport", json!({ "routerId": id(1), "transportId": id(6) }))?;
         let capabilities = self.capabilities.clone();
@@ -190,6 +255,15 @@ impl Office {
         });
         self.request("transport.consume", params)?;
         self.request("consumer.listen", json!({ "consumerId": id(7), "listens": true }))?;
+        Ok(())
+    }
+
+    /// Begins or ceases to pass on to `targets` workers.
+    fn pass_on(&mut self, targets: u32, passes: bool) -> io::Result<()> {
+        let method = if passes { "consumer.resume" } else { "consumer.pause" };
+        for place in 0..targets {
+            self.request(method, json!({ "consumerId": id(200 + place) }))?;
+        }
         Ok(())
     }
 
