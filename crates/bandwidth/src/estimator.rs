@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use arrayvec::ArrayVec;
 use millrace_packet::rtcp::{CongestionFeedback, PacketFate, TransportFeedback};
 
 use crate::acknowledged::Acknowledged;
@@ -117,6 +118,13 @@ const PAUSE: Micros = 100 * MS;
 const PAUSE_PACKETS: f64 = 4.0;
 /// Probes go as far as this multiple of what the application could use: libwebrtc's `max_allocation` scale of 2.
 const WANTED_SCALE: f64 = 2.0;
+
+/// Packets of one report by streams that are put in order of sending together: half a second of 5 Mbit/s. A report of more
+/// is taken in pieces, whose groups are worth less.
+const LANDINGS_MAX: usize = 256;
+
+/// Packets that landed, and when.
+type Landings = ArrayVec<(Sent, Micros), LANDINGS_MAX>;
 
 /// Estimates what the path to one peer carries.
 ///
@@ -265,6 +273,7 @@ impl Estimator {
         let now = self.clock.at(now);
         let told_at = self.reports.at(feedback.timestamp);
         let (mut probe, mut newest) = (None, None::<Micros>);
+        let mut landings = ArrayVec::new();
         for stream in feedback.streams() {
             for (sequence, fate) in stream.packets() {
                 let Some(number) = self.names.number(stream.ssrc, sequence) else { continue };
@@ -279,12 +288,22 @@ impl Estimator {
                 self.loss.arrived(landed.was_missing);
                 let Some(before) = before else { continue };
                 let at = told_at - i64::from(before) * SECOND / 1024;
-                probe = self.arrived(&landed.sent, at).or(probe);
+                if landings.is_full() {
+                    probe = self.arrived_in_order(&mut landings).or(probe);
+                }
+                landings.push((landed.sent, at));
             }
         }
+        probe = self.arrived_in_order(&mut landings).or(probe);
         if let Some(newest) = newest {
             self.heard(now, newest, probe);
         }
+    }
+
+    /// Takes arrivals that were told stream by stream as they left.
+    fn arrived_in_order(&mut self, landings: &mut Landings) -> Option<f64> {
+        landings.sort_unstable_by_key(|(sent, _)| sent.at);
+        landings.drain(..).fold(None, |probe, (sent, at)| self.arrived(&sent, at).or(probe))
     }
 
     /// Takes a receiver's own estimate (draft-alvestrand-rmcat-remb-03), in bit/s.

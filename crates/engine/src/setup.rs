@@ -11,6 +11,7 @@ use millrace_packet::{ExtensionIds, ExtensionKind, VideoCodec};
 use millrace_router::data_address::ADDRESS_BYTES_MAX;
 use millrace_router::setup::{CodecSetup, Feedback, PayloadTypes, ProducerSetup, StreamSetup};
 use millrace_router::{SessionId, Wish};
+use millrace_transport::outgoing::{OutgoingStreamSpec, Repair};
 use millrace_transport::sctp::SctpSettings;
 
 /// What a producer's router side is made from.
@@ -140,6 +141,14 @@ pub(crate) fn extension_plan(parameters: &RtpParameters) -> ExtensionPlan {
         Some(mid) => plan.clone().with_mid(mid).unwrap_or(plan),
         None => plan,
     }
+}
+
+/// A stream to a viewer with these parameters.
+pub(crate) fn outgoing_stream(ssrc: u32, repair: Repair, parameters: &RtpParameters) -> OutgoingStreamSpec {
+    let spec = OutgoingStreamSpec::new(ssrc, repair, extension_plan(parameters));
+    // RFC 8888 §6: `a=rtcp-fb:* ack ccfb`.
+    let is_reported_by_name = parameters.codecs.iter().any(|codec| codec.has_feedback("ack", "ccfb"));
+    if is_reported_by_name { spec.reported_by_name() } else { spec }
 }
 
 /// How the producer's payload types are called by a viewer. `viewer_payload_type` maps the producer's types to those of

@@ -233,6 +233,9 @@ impl SendLog for Option<Box<Congestion>> {
             probe.bytes += sent.bytes as u64;
             probe.cluster.id
         });
+        if let Some(name) = sent.name {
+            congestion.estimator.packet_named(number, name.ssrc, name.sequence);
+        }
         congestion.estimator.packet_sent(SentPacket {
             number,
             bytes: sent.bytes.min(usize::from(u16::MAX)) as u16,
@@ -269,7 +272,7 @@ mod tests {
     }
 
     fn sent(number: Option<u16>, priority: Priority, at: Instant) -> Sent {
-        Sent { stream: OutgoingStreamId(0), transport_sequence: number, bytes: 1200, priority, at }
+        Sent { stream: OutgoingStreamId(0), transport_sequence: number, name: None, bytes: 1200, priority, at }
     }
 
     #[test]

@@ -241,7 +241,7 @@ impl WebRtcTransport {
     /// # Errors
     /// [`OutgoingStreamError`]; nothing has changed then.
     pub fn add_stream(&mut self, spec: OutgoingStreamSpec) -> Result<OutgoingStreamId, OutgoingStreamError> {
-        if spec.carries_transport_sequence() && self.congestion.is_none() {
+        if spec.is_reported() && self.congestion.is_none() {
             self.congestion = Some(Box::new(Congestion::new(self.bitrates)));
         }
         self.queue.add_stream(spec)

@@ -7,7 +7,7 @@ use millrace_model::{BitrateLimits, MediaKind, RtpParameters, TransportTraceEven
 use millrace_packet::{ExtensionIds, PacketRef, RtpMeta};
 use millrace_router::{AVAILABLE_BITRATE_MAX, AVAILABLE_BITRATE_MIN, Probator};
 use millrace_transport::congestion::{BitrateBounds, PathEstimate};
-use millrace_transport::outgoing::{OutgoingStreamSpec, Repair};
+use millrace_transport::outgoing::Repair;
 use serde_json::{Value, json};
 
 use super::Plane;
@@ -124,9 +124,9 @@ impl Plane {
             return;
         }
         let parameters = RtpParameters { mid: Some(PROBATOR_MID.to_owned()), ..consumer.parameters.clone() };
-        let spec = OutgoingStreamSpec::new(PROBATOR_SSRC, Repair::None, setup::extension_plan(&parameters));
+        let spec = setup::outgoing_stream(PROBATOR_SSRC, Repair::None, &parameters);
         let Some(parts) = self.transports[transport].core.webrtc_mut() else { return };
-        if !spec.carries_transport_sequence() || parts.core.has_sent(PROBATOR_SSRC) {
+        if !spec.is_reported() || parts.core.has_sent(PROBATOR_SSRC) {
             return;
         }
         let Some(packet) = self.probation_packet() else { return };

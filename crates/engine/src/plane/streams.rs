@@ -10,7 +10,7 @@ use millrace_model::{
 use millrace_packet::{ExtensionKind, OutgoingStreamId};
 use millrace_router::setup::{ConsumeError, ConsumerSetup, ProduceError};
 use millrace_router::{ConsumerIndex, ProducerIndex, SessionId, TraceKinds, Wish};
-use millrace_transport::outgoing::{OutgoingStreamError, OutgoingStreamSpec, Repair};
+use millrace_transport::outgoing::{OutgoingStreamError, Repair};
 use serde_json::{Value, json};
 
 use super::Plane;
@@ -263,7 +263,7 @@ impl Plane {
             None => Repair::None,
         };
         let ssrc = encoding.ssrc.unwrap_or_default();
-        let spec = OutgoingStreamSpec::new(ssrc, repair, setup::extension_plan(parameters));
+        let spec = setup::outgoing_stream(ssrc, repair, parameters);
         self.transports[transport].core.add_stream(spec).map_err(stream_error)
     }
 

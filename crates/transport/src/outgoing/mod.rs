@@ -59,14 +59,25 @@ impl SendLog for () {
 pub struct Sent {
     /// Its stream.
     pub stream: OutgoingStreamId,
-    /// Its transport-wide sequence number, if its stream carries them.
+    /// Its transport-wide sequence number, if its stream carries them or its viewer reports by name.
     pub transport_sequence: Option<u16>,
+    /// The SSRC and sequence number that it left with, if its viewer reports by them.
+    pub name: Option<PacketName>,
     /// Its size as a datagram, in bytes.
     pub bytes: usize,
     /// What it was.
     pub priority: Priority,
     /// When it left.
     pub at: Instant,
+}
+
+/// What feedback of RFC 8888 calls a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PacketName {
+    /// The SSRC of its stream, or of the RTX stream.
+    pub ssrc: u32,
+    /// Its sequence number there.
+    pub sequence: u16,
 }
 
 /// The way out of a transport, lent to its queue for one call.
@@ -343,10 +354,12 @@ impl OutgoingQueue {
                 }
             }
         };
-        let transport_sequence = stream.carries_transport_sequence().then_some(self.transport_sequence);
+        let name = stream.is_named(rewrite).then_some(PacketName { ssrc, sequence: rewrite.sequence });
+        let is_numbered = name.is_some() || stream.carries_transport_sequence();
+        let transport_sequence = is_numbered.then_some(self.transport_sequence);
         // Counted after sealing: a packet that was refused leaves no gap in the peer's feedback.
-        self.transport_sequence = self.transport_sequence.wrapping_add(u16::from(transport_sequence.is_some()));
-        Ok(Sent { stream: rewrite.stream, transport_sequence, bytes, priority: rewrite.priority, at: now })
+        self.transport_sequence = self.transport_sequence.wrapping_add(u16::from(is_numbered));
+        Ok(Sent { stream: rewrite.stream, transport_sequence, name, bytes, priority: rewrite.priority, at: now })
     }
 
     fn abs_send_time(&mut self, now: Instant) -> u32 {

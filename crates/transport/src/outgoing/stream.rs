@@ -43,6 +43,7 @@ pub struct OutgoingStreamSpec {
     ssrc: u32,
     repair: Repair,
     extensions: ExtensionPlan,
+    is_reported_by_name: bool,
 }
 
 impl OutgoingStreamSpec {
@@ -59,7 +60,16 @@ impl OutgoingStreamSpec {
             }
             Repair::None | Repair::Rtx { .. } => extensions,
         };
-        Self { ssrc, repair, extensions }
+        Self { ssrc, repair, extensions, is_reported_by_name: false }
+    }
+
+    /// The same for a viewer that reports which packets arrived by SSRC and sequence number (RFC 8888), whether or not
+    /// they carry transport-wide numbers.
+    ///
+    /// A transport whose other streams carry such numbers sends those with gaps, which the viewer reports as lost until
+    /// it names the packets that had them: a viewer should report all streams one way.
+    pub fn reported_by_name(self) -> Self {
+        Self { is_reported_by_name: true, ..self }
     }
 
     /// The SSRC, and the one for RTX if there is one.
@@ -88,6 +98,11 @@ impl OutgoingStreamSpec {
     /// Tells whether packets carry transport-wide numbers.
     pub fn carries_transport_sequence(&self) -> bool {
         self.extensions.contains(ExtensionKind::TransportWideCc)
+    }
+
+    /// Tells whether the viewer reports which packets arrived.
+    pub fn is_reported(&self) -> bool {
+        self.is_reported_by_name || self.carries_transport_sequence()
     }
 
     /// Tells whether packets carry their time of sending.
@@ -125,6 +140,13 @@ impl Stream {
 
     pub(super) const fn carries_transport_sequence(&self) -> bool {
         self.carries_transport_sequence
+    }
+
+    /// Tells whether the viewer reports on a packet by its name. One that is sent again under its name is left out:
+    /// nobody can tell which of the two arrived.
+    pub(super) fn is_named(&self, rewrite: &Rewrite) -> bool {
+        let is_repeated = rewrite.priority == Priority::Retransmission && rewrite.original_sequence.is_none();
+        self.spec.is_reported_by_name && !is_repeated
     }
 
     /// The SSRC and the packet index under which `rewrite` may be sealed.

@@ -1,5 +1,6 @@
 //! The whole transport against a peer with independent DTLS, over a network that the test controls.
 
+mod path;
 mod world;
 
 use millrace_model::FingerprintAlgorithm;
