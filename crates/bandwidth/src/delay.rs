@@ -4,6 +4,7 @@
 //! queue is measured besides: what arrives while packets wait is the capacity, so the decrease is as deep as the queue
 //! is long, and once it has drained the bitrate returns to just below the capacity. docs/adr/0018 has the figures.
 
+use crate::busy::Rates;
 use crate::clock::{MS, Micros, SECOND};
 use crate::trend::Usage;
 
@@ -27,12 +28,21 @@ const QUEUE_GROWING: Micros = 8 * MS;
 const QUEUE_STANDING: Micros = 30 * MS;
 /// A queue this long means that the line got worse of late, and that only the latest arrivals tell how much.
 const QUEUE_LONG: Micros = 60 * MS;
+/// When the latest packets waited for so long, and came at less than this share of the bitrate, or of the rate at which
+/// they left, the line got worse, whatever stood before.
+const QUEUE_BEGUN: Micros = 30 * MS;
+const FALLEN: f64 = 0.7;
 /// A short queue that stands for so long is drained: otherwise it would become the path's own delay.
 const LINGERS: Micros = 2 * SECOND;
 /// A queue no longer than this counts as empty.
-const QUEUE_EMPTY: Micros = 8 * MS;
+pub(crate) const QUEUE_EMPTY: Micros = 8 * MS;
 /// Time in which a standing queue shall drain.
-const DRAIN: f64 = 0.5;
+const DRAIN: f64 = 0.5 * SECOND as f64;
+/// A queue that begins because the line got worse lets nearly nothing leave while it is so long: it drains as fast as it
+/// can, and what it held up, sound above all, is heard again.
+const DRAIN_SOON: f64 = 0.15 * SECOND as f64;
+/// Packets are held back for no longer than this: such a queue is not ours alone.
+const DRAINS_LONGEST: Micros = SECOND;
 /// Share of the capacity that a decrease leaves at most, and at least.
 const DECREASED: f64 = 0.93;
 const DECREASED_LEAST: f64 = 0.1;
@@ -61,6 +71,15 @@ const COMPETE_DECREASE: f64 = 0.85;
 /// Growth per second while competing.
 const COMPETE_GROWTH: f64 = 1.15;
 
+/// A queue that drains because packets are held back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Draining {
+    /// How fast packets that may wait should leave, in bit/s.
+    pub pace: u64,
+    /// What the line carries beside the queue, in bit/s: what to choose layers by, which cannot be lowered for a moment.
+    pub carries: u64,
+}
+
 /// What the estimator is told with each feedback.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Observation {
@@ -71,8 +90,12 @@ pub(crate) struct Observation {
     pub(crate) recent: Option<f64>,
     /// How long packets wait in the queue that stands.
     pub(crate) queue: Micros,
+    /// How long the latest packets waited at least.
+    pub(crate) latest: Micros,
     /// How much delays differ without a queue.
     pub(crate) noise: Micros,
+    /// How fast packets left and came that waited.
+    pub(crate) busy: Option<Rates>,
     pub(crate) round_trip: Micros,
     /// Result of a probe that just ended.
     pub(crate) probe: Option<f64>,
@@ -81,6 +104,14 @@ pub(crate) struct Observation {
     /// Whether the application sends less than it may.
     pub(crate) application_limited: bool,
     pub(crate) now: Micros,
+}
+
+impl Observation {
+    /// Tells whether a queue begins because the line carries much less than `bitrate`.
+    fn has_fallen_below(&self, bitrate: f64) -> bool {
+        let begins = self.latest > QUEUE_BEGUN + 4 * self.noise;
+        begins && self.busy.is_some_and(|busy| busy.arrived < FALLEN * bitrate.max(busy.sent))
+    }
 }
 
 /// Increase and decrease by the queue.
@@ -97,6 +128,10 @@ pub(crate) struct DelayRate {
     is_empty: bool,
     /// When less was sent first since then.
     took_back: Option<Micros>,
+    /// The bitrate before that.
+    before: f64,
+    /// When the line fell last, and the round trip then.
+    fallen: Option<(Micros, Micros)>,
 }
 
 impl DelayRate {
@@ -111,6 +146,8 @@ impl DelayRate {
             emptied: 0,
             is_empty: true,
             took_back: None,
+            before: bitrate,
+            fallen: None,
         }
     }
 
@@ -127,6 +164,28 @@ impl DelayRate {
         self.state == DelayState::Increase && self.is_empty
     }
 
+    /// How a queue drains that a fall of the line left: the more is under way, the less leaves. `in_flight` bytes are.
+    pub(crate) fn draining(&self, in_flight: u64, now: Micros) -> Option<Draining> {
+        let (_, round_trip) = self.fallen.filter(|(at, _)| now - at < DRAINS_LONGEST)?;
+        let capacity = self.capacity.filter(|capacity| *capacity > 0.0)?;
+        // What was told about has left the queue; what was not is in it, but for what a round trip takes anyway.
+        let queue = in_flight as f64 * 8.0 / capacity * SECOND as f64 - round_trip as f64;
+        let pace = (1.0 - queue / DRAIN_SOON).clamp(DECREASED_LEAST, 1.0) * capacity;
+        Some(Draining { pace: pace as u64, carries: (DECREASED * capacity) as u64 })
+    }
+
+    /// Since when less has been sent because of a queue.
+    pub(crate) fn took_back(&self) -> Option<Micros> {
+        self.took_back
+    }
+
+    /// There is no queue: the path is another one. What was taken back for it is given back.
+    pub(crate) fn give_back(&mut self) {
+        self.bitrate = self.bitrate.max(self.before);
+        self.state = DelayState::Increase;
+        (self.took_back, self.capacity) = (None, None);
+    }
+
     /// Starts from `bitrate`, which something else has found out.
     pub(crate) fn set(&mut self, bitrate: f64) {
         self.bitrate = bitrate;
@@ -139,9 +198,10 @@ impl DelayRate {
             self.emptied = seen.now;
             self.took_back = None;
         }
+        let has_fallen = seen.has_fallen_below(self.bitrate);
         let grown = seen.usage == Usage::Over && seen.queue > QUEUE_GROWING + seen.noise;
         let lingers = self.state == DelayState::Increase && seen.now - self.emptied > LINGERS;
-        let is_over = grown || lingers || seen.queue > QUEUE_STANDING + 2 * seen.noise;
+        let is_over = grown || lingers || has_fallen || seen.queue > QUEUE_STANDING + 2 * seen.noise;
         match seen.probe.filter(|probe| !is_over && *probe > self.bitrate) {
             Some(probe) => self.follow(probe),
             None => self.step(seen, is_over),
@@ -158,7 +218,11 @@ impl DelayRate {
 
     fn step(&mut self, seen: &Observation, is_over: bool) {
         let elapsed = (seen.now - self.updated.unwrap_or(seen.now)).clamp(0, SECOND) as f64 / SECOND as f64;
-        if self.took_back.is_some_and(|at| seen.now - at > COMPETE_AFTER + 2 * seen.round_trip) {
+        // As long as packets are held back, what waits is what the fall has left.
+        let drained = self.fallen.map_or(0, |(at, _)| at + DRAINS_LONGEST);
+        let is_late = self.took_back.is_some_and(|at| seen.now - at.max(drained) > COMPETE_AFTER + 2 * seen.round_trip);
+        let is_full = self.state == DelayState::Compete || seen.queue > QUEUE_STANDING + 2 * seen.noise;
+        if is_late && is_full {
             self.compete(seen, elapsed);
         } else if is_over {
             self.decrease(seen);
@@ -171,9 +235,12 @@ impl DelayRate {
 
     fn decrease(&mut self, seen: &Observation) {
         let begins = self.state != DelayState::Decrease;
-        self.took_back.get_or_insert(seen.now);
+        if self.took_back.is_none() {
+            (self.took_back, self.before) = (Some(seen.now), self.bitrate);
+        }
         self.state = DelayState::Decrease;
-        let Some(mut acknowledged) = seen.acknowledged else {
+        let busy = seen.busy.map(|busy| busy.arrived);
+        let Some(mut acknowledged) = seen.acknowledged.or(busy) else {
             if begins {
                 self.bitrate /= 2.0;
             }
@@ -181,6 +248,15 @@ impl DelayRate {
         };
         if seen.queue > QUEUE_LONG + 2 * seen.noise {
             acknowledged = acknowledged.min(seen.recent.unwrap_or(acknowledged));
+        }
+        if seen.has_fallen_below(self.bitrate) {
+            // What came before packets waited is what was sent then.
+            acknowledged = busy.unwrap_or(acknowledged);
+            if self.fallen.is_none_or(|(at, _)| seen.now - at >= DRAINS_LONGEST) {
+                self.fallen = Some((seen.now, seen.round_trip));
+            }
+        } else if seen.application_limited {
+            acknowledged = acknowledged.max(busy.unwrap_or(acknowledged));
         }
         let weight = if begins { 1.0 } else { CAPACITY_WEIGHT };
         let known = self.capacity.unwrap_or(acknowledged);
@@ -192,8 +268,7 @@ impl DelayRate {
     /// Leaves the capacity what the queue needs to drain in time.
     fn drain(&mut self, seen: &Observation) {
         let Some(capacity) = self.capacity else { return };
-        let queue = seen.queue as f64 / SECOND as f64;
-        let share = (1.0 - queue / DRAIN).clamp(DECREASED_LEAST, DECREASED);
+        let share = (1.0 - seen.queue as f64 / DRAIN).clamp(DECREASED_LEAST, DECREASED);
         self.bitrate = self.bitrate.min(capacity * share);
     }
 

@@ -7,8 +7,9 @@ use millrace_packet::rtcp::{CongestionFeedback, PacketFate, TransportFeedback};
 
 use crate::acknowledged::Acknowledged;
 use crate::alr::ApplicationLimit;
+use crate::busy::Busy;
 use crate::clock::{ArrivalClock, Clock, MS, Micros, ReportClock, SECOND, micros_of_ticks};
-use crate::delay::{DelayRate, DelayState, Observation};
+use crate::delay::{DelayRate, DelayState, Draining, Observation, QUEUE_EMPTY};
 use crate::groups::Groups;
 use crate::history::{History, Sent};
 use crate::loss::LossLimit;
@@ -73,6 +74,8 @@ pub struct Estimate {
     pub delay_state: DelayState,
     /// How long packets wait on the path beyond its smallest delay of late.
     pub queue_delay: Duration,
+    /// While a queue drains that a fall of the line left, for a second at most.
+    pub draining: Option<Draining>,
 }
 
 /// What an estimate follows.
@@ -141,6 +144,7 @@ pub struct Estimator {
     groups: Groups,
     trend: Trend,
     queue: Queue,
+    busy: Busy,
     acknowledged: Acknowledged,
     limit: ApplicationLimit,
     rate: DelayRate,
@@ -185,6 +189,7 @@ impl Estimator {
             groups: Groups::default(),
             trend: Trend::default(),
             queue: Queue::default(),
+            busy: Busy::default(),
             acknowledged: Acknowledged::default(),
             limit: ApplicationLimit::default(),
             rate: DelayRate::new(bitrate),
@@ -348,6 +353,7 @@ impl Estimator {
             lost: self.loss.fraction() as f32,
             delay_state: self.rate.state(),
             queue_delay: Duration::from_micros(self.queue.delay().unsigned_abs()),
+            draining: self.rate.draining(self.history.in_flight_bytes(), self.clock.latest()),
         }
     }
 
@@ -396,11 +402,15 @@ impl Estimator {
         self.queue.packet(at - sent.at);
         let Some(probe) = sent.probe else {
             // A probe's packets wait for each other, which says nothing of the queue without it.
+            let delay = at - sent.at;
+            let empty = self.queue.base().map_or(delay, |base| base + QUEUE_EMPTY + self.queue.noise());
+            self.busy.packet(sent, at, empty);
             if let Some(delta) = self.groups.add(sent.at, at) {
                 self.trend.add(&delta);
             }
             return None;
         };
+        self.busy.probe_packet(sent, at);
         self.prober.arrived(probe, &ProbeArrival { bytes: sent.bytes, sent: sent.at, arrived: at }, self.bitrate)
     }
 
@@ -410,13 +420,21 @@ impl Estimator {
         self.round_trip_sample(now - newest);
         self.queue.settle(now);
         self.acknowledged.settle();
+        if let Some(since) = self.rate.took_back()
+            && self.queue.follow_detour(since + self.round_trip(), now)
+        {
+            (self.busy, self.groups, self.trend) = (Busy::default(), Groups::default(), Trend::default());
+            self.rate.give_back();
+        }
         let passes = |bitrate: f64| bitrate / (1.0 - self.loss.inherent());
         let seen = Observation {
             usage: self.trend.usage(),
             acknowledged: self.acknowledged.bitrate().map(passes),
             recent: self.acknowledged.recent().map(passes),
             queue: self.queue.delay(),
+            latest: self.busy.delay().zip(self.queue.base()).map_or(0, |(delay, base)| delay - base),
             noise: self.queue.noise(),
+            busy: self.busy.rates(),
             round_trip: self.round_trip(),
             probe,
             lost: (self.loss.fraction() - self.loss.inherent()).max(0.0),

@@ -6,6 +6,7 @@
 mod acknowledged;
 pub mod allocation;
 mod alr;
+mod busy;
 mod clock;
 mod delay;
 mod estimator;
@@ -19,6 +20,6 @@ mod probe;
 mod queue;
 mod trend;
 
-pub use delay::DelayState;
+pub use delay::{DelayState, Draining};
 pub use estimator::{Estimate, Estimator, EstimatorSettings, Reason, SentKind, SentPacket};
 pub use probe::{ProbeCluster, ProbeId};

@@ -2,11 +2,14 @@
 
 use std::time::{Duration, Instant};
 
+use crate::Estimate;
+
 /// Time of the line that may be sent ahead.
 ///
-/// Long enough that the packets of a frame leave together where the line is a little faster than the media, short enough
-/// that a burst is no queue that anybody hears of (40 ms is what Chromium sends ahead).
-pub const BURST: Duration = Duration::from_millis(40);
+/// Long enough that the packets of a frame leave together where the line is many times faster than the media: libwebrtc's
+/// `kMaxBurst`. The 40 ms that Chromium sends ahead are longer than a frame takes, so nothing would be paced on a line that
+/// the media fills: on the seeded network 18 % of the packets were lost in a queue of 50 ms, and are 0.1 % with 5 ms.
+pub const BURST: Duration = Duration::from_millis(5);
 
 /// Debt that is remembered at most: what may not wait, audio, cannot hold up the rest for longer.
 const DEBT_MAX: Duration = Duration::from_millis(500);
@@ -16,6 +19,27 @@ const PARTS: u64 = 1024;
 
 /// Lowest pacing rate, in bit/s: a packet of 1,500 bytes then takes 400 ms.
 const RATE_MIN: u64 = 30_000;
+
+/// How much faster than the estimate packets leave, in percent, so that a large picture does not wait for long.
+///
+/// libwebrtc's 250 % fill the queue of the line with every key frame, and sound waits in it.
+const PACING_PERCENT: u64 = 150;
+
+/// How much faster than what arrives packets leave at least, in percent: whatever is estimated, the path has carried
+/// that.
+const ARRIVING_PERCENT: u64 = 150;
+
+/// How fast packets leave for a path that is taken to be so, in bit/s.
+///
+/// While a queue drains they leave more slowly than the line carries: the key frame of the layer that fits it would else
+/// be as long as what it replaces, and sound waits behind it.
+pub fn pacing_rate(estimate: &Estimate) -> u64 {
+    if let Some(draining) = estimate.draining {
+        return draining.pace;
+    }
+    let arrives = estimate.acknowledged.unwrap_or(0).saturating_mul(ARRIVING_PERCENT) / 100;
+    (estimate.bitrate.saturating_mul(PACING_PERCENT) / 100).max(arrives)
+}
 
 /// A leaky bucket that is told the time: it knows until when the line is busy with what left.
 ///
@@ -101,9 +125,9 @@ mod tests {
                 may
             })
             .count();
-        // 40 ms of 1 Mbit/s are 5,000 bytes; the packet that crosses the line is the last.
-        assert_eq!(burst, 5);
-        assert_eq!(pacer.room_at(), Some(start + ms(10)));
+        // 5 ms of 1 Mbit/s are 625 bytes; the packet that crosses the line is the last.
+        assert_eq!(burst, 1);
+        assert_eq!(pacer.room_at(), Some(start + ms(5)));
         let mut sent = 0;
         for tick in 0..10_000 {
             let now = start + ms(tick);
@@ -127,7 +151,7 @@ mod tests {
         assert!(pacer.room_at() <= Some(start + DEBT_MAX));
         let later = start + Duration::from_secs(60);
         pacer.charge(1250, later);
-        assert_eq!(pacer.room_at(), Some(later + ms(60)));
+        assert_eq!(pacer.room_at(), Some(later + ms(95)));
     }
 
     #[test]

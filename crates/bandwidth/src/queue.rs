@@ -32,7 +32,23 @@ pub(crate) struct Queue {
     noise: f64,
     /// The latest change of the smallest delay.
     change: Micros,
+    /// Since when the delay that stands has been the same, and the least and the most of that time.
+    flat: Option<Flat>,
 }
+
+#[derive(Clone, Copy, Debug)]
+struct Flat {
+    since: Micros,
+    least: Micros,
+    most: Micros,
+}
+
+/// How much a delay may vary and still be the same, beside the noise.
+const FLAT: Micros = 4 * MS;
+/// How long it must have been.
+const FLAT_LEAST: Micros = SECOND;
+/// What stands longer is a queue that others keep full.
+const DETOUR_LONGEST: Micros = 100 * MS;
 
 /// Weight of a change in the noise, and the most that one counts.
 const NOISE_WEIGHT: f64 = 1.0 / 32.0;
@@ -44,6 +60,11 @@ impl Queue {
     /// Takes note of a packet that was `delay` under way.
     pub(crate) fn packet(&mut self, delay: Micros) {
         self.batch = Some(self.batch.map_or(delay, |batch| batch.min(delay)));
+    }
+
+    /// The smallest delay of late; `None` before the first batch ended.
+    pub(crate) fn base(&self) -> Option<Micros> {
+        self.halves.map(|[current, before]| current.min(before))
     }
 
     /// Ends a batch of packets told about together.
@@ -74,6 +95,25 @@ impl Queue {
         self.batches.push((now, batch));
         let quickest = self.batches.iter().map(|(_, delay)| *delay).min().unwrap_or(batch);
         self.delay = quickest - halves[0].min(halves[1]);
+        self.note_flat(quickest, now);
+    }
+
+    fn note_flat(&mut self, delay: Micros, now: Micros) {
+        let widened = self.flat.map(|flat| Flat { least: flat.least.min(delay), most: flat.most.max(delay), ..flat });
+        let same = widened.filter(|flat| flat.most - flat.least <= FLAT + self.noise());
+        self.flat = Some(same.unwrap_or(Flat { since: now, least: delay, most: delay }));
+    }
+
+    /// Takes what stands for the path's own delay if it has not changed since `since`, whatever was sent: packets take
+    /// another way. Tells whether it did.
+    pub(crate) fn follow_detour(&mut self, since: Micros, now: Micros) -> bool {
+        let Some(flat) = self.flat.filter(|flat| now - flat.since.max(since) >= FLAT_LEAST) else { return false };
+        let is_detour = (1..DETOUR_LONGEST).contains(&self.delay);
+        if is_detour {
+            self.halves = Some([flat.least; 2]);
+            (self.half_start, self.delay) = (now, 0);
+        }
+        is_detour
     }
 
     /// How much delays differ without a queue: radio links make it tens of milliseconds.

@@ -9,6 +9,8 @@ pub struct Packet {
     pub flow: usize,
     /// Its size on the link.
     pub bytes: usize,
+    /// Whether it is sound.
+    pub is_audio: bool,
     /// What the flow needs to know when it arrives.
     pub contents: Vec<u8>,
 }
@@ -25,7 +27,12 @@ pub struct Wire {
 impl Wire {
     /// Sends `contents` that count as `bytes`; the run says whose they are.
     pub fn send(&mut self, bytes: usize, contents: Vec<u8>) {
-        self.forward.push(Packet { flow: 0, bytes, contents });
+        self.forward.push(Packet { flow: 0, bytes, is_audio: false, contents });
+    }
+
+    /// The same for sound.
+    pub fn send_audio(&mut self, bytes: usize, contents: Vec<u8>) {
+        self.forward.push(Packet { flow: 0, bytes, is_audio: true, contents });
     }
 }
 

@@ -53,6 +53,8 @@ pub struct LinkSettings {
     pub queue_bytes: usize,
     /// Delay without a queue, both ways together.
     pub round_trip: Micros,
+    /// From when on packets take longer, and by how much: another path.
+    pub detour: Option<(Micros, Micros)>,
     /// Loss that no queue causes.
     pub loss: Loss,
     /// Mean of an exponential delay that each packet gets on top, without overtaking.
@@ -166,7 +168,8 @@ impl Link {
             return;
         }
         let jitter = -(1.0 - self.random.f64()).ln() * self.settings.jitter as f64;
-        let mut at = self.cursor + self.settings.round_trip / 2 + jitter as Micros;
+        let detour = self.settings.detour.filter(|(from, _)| self.cursor >= *from).map_or(0, |(_, longer)| longer);
+        let mut at = self.cursor + self.settings.round_trip / 2 + detour + jitter as Micros;
         if self.random.f64() < self.settings.reordering {
             at += HELD_BACK;
         } else {
@@ -238,10 +241,18 @@ mod tests {
 
     fn settings(loss: Loss) -> LinkSettings {
         let capacity = Capacity::Steps(vec![(0, 1_000_000)]);
-        LinkSettings { capacity, queue_bytes: 100_000, round_trip: 50 * MS, loss, jitter: 0, reordering: 0.0 }
+        LinkSettings {
+            capacity,
+            queue_bytes: 100_000,
+            round_trip: 50 * MS,
+            detour: None,
+            loss,
+            jitter: 0,
+            reordering: 0.0,
+        }
     }
 
     fn packet() -> Packet {
-        Packet { flow: 0, bytes: 1000, contents: Vec::new() }
+        Packet { flow: 0, bytes: 1000, is_audio: false, contents: Vec::new() }
     }
 }

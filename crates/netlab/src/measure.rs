@@ -1,6 +1,6 @@
 //! What happened in a run, in bins of 100 ms, and the figures made of it.
 
-use crate::flow::Flow;
+use crate::flow::{Flow, Packet};
 use crate::link::{Link, Passed};
 use crate::scenarios::{Member, Scenario};
 use crate::{MS, Micros, SECOND};
@@ -40,6 +40,9 @@ pub struct Record {
     bin_waits: Vec<Micros>,
     sent: Vec<u64>,
     dropped: Vec<u64>,
+    audio_sent: u64,
+    audio_dropped: u64,
+    audio_wait: Micros,
     media_before: Vec<u64>,
     switches: u32,
 }
@@ -61,6 +64,10 @@ pub struct Figures {
     pub queue_after_step_ms: f64,
     /// Share of the packets sent that the full queue dropped.
     pub loss: f64,
+    /// Share of the packets of sound that the full queue dropped.
+    pub audio_loss: f64,
+    /// Longest wait of a packet of sound in the queue, in ms, from the fifth second on.
+    pub audio_wait_ms: f64,
     /// Layer changes a minute.
     pub switches: f64,
     /// Jain's index of what the flows got, 1 for one flow alone.
@@ -78,6 +85,9 @@ impl Record {
             bin_waits: Vec::new(),
             sent: vec![0; flows],
             dropped: vec![0; flows],
+            audio_sent: 0,
+            audio_dropped: 0,
+            audio_wait: 0,
             media_before: vec![0; flows],
             switches: 0,
         }
@@ -88,14 +98,19 @@ impl Record {
             self.waits.push((now, passed.queued));
             self.bin_waits.push(passed.queued);
         }
+        if passed.packet.is_audio && now >= WARM_UP {
+            self.audio_wait = self.audio_wait.max(passed.queued);
+        }
     }
 
-    pub(crate) fn sent(&mut self, _now: Micros, flow: usize) {
-        self.sent[flow] += 1;
+    pub(crate) fn sent(&mut self, packet: &Packet) {
+        self.sent[packet.flow] += 1;
+        self.audio_sent += u64::from(packet.is_audio);
     }
 
-    pub(crate) fn dropped(&mut self, flow: usize) {
-        self.dropped[flow] += 1;
+    pub(crate) fn dropped(&mut self, packet: &Packet) {
+        self.dropped[packet.flow] += 1;
+        self.audio_dropped += u64::from(packet.is_audio);
     }
 
     pub(crate) fn sample(&mut self, now: Micros, link: &Link, flows: &[Box<dyn Flow>]) {
@@ -135,6 +150,8 @@ impl Record {
             queue_max_ms: percentile(1.0),
             queue_after_step_ms: self.queue_after_steps(),
             loss: viewers(&self.dropped) as f64 / viewers(&self.sent).max(1) as f64,
+            audio_loss: self.audio_dropped as f64 / self.audio_sent.max(1) as f64,
+            audio_wait_ms: self.audio_wait as f64 / MS as f64,
             switches: f64::from(self.switches) / minutes,
             fairness: self.fairness(),
         }
@@ -229,6 +246,8 @@ impl Figures {
             queue_max_ms: runs.iter().map(|one| one.queue_max_ms).fold(0.0, f64::max),
             queue_after_step_ms: runs.iter().map(|one| one.queue_after_step_ms).fold(0.0, f64::max),
             loss: mean(|one| one.loss),
+            audio_loss: runs.iter().map(|one| one.audio_loss).fold(0.0, f64::max),
+            audio_wait_ms: runs.iter().map(|one| one.audio_wait_ms).fold(0.0, f64::max),
             switches: mean(|one| one.switches),
             fairness: mean(|one| one.fairness),
         }

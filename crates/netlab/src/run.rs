@@ -87,9 +87,9 @@ pub fn run(scenario: &Scenario, contender: Contender, seed: u64) -> Record {
             flow.advance(now, &mut wire);
             for mut packet in wire.forward.drain(..) {
                 packet.flow = index;
-                record.sent(now, index);
-                if link.push(packet, now).is_some() {
-                    record.dropped(index);
+                record.sent(&packet);
+                if let Some(dropped) = link.push(packet, now) {
+                    record.dropped(&dropped);
                 }
             }
             take_back(&mut wire, index, now + link.settings.round_trip / 2, &mut back);

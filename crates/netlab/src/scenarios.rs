@@ -48,6 +48,8 @@ pub struct Bars {
     pub step_down: bool,
     /// At most 4 layer changes a minute.
     pub calm: bool,
+    /// No sound is lost because of our own video.
+    pub audible: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -56,6 +58,7 @@ struct Line {
     round_trip: Micros,
     /// Longest queue, in time at the first capacity (3 Mbit/s for traces).
     queue: Micros,
+    detour: Option<(Micros, Micros)>,
     loss: Loss,
     jitter: Micros,
     reordering: f64,
@@ -79,14 +82,16 @@ const PLAIN: Line = Line {
     capacity: Shape::Steps(&[(0, 2_500_000)]),
     round_trip: 50 * MS,
     queue: 300 * MS,
+    detour: None,
     loss: Loss::Random(0.0),
     jitter: 0,
     reordering: 0.0,
 };
-const STEADY: Bars = Bars { steady: true, step_down: false, calm: false };
-const FALLING: Bars = Bars { steady: false, step_down: true, calm: false };
-const CALM: Bars = Bars { steady: false, step_down: false, calm: true };
-const NONE: Bars = Bars { steady: false, step_down: false, calm: false };
+const STEADY: Bars = Bars { steady: true, step_down: false, calm: false, audible: false };
+const FALLING: Bars = Bars { steady: false, step_down: true, calm: false, audible: false };
+const CALM: Bars = Bars { steady: false, step_down: false, calm: true, audible: false };
+const AUDIBLE: Bars = Bars { steady: false, step_down: false, calm: false, audible: true };
+const NONE: Bars = Bars { steady: false, step_down: false, calm: false, audible: false };
 
 /// All scenarios in the order of the table.
 pub fn all() -> Vec<Scenario> {
@@ -171,14 +176,25 @@ fn traces() -> Vec<Scenario> {
 fn layers() -> Vec<Scenario> {
     let members = vec![Member::Viewer { start: 0, source: LAYERED }];
     let line = |capacity| Line { capacity: Shape::Steps(capacity), ..PLAIN };
+    let detour = Line { detour: Some((20 * SECOND, 40 * MS)), loss: Loss::Random(0.03), ..PLAIN };
     let falls = &[(0, 2_500_000), (20, 450_000), (40, 2_500_000)];
-    [
+    let with_sound = vec![Member::Viewer { start: 0, source: SourceKind::Call([150_000, 500_000, 1_500_000]) }];
+    // 300 ms at 0.5 Mbit/s, as the relay before Chromium has it.
+    let shallow = Line { queue: 60 * MS, ..line(&[(0, 2_500_000), (20, 500_000), (40, 2_500_000)]) };
+    let deep = Line { queue: 300 * MS, ..shallow };
+    let calls = [
+        alone("call-steps", "sound beside them on 2.5, 0.5, 2.5, queue of 19 kB", shallow, AUDIBLE),
+        alone("call-steps-deep", "the same, queue of 94 kB", deep, AUDIBLE),
+    ];
+    let calls = calls.map(|scenario| Scenario { members: with_sound.clone(), ..scenario });
+    let silent = [
         alone("layers-fit", "layers of 0.15, 0.5 and 1.5 Mbit/s on 2.5", PLAIN, CALM),
         alone("layers-tight", "the same on 1 Mbit/s", line(&[(0, 1_000_000)]), CALM),
+        alone("layers-detour", "the same on 2.5 with 3 % loss, 40 ms longer from the 20th second", detour, CALM),
         alone("layers-steps", "the same on 2.5, 0.45, 2.5 Mbit/s", line(falls), NONE),
     ]
-    .map(|scenario| Scenario { members: members.clone(), ..scenario })
-    .to_vec()
+    .map(|scenario| Scenario { members: members.clone(), ..scenario });
+    [&silent[..], &calls[..]].concat()
 }
 
 fn alone(name: &'static str, title: &'static str, line: Line, bars: Bars) -> Scenario {
@@ -198,6 +214,7 @@ impl Scenario {
             capacity,
             queue_bytes: (first as f64 / 8.0 * line.queue as f64 / SECOND as f64) as usize,
             round_trip: line.round_trip,
+            detour: line.detour,
             loss: line.loss,
             jitter: line.jitter,
             reordering: line.reordering,
@@ -233,7 +250,7 @@ impl Member {
             _ if !self.is_active(at) => 0.0,
             Self::Tcp { .. } => share,
             Self::Viewer { source: SourceKind::Unlimited(most), .. } => share.min(*most as f64),
-            Self::Viewer { source: SourceKind::Layers(layers), .. } => {
+            Self::Viewer { source: SourceKind::Layers(layers) | SourceKind::Call(layers), .. } => {
                 // A layer fits where it leaves 5 % for headers and feedback.
                 let fits = layers.iter().rfind(|bitrate| **bitrate as f64 <= 0.95 * share);
                 *fits.unwrap_or(&layers[0]) as f64

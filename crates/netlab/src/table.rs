@@ -50,11 +50,22 @@ impl Row {
         if bars.step_down && ours.queue_after_step_ms >= QUEUE_MOST_MS {
             missed.push(format!("queue of {:.0} ms after a step down", ours.queue_after_step_ms));
         }
+        if bars.audible && ours.audio_loss > 0.0 {
+            missed.push(format!("{:.2} % of the sound", 100.0 * ours.audio_loss));
+        }
         if bars.calm && ours.switches > SWITCHES_MOST {
             missed.push(format!("{:.1} layer changes a minute", ours.switches));
         }
         missed
     }
+}
+
+/// What became of the sound, where there is any.
+fn sound(scenario: &Scenario, figures: &Figures) -> String {
+    if !scenario.bars.audible {
+        return "–".to_owned();
+    }
+    format!("{:.2} %, {:.0}", 100.0 * figures.audio_loss, figures.audio_wait_ms)
 }
 
 /// The state of the bars in a few lines.
@@ -87,13 +98,13 @@ pub fn markdown(rows: &[Row]) -> String {
         let Scenario { name, title, .. } = &row.scenario;
         let _ = writeln!(text, "| [{title}]({name}.svg) | {} | {ratio} |", scores.join(" | "));
     }
-    text.push_str("\n| scenario | who | settles in s | utilisation | queue p50, p95, max ms | loss caused | changes/min | fairness |\n");
-    text.push_str("| --- | --- | --: | --: | --: | --: | --: | --: |\n");
+    text.push_str("\n| scenario | who | settles in s | utilisation | queue p50, p95, max ms | loss caused | of sound, longest wait ms | changes/min | fairness |\n");
+    text.push_str("| --- | --- | --: | --: | --: | --: | --: | --: | --: |\n");
     for row in rows {
         for (who, one) in &row.figures {
             let _ = writeln!(
                 text,
-                "| {} | {} | {:.1} | {:.1} % | {:.0}, {:.0}, {:.0} | {:.2} % | {:.1} | {:.2} |",
+                "| {} | {} | {:.1} | {:.1} % | {:.0}, {:.0}, {:.0} | {:.2} % | {} | {:.1} | {:.2} |",
                 row.scenario.name,
                 who.name(),
                 one.settle_s,
@@ -102,6 +113,7 @@ pub fn markdown(rows: &[Row]) -> String {
                 one.queue_p95_ms,
                 one.queue_max_ms,
                 100.0 * one.loss,
+                sound(&row.scenario, one),
                 one.switches,
                 one.fairness,
             );

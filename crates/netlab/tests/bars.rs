@@ -50,6 +50,22 @@ fn layers_change_at_most_four_times_a_minute_on_a_steady_line() {
 }
 
 #[test]
+fn a_path_that_gets_longer_is_no_queue_for_long() {
+    // It was 61 % with a base that is forgotten after 10 to 20 s.
+    assert!(figures("layers-detour").utilisation > 0.7, "{:?}", figures("layers-detour"));
+}
+
+#[test]
+fn sound_is_not_lost_because_of_our_own_video() {
+    let figures = figures("call-steps-deep");
+    assert_eq!(figures.audio_loss, 0.0, "{figures:?}");
+    assert!(figures.audio_wait_ms < 450.0 && figures.utilisation > 0.9, "{figures:?}");
+    // A queue of 19 kB is full before anybody can know that the line fell to a fifth.
+    let shallow = self::figures("call-steps");
+    assert!(shallow.audio_loss < 0.001, "{shallow:?}");
+}
+
+#[test]
 fn a_seed_decides_a_run() {
     assert_eq!(figures("wifi"), figures("wifi"));
 }

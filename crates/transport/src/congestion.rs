@@ -4,20 +4,13 @@ use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use millrace_bandwidth::allocation::Line;
+use millrace_bandwidth::pacer;
 use millrace_bandwidth::{Estimate, Estimator, EstimatorSettings, ProbeCluster, Reason, SentKind, SentPacket};
 use millrace_model::Counters;
 use millrace_packet::Priority;
 use millrace_packet::rtcp::{CongestionFeedback, TransportFeedback};
 
 use crate::outgoing::{SendLog, Sent};
-
-/// How much faster than the estimate packets leave, in percent, so that a large picture does not wait for long (that of
-/// libwebrtc).
-const PACING_PERCENT: u64 = 250;
-
-/// How much faster than what arrives packets leave at least, in percent: whatever is estimated, the path has carried
-/// that.
-const ARRIVING_PERCENT: u64 = 150;
 
 /// Probes are sent in pieces that are this far apart.
 const PROBE_STEP: Duration = Duration::from_millis(2);
@@ -44,8 +37,9 @@ impl PathEstimate {
     /// What there is to divide among streams.
     pub fn line(&self) -> Line {
         let carried = self.estimate.acknowledged.unwrap_or(0);
+        let carries = self.estimate.draining.map_or(0, |draining| draining.carries);
         Line {
-            bitrate: self.estimate.bitrate,
+            bitrate: self.estimate.bitrate.max(carries),
             may_shed: self.is_measured,
             keeps_one: false,
             carried,
@@ -164,9 +158,7 @@ impl Congestion {
         if !self.is_measured {
             return None;
         }
-        let Estimate { bitrate, acknowledged, .. } = self.estimator.estimate();
-        let arrives = acknowledged.unwrap_or(0).saturating_mul(ARRIVING_PERCENT) / 100;
-        let paced = (bitrate.saturating_mul(PACING_PERCENT) / 100).max(arrives);
+        let paced = pacer::pacing_rate(&self.estimator.estimate());
         Some(self.probe.map_or(paced, |probe| paced.max(probe.cluster.bitrate.saturating_mul(2))))
     }
 
@@ -347,7 +339,7 @@ mod tests {
             "it is a limit only"
         );
         hear(&mut congestion, start);
-        assert_eq!(congestion.pacing_rate(), Some(500_000));
+        assert_eq!(congestion.pacing_rate(), Some(300_000));
         assert!(congestion.poll_estimate().is_some_and(|path| path.is_measured));
     }
 

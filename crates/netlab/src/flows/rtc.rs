@@ -77,6 +77,12 @@ impl Flow for Rtc {
         if let Some(frame) = self.source.frame(self.estimate(), now) {
             self.queue.extend(frame);
         }
+        // Sound leaves at once, with a number like all else.
+        while let Some(payload) = self.source.audio(now) {
+            let bytes = payload + OVERHEAD_BYTES;
+            wire.send_audio(bytes, header(self.sent.len() as u64, 0));
+            self.sent.push((now, bytes));
+        }
         let instant = self.origin + Duration::from_micros(now);
         self.pacer.refill(instant);
         while let Some(payload) = self.queue.front() {

@@ -17,6 +17,10 @@ use crate::{MS, Micros};
 
 const MEDIA: u32 = 42;
 const REPAIR: u32 = 44;
+const SOUND: u32 = 46;
+/// How often str0m is asked for its estimate. What it tells in events is a mean of 3 s, made for who chooses layers by it;
+/// an encoder that followed that would keep the queue full for as long.
+const STATS: Duration = Duration::from_millis(25);
 /// How much virtual time ICE and DTLS may take before the run begins.
 const HANDSHAKE_STEPS: usize = 5_000;
 
@@ -27,8 +31,11 @@ pub struct Str0m {
     origin: Instant,
     start: Micros,
     source: Source,
-    payload_type: Pt,
+    is_layered: bool,
+    /// Of the picture and of the sound.
+    payload_types: [Pt; 2],
     number: u64,
+    audio_number: u64,
 }
 
 struct Side {
@@ -38,7 +45,10 @@ struct Side {
     due: Instant,
     out: Vec<Vec<u8>>,
     connected: bool,
+    /// As it tells applications.
     estimate: f64,
+    /// As its pacer has it.
+    latest: f64,
     media_bytes: u64,
 }
 
@@ -50,16 +60,19 @@ impl Str0m {
     pub fn new(settings: &FlowSettings) -> Self {
         let now = Instant::now();
         let addresses = ["10.0.0.1:1000", "10.0.0.2:2000"].map(|text| text.parse().expect("an address"));
-        let config = || Rtc::builder().set_rtp_mode(true);
+        let config = || Rtc::builder().set_rtp_mode(true).set_stats_interval(Some(STATS));
         let bwe = Some(Bitrate::from(INITIAL_BITRATE));
         let mut sender = Side::new(config().enable_bwe(bwe).build(now), addresses[0], addresses[1], now);
         let mut receiver = Side::new(config().build(now), addresses[1], addresses[0], now);
         introduce(&mut sender, &mut receiver);
         let origin = connect(&mut sender, &mut receiver, now);
-        let payload_type = declare(&mut sender.rtc, &mut receiver.rtc);
+        let payload_types = declare(&mut sender.rtc, &mut receiver.rtc);
         let source = Source::new(settings.source, settings.seed, settings.start);
         sender.rtc.bwe().set_bitrate(Bitrate::ZERO, Bitrate::from(source.wanted()));
-        Self { sender, receiver, origin, start: settings.start, source, payload_type, number: 47_000 }
+        let is_layered = settings.source.layers().is_some();
+        let start = settings.start;
+        let (number, audio_number) = (47_000, 1000);
+        Self { sender, receiver, origin, start, source, is_layered, payload_types, number, audio_number }
     }
 
     fn write(&mut self, payload: usize, is_last: bool, now: Instant) {
@@ -68,10 +81,20 @@ impl Str0m {
         let mut direct = self.sender.rtc.direct_api();
         let Some(stream) = direct.stream_tx(&Ssrc::from(MEDIA)) else { return };
         // Kept for repair, because str0m takes its padding from there; repairs are never asked for.
-        let write = RtpWrite::new(self.payload_type, self.number.into(), time, now, bytes);
+        let write = RtpWrite::new(self.payload_types[0], self.number.into(), time, now, bytes);
         stream.write_rtp(write.marker(is_last).nackable(true));
         self.number += 1;
         self.sender.drain();
+    }
+
+    fn write_audio(&mut self, payload: usize, now: Instant) {
+        let time = (self.audio_number * 960) as u32;
+        let mut direct = self.sender.rtc.direct_api();
+        let Some(stream) = direct.stream_tx(&Ssrc::from(SOUND)) else { return };
+        let write = RtpWrite::new(self.payload_types[1], self.audio_number.into(), time, now, vec![0; payload]);
+        stream.write_rtp(write);
+        self.audio_number += 1;
+        self.sender.handle(Input::Timeout(now));
     }
 }
 
@@ -84,6 +107,9 @@ impl Flow for Str0m {
         if self.sender.due <= instant {
             self.sender.handle(Input::Timeout(instant));
         }
+        while let Some(payload) = self.source.audio(now).filter(|_| now >= self.start) {
+            self.write_audio(payload, instant);
+        }
         if now >= self.start
             && let Some(frame) = self.source.frame(self.estimate(), now)
         {
@@ -94,7 +120,11 @@ impl Flow for Str0m {
             self.sender.handle(Input::Timeout(instant));
         }
         for datagram in self.sender.out.drain(..) {
-            wire.send(datagram.len(), datagram);
+            if datagram.get(8..12) == Some(&SOUND.to_be_bytes()) {
+                wire.send_audio(datagram.len(), datagram);
+            } else {
+                wire.send(datagram.len(), datagram);
+            }
         }
         wire.back.append(&mut self.receiver.out);
     }
@@ -109,7 +139,7 @@ impl Flow for Str0m {
     }
 
     fn estimate(&self) -> f64 {
-        self.sender.estimate
+        if self.is_layered { self.sender.estimate } else { self.sender.latest }
     }
 
     fn media_bytes(&self) -> u64 {
@@ -126,7 +156,17 @@ impl Side {
         rtc.add_local_candidate(Candidate::host(address, "udp").expect("an address"));
         rtc.add_remote_candidate(Candidate::host(peer, "udp").expect("an address"));
         let estimate = INITIAL_BITRATE as f64;
-        Self { rtc, address, peer, due: now, out: Vec::new(), connected: false, estimate, media_bytes: 0 }
+        Self {
+            rtc,
+            address,
+            peer,
+            due: now,
+            out: Vec::new(),
+            connected: false,
+            estimate,
+            latest: estimate,
+            media_bytes: 0,
+        }
     }
 
     fn handle(&mut self, input: Input<'_>) {
@@ -151,7 +191,10 @@ impl Side {
                 Output::Event(Event::EgressBitrateEstimate(BweKind::Twcc { estimate, .. })) => {
                     self.estimate = estimate.as_u64() as f64;
                 }
-                Output::Event(Event::RtpPacket(packet)) => {
+                Output::Event(Event::PeerStats(stats)) => {
+                    self.latest = stats.bwe_tx.map_or(self.latest, |estimate| estimate.as_u64() as f64);
+                }
+                Output::Event(Event::RtpPacket(packet)) if *packet.header.ssrc == MEDIA => {
                     self.media_bytes += (packet.payload.len() + OVERHEAD_BYTES) as u64;
                 }
                 Output::Event(_) => {}
@@ -197,15 +240,21 @@ fn connect(sender: &mut Side, receiver: &mut Side, start: Instant) -> Instant {
     panic!("str0m did not connect to itself");
 }
 
-fn declare(sender: &mut Rtc, receiver: &mut Rtc) -> Pt {
-    let mid = "vid".into();
+fn declare(sender: &mut Rtc, receiver: &mut Rtc) -> [Pt; 2] {
+    let (mid, sound) = ("vid".into(), "aud".into());
     let (media, repair) = (Ssrc::from(MEDIA), Ssrc::from(REPAIR));
     sender.direct_api().declare_media(mid, MediaKind::Video);
     sender.direct_api().declare_stream_tx(media, Some(repair), mid, None);
+    sender.direct_api().declare_media(sound, MediaKind::Audio);
+    sender.direct_api().declare_stream_tx(Ssrc::from(SOUND), None, sound, None);
     let mut direct = receiver.direct_api();
     direct.declare_media(mid, MediaKind::Video);
     direct.expect_stream_rx(media, Some(repair), mid, None).suppress_nack(true);
+    direct.declare_media(sound, MediaKind::Audio);
+    direct.expect_stream_rx(Ssrc::from(SOUND), None, sound, None).suppress_nack(true);
     direct.enable_twcc_feedback();
-    let vp8 = sender.codec_config().find(|params| params.spec().codec == Codec::Vp8);
-    vp8.expect("str0m knows VP8").pt()
+    [Codec::Vp8, Codec::Opus].map(|codec| {
+        let known = sender.codec_config().find(|params| params.spec().codec == codec);
+        known.expect("str0m knows VP8 and Opus").pt()
+    })
 }

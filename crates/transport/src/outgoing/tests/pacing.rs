@@ -20,10 +20,10 @@ fn without_a_rate_and_far_below_it_packets_leave_at_once() {
         let stream = bench.add(77, Repair::None);
         let packet = bench.packet(1000);
         bench.queue.set_pacing_rate(rate);
-        for sequence in 0..1000 {
+        for sequence in 0..500 {
             bench.send(&packet, &video(stream, sequence));
         }
-        assert_eq!((bench.slots.sent.len(), bench.queue.deadline()), (1000, None), "{rate:?}");
+        assert_eq!((bench.slots.sent.len(), bench.queue.deadline()), (500, None), "{rate:?}");
     }
 }
 
@@ -37,7 +37,7 @@ fn a_burst_leaves_together_the_rest_at_its_time_and_audio_before_all() {
         bench.send(&packet, &video(stream, sequence));
     }
     let burst = bench.slots.sent.len();
-    assert!((5..=7).contains(&burst), "{burst} packets in 40 ms of the line");
+    assert!((1..=2).contains(&burst), "{burst} packets in 5 ms of the line");
     assert!(!bench.queue.is_blocked(), "its socket has room");
     for sequence in 0..2 {
         bench.send(&packet, &padding(stream, 100 + sequence));
@@ -52,7 +52,7 @@ fn a_burst_leaves_together_the_rest_at_its_time_and_audio_before_all() {
         bench.flush();
     }
     let took = bench.now - begun;
-    assert!((ms(180)..ms(260)).contains(&took), "34 kB took {took:?}");
+    assert!((ms(220)..ms(300)).contains(&took), "34 kB took {took:?}");
     let order: Vec<_> = bench.receive_all().iter().map(|(_, meta)| (meta.ssrc, meta.sequence)).collect();
     let video_after = (burst as u16..30).map(|sequence| (77, sequence));
     let expected: Vec<_> = [(78, 0), (78, 1)].into_iter().chain(video_after).chain([(78, 100), (78, 101)]).collect();
