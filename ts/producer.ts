@@ -34,6 +34,8 @@ export type ProducerEvents = {
   score: [score: ProducerScore[]];
   /** The sender turned its camera (3GPP TS 26.114 §7.4.5). */
   videoorientationchange: [videoOrientation: ProducerVideoOrientation];
+  /** Consumers ask for another spatial layer at most; see {@link Producer.wantedSpatialLayer}. */
+  wantedlayerchange: [spatialLayer: number | undefined];
   /** A traced packet; see {@link Producer.enableTraceEvent}. */
   trace: [trace: ProducerTraceEventData];
 };
@@ -79,6 +81,7 @@ export class Producer<ProducerAppData extends AppData = AppData> extends Pausabl
   readonly #encrypted: boolean;
   readonly #onClose: () => void;
   #score: ProducerScore[];
+  #wantedSpatialLayer: number | undefined = Number.POSITIVE_INFINITY;
 
   /** @internal */
   constructor(
@@ -135,6 +138,15 @@ export class Producer<ProducerAppData extends AppData = AppData> extends Pausabl
   /** Quality of each stream of the endpoint, 0 to 10; empty before the first packet. */
   get score(): ProducerScore[] {
     return structuredClone(this.#score);
+  }
+
+  /**
+   * The highest spatial layer that any Consumer asks for by `setPreferredLayers()`: what lies above need not be sent.
+   * `Infinity` until the first event, `undefined` while no Consumer wants anything. More is told at once, less after it
+   * has lasted for 3 s. What a Consumer's line carries plays no part. Pipes ask for everything.
+   */
+  get wantedSpatialLayer(): number | undefined {
+    return this.#wantedSpatialLayer;
   }
 
   /** Closes the Producer and tells its Consumers. Idempotent. */
@@ -212,6 +224,10 @@ export class Producer<ProducerAppData extends AppData = AppData> extends Pausabl
         break;
       case 'videoorientationchange':
         this.tell('videoorientationchange', data as ProducerVideoOrientation);
+        break;
+      case 'wantedlayerchange':
+        this.#wantedSpatialLayer = (data as number | null) ?? undefined;
+        this.tell('wantedlayerchange', this.#wantedSpatialLayer);
         break;
       case 'trace':
         this.tell('trace', data as ProducerTraceEventData);

@@ -64,6 +64,7 @@ export class LayersPeer {
   readonly #device = new Device();
   #receiving: types.Transport | undefined;
   #consumer: types.Consumer | undefined;
+  #producer: types.Producer | undefined;
   #tone: Tone | undefined;
   #listener: Viewer | undefined;
   #key = 0;
@@ -92,7 +93,20 @@ export class LayersPeer {
       ...(codec ? { codec } : {}),
       codecOptions: { videoGoogleStartBitrate: 2500 },
     });
+    this.#producer = producer;
     encrypt(producer.rtpSender, key);
+  }
+
+  /** Stops encoding what lies above a layer, and begins again up to it. */
+  async limitLayers(spatialLayer: number): Promise<void> {
+    await this.#producer?.setMaxSpatialLayer(spatialLayer);
+  }
+
+  /** Bytes of the picture sent so far, by encoding, as mediasoup-client names them. */
+  async sentBytes(): Promise<number[]> {
+    const report = await this.#producer?.getStats();
+    const streams = [...(report?.values() ?? [])].filter(({ type }) => type === 'outbound-rtp');
+    return ['r0', 'r1', 'r2'].map((rid) => streams.find((stream) => stream.rid === rid)?.bytesSent ?? 0);
   }
 
   /** Publishes a tone, silent at first. */

@@ -38,6 +38,13 @@ pub enum RouterEvent {
         /// The new orientation.
         orientation: VideoOrientation,
     },
+    /// Viewers ask for other layers of a producer than before: of more at once, of less when that lasts.
+    WantedLayer {
+        /// Whose.
+        producer: ProducerIndex,
+        /// The highest spatial layer that anybody asks for; `None` when nobody views it.
+        spatial_layer: Option<u8>,
+    },
     /// How loud the loudest of an observer's producers were since it last looked.
     Volumes {
         /// Whose.

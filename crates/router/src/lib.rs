@@ -44,6 +44,7 @@ mod timers;
 mod timestamp;
 mod transport_cc;
 mod upkeep;
+mod wanted;
 
 pub use distribution::Thrift;
 pub use events::{ConsumerScore, Direction, RouterEvent, StreamScore, Trace, TraceKinds, TracedPacket};

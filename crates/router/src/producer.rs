@@ -22,6 +22,7 @@ use crate::source::{DTX, SourceId, SourcePacket};
 use crate::spatial::SIEVE;
 use crate::stream_in::{Accepted, IncomingStream, Rejected};
 use crate::timers::Task;
+use crate::wanted::Wanted;
 use crate::{Output, ProducerIndex, SessionId};
 
 /// How often score, silence and cache age of a stream are looked at while packets come.
@@ -51,6 +52,7 @@ pub(crate) struct Producer {
     /// Places of selectors that it owns.
     pub(crate) relays: Vec<Relay>,
     pub(crate) trace: TraceKinds,
+    pub(crate) wanted: Wanted,
     /// While somebody observes it.
     pub(crate) levels: Option<Box<Levels>>,
     orientation: Option<VideoOrientation>,
@@ -90,6 +92,7 @@ impl Producer {
             arrivals: Vec::new(),
             relays: Vec::new(),
             trace: TraceKinds::NONE,
+            wanted: Wanted::default(),
             levels: None,
             orientation: None,
         }

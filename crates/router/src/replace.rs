@@ -212,6 +212,7 @@ impl Router {
         let now = self.moment(now);
         self.with_producer(producer, now, out, |producer, cx| {
             producer.arrivals.push(arrival);
+            producer.note_wanted(cx);
             producer.wish_key_frames_of_arrivals(cx);
         });
     }

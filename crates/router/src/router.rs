@@ -348,6 +348,7 @@ impl Router {
             producer.choose_layers_of(place.position, cx);
             Some(told)
         })??;
+        self.note_wanted(place.producer, now, out);
         self.distribute(session, now, out);
         Some(layers)
     }
@@ -529,6 +530,7 @@ impl Router {
         let Some(consumer) = self.consumer_mut(index) else { return };
         let session = consumer.session;
         self.distribute(session, self.moment(now), out);
+        self.note_wanted_by(index, self.moment(now), out);
         self.begin_consumer(index, self.moment(now), out);
     }
 

@@ -101,6 +101,7 @@ impl Producer {
         if !active {
             self.choose_layers(cx);
         }
+        self.note_wanted(cx);
     }
 
     /// A producer was paused: nothing is asked for, and viewers wait for a new start.

@@ -57,6 +57,7 @@ impl Plane {
                 | RouterEvent::Owners { observer, .. } => entry.observer(*observer).map(RtpObserverId::uuid),
                 RouterEvent::ProducerScore { producer, .. }
                 | RouterEvent::VideoOrientation { producer, .. }
+                | RouterEvent::WantedLayer { producer, .. }
                 | RouterEvent::ProducerTrace { producer, .. } => {
                     entry.producer(*producer).map(|producer| producer.id.uuid())
                 }
@@ -114,6 +115,7 @@ impl Told {
             Self::SelectedTuple(_) => "iceselectedtuplechange",
             Self::Router(RouterEvent::VideoOrientation { .. }) => "videoorientationchange",
             Self::Router(RouterEvent::ConsumerLayers { .. }) => "layerschange",
+            Self::Router(RouterEvent::WantedLayer { .. }) => "wantedlayerchange",
             Self::Router(_) => "score",
         }
     }
@@ -141,6 +143,7 @@ impl Told {
                 flip: orientation.flip,
                 rotation: orientation.rotation_degrees,
             }),
+            Self::Router(RouterEvent::WantedLayer { spatial_layer, .. }) => json!(spatial_layer),
             // These are told as they come.
             Self::Router(
                 RouterEvent::ProducerTrace { .. }
