@@ -47,6 +47,15 @@ test('the bot of the example hears from the echo the tone that it sent', async (
   t.regex(output, /^the echo heard \d+ bytes$/m);
 });
 
+test('in the example of slides a program sees each of them in small pictures', async (t) => {
+  const lines = (await run('slides.mjs')).trim().split('\n');
+  t.deepEqual(lines, [
+    'the picture is video in vp8, of Ada and the slides',
+    'a thumbnail of 160x90 shows slide 1',
+    'a thumbnail of 160x90 shows slide 2',
+  ]);
+});
+
 test('in the example of a mixer the listener hears both, the person the bot, and the transcription the person', async (t) => {
   const output = await run('mixer.mjs');
   for (const line of [

@@ -310,6 +310,8 @@ function methodsOf(call: Call): { [Name in keyof Objects]: Record<string, () => 
       createWebRtcServer: () => worker.createWebRtcServer({ listenInfos: [] }),
       createRouter: () => worker.createRouter(),
       createAudioMixer: () => worker.createAudioMixer(),
+      createVideoMixer: () => worker.createVideoMixer(),
+      createVideoTranscoder: () => worker.createVideoTranscoder({ producerId: producer.id, router, codec: 'vp8' }),
       createAudioTranscoder: () => worker.createAudioTranscoder({ producerId: producer.id, router, codec: 'opus' }),
     },
     server: { dump: () => server.dump() },

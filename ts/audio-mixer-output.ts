@@ -1,12 +1,17 @@
 import type { AudioFrames, AudioFramesOptions } from './audio-frames.js';
 import type { AudioMixerInput } from './audio-mixer-input.js';
 import type { Channel } from './channel.js';
-import { EnhancedEventEmitter } from './enhanced-event-emitter.js';
 import type * as model from './generated/model.js';
 import type { AudioMixerCodec } from './generated/model.js';
-import { Logger } from './logger.js';
-import { Producer, type ProducerReply } from './producer.js';
-import { type AppData, RemoteObject } from './remote-object.js';
+import {
+  MixerOutput,
+  type MixerOutputEvents,
+  type MixerOutputObserver,
+  type MixerOutputObserverEvents,
+  type MixerOutputParent,
+  type MixerOutputSetup,
+} from './mixer-output.js';
+import type { AppData } from './remote-object.js';
 import type { Router } from './router.js';
 
 /** Options of {@link AudioMixer.createOutput}. */
@@ -23,27 +28,17 @@ export type AudioMixerOutputOptions<OutputAppData extends AppData = AppData> = O
 };
 
 /** Events of an {@link AudioMixerOutput}. */
-export type AudioMixerOutputEvents = {
-  /** The Router was closed, and the output with it. */
-  routerclose: [];
-  /** The mixer was closed, and the output with it. */
-  mixerclose: [];
-};
+export type AudioMixerOutputEvents = MixerOutputEvents;
 
 /** Observer of an {@link AudioMixerOutput}. */
-export type AudioMixerOutputObserver = EnhancedEventEmitter<AudioMixerOutputObserverEvents>;
+export type AudioMixerOutputObserver = MixerOutputObserver;
 
 /** Events of an {@link AudioMixerOutputObserver}. */
-export type AudioMixerOutputObserverEvents = {
-  /** The output was closed, by whomever. */
-  close: [];
-};
+export type AudioMixerOutputObserverEvents = MixerOutputObserverEvents;
 
 /** What an output needs of its mixer. */
-export type AudioMixerOutputParent = {
-  readonly id: string;
-  /** The output was closed, but not by its mixer. */
-  removed(): void;
+export type AudioMixerOutputParent = MixerOutputParent & {
+  readonly reference: { audioMixerId: string };
   /** The ids of the inputs that are named. */
   inputIds(inputs: readonly (AudioMixerInput | string)[] | undefined): string[];
   /** Sound for the application. */
@@ -51,54 +46,27 @@ export type AudioMixerOutputParent = {
 };
 
 /** What an output is made of. */
-export type AudioMixerOutputSetup = {
-  readonly outputId: string;
-  readonly producerId: string;
+export type AudioMixerOutputSetup = Omit<MixerOutputSetup, 'kind'> & {
   readonly exclude: string[];
-  readonly options: AudioMixerOutputOptions;
-  readonly reply: ProducerReply & { readonly passesThrough?: boolean };
+  readonly codec: AudioMixerCodec;
 };
 
 /**
  * The mix as a Producer. Its mixer, its Router and the closing of its Producer close it; its Producer then emits
  * `transportclose`: the output stands in for a Transport.
  */
-export class AudioMixerOutput<OutputAppData extends AppData = AppData> extends RemoteObject<
-  AudioMixerOutputEvents,
-  AudioMixerOutputObserver,
-  OutputAppData
-> {
-  readonly #id: string;
+export class AudioMixerOutput<OutputAppData extends AppData = AppData> extends MixerOutput<OutputAppData> {
+  protected override readonly noun = 'audioMixer';
   readonly #parent: AudioMixerOutputParent;
-  readonly #router: Router;
   readonly #codec: AudioMixerCodec;
-  readonly #producer: Producer;
-  readonly #passesThrough: boolean;
   #exclude: string[];
 
   /** @internal */
   constructor(channel: Channel, parent: AudioMixerOutputParent, setup: AudioMixerOutputSetup) {
-    const { outputId, producerId, exclude, options, reply } = setup;
-    super(channel, new EnhancedEventEmitter(), options.appData as OutputAppData | undefined);
-    this.#id = outputId;
+    super(channel, parent, { ...setup, kind: 'audio' });
     this.#parent = parent;
-    this.#router = options.router;
-    this.#codec = options.codec;
-    this.#exclude = exclude;
-    this.#passesThrough = reply.passesThrough ?? false;
-    const published = { kind: 'audio', rtpParameters: reply.rtpParameters } as const;
-    this.#producer = new Producer(channel, producerId, published, reply, () => this.close());
-    this.subscribe(outputId, (event) => this.#handle(event));
-  }
-
-  /** Id, a UUID. */
-  get id(): string {
-    return this.#id;
-  }
-
-  /** The mix as a Producer of the Router. Closing it closes the output. */
-  get producer(): Producer {
-    return this.#producer;
+    this.#codec = setup.codec;
+    this.#exclude = setup.exclude;
   }
 
   /** The codec. */
@@ -106,51 +74,9 @@ export class AudioMixerOutput<OutputAppData extends AppData = AppData> extends R
     return this.#codec;
   }
 
-  /**
-   * Whether packets of the one input are handed on as they are.
-   *
-   * @internal
-   */
-  get passesThrough(): boolean {
-    return this.#passesThrough;
-  }
-
   /** Ids of the inputs that are not heard. */
   get exclude(): string[] {
     return [...this.#exclude];
-  }
-
-  /** Closes the output and its Producer. Idempotent. */
-  close(): void {
-    if (this.closed) {
-      return;
-    }
-    const released = this.command('audioMixer.closeOutput', { audioMixerId: this.#parent.id, outputId: this.#id });
-    this.#end(released);
-    this.#parent.removed();
-    this.observer.safeEmit('close');
-  }
-
-  /** @internal */
-  mixerClosed(released: Promise<void>): void {
-    if (this.closed) {
-      return;
-    }
-    this.#end(released);
-    this.safeEmit('mixerclose');
-    this.observer.safeEmit('close');
-  }
-
-  /** @internal */
-  routerClosed(released: Promise<void>): void {
-    if (this.closed) {
-      return;
-    }
-    // The worker's mixer notices it a moment later by itself.
-    this.#end(released);
-    this.#parent.removed();
-    this.safeEmit('routerclose');
-    this.observer.safeEmit('close');
   }
 
   /**
@@ -160,8 +86,7 @@ export class AudioMixerOutput<OutputAppData extends AppData = AppData> extends R
    */
   async setExclude(exclude: readonly (AudioMixerInput | string)[]): Promise<void> {
     const ids = this.#parent.inputIds(exclude);
-    const params = { exclude: ids, audioMixerId: this.#parent.id, outputId: this.#id };
-    await this.request('audioMixer.setExclude', params);
+    await this.request('audioMixer.setExclude', { exclude: ids, ...this.#parent.reference, outputId: this.id });
     this.#exclude = ids;
   }
 
@@ -170,20 +95,4 @@ export class AudioMixerOutput<OutputAppData extends AppData = AppData> extends R
     this.ensureOpen('audioMixerOutput.frames');
     return this.#parent.frames({ ...options, exclude: this.#exclude });
   }
-
-  #end(released: Promise<void>): void {
-    this.end(released, this.#id);
-    this.#router.mixerOutputClosed(this as unknown as AudioMixerOutput);
-    this.#producer.transportClosed(released);
-  }
-
-  #handle(event: string): void {
-    if (event !== 'routerclose') {
-      logger.error(`ignoring unknown event '${event}'`);
-      return;
-    }
-    this.routerClosed(Promise.resolve());
-  }
 }
-
-const logger = new Logger('AudioMixerOutput');

@@ -8,8 +8,8 @@ import { NotFoundError, WorkerClosedError } from './errors.js';
 import type * as model from './generated/model.js';
 import type { AudioMixerStats } from './generated/model.js';
 import { Logger } from './logger.js';
+import type { MixerOutputReply } from './mixer-output.js';
 import { typeError } from './native-events.js';
-import type { ProducerReply } from './producer.js';
 import { type AppData, checkOptions, RemoteObject } from './remote-object.js';
 import { Router } from './router.js';
 
@@ -174,8 +174,9 @@ export class AudioMixer<AudioMixerAppData extends AppData = AppData> extends Rem
       muted,
     });
     this.ensureOpen('audioMixer.addInput');
-    const parent = { id: this.#id, removed: () => this.#inputs.delete(inputId) };
-    const input = new AudioMixerInput<InputAppData>(this.#channel, parent, inputId, options, appData, reply);
+    const parent = { reference: { audioMixerId: this.#id }, removed: () => this.#inputs.delete(inputId) };
+    const setup = { inputId, producerId, pcm, gain, muted, appData, packetNumber: reply?.packetNumber };
+    const input = new AudioMixerInput<InputAppData>(this.#channel, parent, setup);
     this.#inputs.set(inputId, input as AudioMixerInput);
     this.observer.safeEmit('newinput', input as AudioMixerInput);
     return input;
@@ -200,21 +201,27 @@ export class AudioMixer<AudioMixerAppData extends AppData = AppData> extends Rem
     const [outputId, producerId] = [randomUUID(), randomUUID()];
     const excluded = this.inputIds(exclude);
     const ids = { outputId, producerId, routerId: router.id, exclude: excluded };
-    const reply = await this.#ask<ProducerReply>('createOutput', { ...rest, ...ids });
+    const reply = await this.#ask<MixerOutputReply>('createOutput', { ...rest, ...ids });
     this.ensureOpen('audioMixer.createOutput');
     const parent = {
-      id: this.#id,
+      reference: { audioMixerId: this.#id },
       removed: () => this.#outputs.delete(outputId),
       inputIds: (inputs: AudioMixerFramesOptions['exclude']) => this.inputIds(inputs),
       frames: (wanted: AudioMixerFramesOptions) => this.frames(wanted),
     };
-    const output = new AudioMixerOutput<OutputAppData>(this.#channel, parent, { ...ids, options, reply });
+    const output = new AudioMixerOutput<OutputAppData>(this.#channel, parent, {
+      ...ids,
+      router,
+      codec: options.codec,
+      appData,
+      reply,
+    });
     if (router.closed) {
       // Its worker has closed the output's producer with it.
       output.close();
       throw new NotFoundError('audioMixer.createOutput failed: the router is closed', 'ERR_CLOSED');
     }
-    router.mixerOutputCreated(output as AudioMixerOutput);
+    router.mixerOutputCreated(output);
     this.#outputs.set(outputId, output as AudioMixerOutput);
     this.observer.safeEmit('newoutput', output as AudioMixerOutput);
     return output;

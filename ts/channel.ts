@@ -23,7 +23,7 @@ export type EventHandler = (event: string, data: unknown) => void;
  *
  * - An event that follows a reply is delivered in a later turn of the event loop, when whoever awaited the reply has
  *   seen it and added its listeners.
- * - While a request is pending, the channel is held and keeps the process alive. Otherwise it does neither: a worker
+ * - While a request is pending or a reader waits, the channel is held and keeps the process alive. Otherwise it does neither: a worker
  *   that the application forgot is closed by the garbage collector.
  */
 export class Channel {
@@ -46,6 +46,8 @@ export class Channel {
   #delivering = false;
   #closed = false;
   #lastId = 0;
+  /** Readers of packets that wait. */
+  #readers = 0;
 
   /**
    * @param start - Makes the native worker; it must not keep the callback's owner alive, which {@link receiver} sees to.
@@ -106,6 +108,20 @@ export class Channel {
     if (!this.#closed) {
       this.#packets.add(number, packet);
     }
+  }
+
+  /** Holds the channel and the process until the reader of packets that begins to wait is told to {@link stopWaiting}. */
+  beginWaiting(): void {
+    this.#readers += 1;
+    if (!this.#closed) {
+      hold(this);
+    }
+  }
+
+  /** A reader waits no more. */
+  stopWaiting(): void {
+    this.#readers -= 1;
+    this.#releaseIfIdle();
   }
 
   /** Ends the worker: its ports are free and all pending requests rejected when this returns. Idempotent. */
@@ -207,7 +223,11 @@ export class Channel {
 
   #forget(id: number): void {
     this.#pending.delete(id);
-    if (this.#pending.size === 0) {
+    this.#releaseIfIdle();
+  }
+
+  #releaseIfIdle(): void {
+    if (this.#pending.size === 0 && this.#readers === 0) {
       release(this);
     }
   }

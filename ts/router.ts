@@ -2,7 +2,6 @@ import { randomUUID } from 'node:crypto';
 import { ActiveAudioSelector, type ActiveAudioSelectorOptions, SELECTED_MAX } from './active-audio-selector.js';
 import { ActiveSpeakerObserver, type ActiveSpeakerObserverOptions } from './active-speaker-observer.js';
 import { AudioLevelObserver, type AudioLevelObserverOptions } from './audio-level-observer.js';
-import type { AudioMixerOutput } from './audio-mixer-output.js';
 import type { Channel } from './channel.js';
 import type { DataProducer } from './data-producer.js';
 import { DirectTransport, type DirectTransportOptions, type DirectTransportReply } from './direct-transport.js';
@@ -11,6 +10,7 @@ import { NotFoundError } from './errors.js';
 import type * as model from './generated/model.js';
 import type { RouterDump, RouterRtpCodecCapability, RtpCapabilities } from './generated/model.js';
 import { Logger } from './logger.js';
+import type { MixerOutput } from './mixer-output.js';
 import type { NativeAddon } from './native-addon.js';
 import { errorFromAddon, toJson, typeError } from './native-events.js';
 import { type PipeToRouterOptions, type PipeToRouterResult, pipeToRouter } from './pipe-to-router.js';
@@ -66,7 +66,7 @@ export class Router<RouterAppData extends AppData = AppData> extends RemoteObjec
   readonly #transports = new Map<string, Transport>();
   readonly #producers = new Map<string, Producer>();
   readonly #rtpObservers = new Map<string, { routerClosed(released: Promise<void>): void }>();
-  readonly #mixerOutputs = new Set<AudioMixerOutput>();
+  readonly #mixerOutputs = new Set<MixerOutput>();
   readonly #dataProducers = new Map<string, DataProducer>();
   #rtpCapabilities: RtpCapabilities;
 
@@ -370,17 +370,17 @@ export class Router<RouterAppData extends AppData = AppData> extends RemoteObjec
   }
 
   /**
-   * An AudioMixer publishes here.
+   * A mixer publishes here.
    *
    * @internal
    */
-  mixerOutputCreated(output: AudioMixerOutput): void {
+  mixerOutputCreated(output: MixerOutput): void {
     this.#mixerOutputs.add(output);
     this.#producers.set(output.producer.id, output.producer);
   }
 
   /** @internal */
-  mixerOutputClosed(output: AudioMixerOutput): void {
+  mixerOutputClosed(output: MixerOutput): void {
     this.#mixerOutputs.delete(output);
     this.#producers.delete(output.producer.id);
   }

@@ -133,6 +133,32 @@ export type {
   TransportObserverEvents,
   TransportType,
 } from './transport.js';
+export type { VideoFrame, VideoFrames, VideoFramesOptions } from './video-frames.js';
+export type {
+  VideoMixer,
+  VideoMixerEvents,
+  VideoMixerObserver,
+  VideoMixerObserverEvents,
+  VideoMixerOptions,
+  VideoMixerRestart,
+  VideoMixerTile,
+} from './video-mixer.js';
+export type {
+  VideoMixerInput,
+  VideoMixerInputEvents,
+  VideoMixerInputObserver,
+  VideoMixerInputObserverEvents,
+  VideoMixerInputOptions,
+} from './video-mixer-input.js';
+export type {
+  VideoMixerOutput,
+  VideoMixerOutputEvents,
+  VideoMixerOutputObserver,
+  VideoMixerOutputObserverEvents,
+  VideoMixerOutputOptions,
+} from './video-mixer-output.js';
+export type { VideoPicture } from './video-picture.js';
+export type { VideoTranscoder, VideoTranscoderEvents, VideoTranscoderOptions } from './video-transcoder.js';
 export type {
   WebRtcServer,
   WebRtcServerEvents,

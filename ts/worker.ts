@@ -8,9 +8,12 @@ import { EnhancedEventEmitter } from './enhanced-event-emitter.js';
 import type * as model from './generated/model.js';
 import type { WorkerDump, WorkerMetrics, WorkerResourceUsage, WorkerUpdateableSettings } from './generated/model.js';
 import type { NativeAddon } from './native-addon.js';
-import { errorFromAddon, toJson } from './native-events.js';
+import { errorFromAddon, toJson, typeError } from './native-events.js';
 import { type AppData, checkOptions, RemoteObject } from './remote-object.js';
 import { Router, type RouterOptions, type RouterReply } from './router.js';
+import { VideoMixer, type VideoMixerOptions } from './video-mixer.js';
+import type { VideoMixerOutputOptions } from './video-mixer-output.js';
+import { VideoTranscoder, type VideoTranscoderOptions } from './video-transcoder.js';
 import { WebRtcServer, type WebRtcServerOptions } from './webrtc-server.js';
 
 /** Options of {@link createWorker}. */
@@ -68,6 +71,8 @@ export type WorkerObserverEvents = {
   newrouter: [router: Router];
   /** An AudioMixer was created. */
   newaudiomixer: [audioMixer: AudioMixer];
+  /** A VideoMixer was created. */
+  newvideomixer: [videoMixer: VideoMixer];
 };
 
 /** Events of {@link observer}. */
@@ -103,6 +108,7 @@ export class Worker<WorkerAppData extends AppData = AppData> extends RemoteObjec
   readonly #webRtcServers = new Set<WebRtcServer>();
   readonly #routers = new Set<Router>();
   readonly #audioMixers = new Set<AudioMixer>();
+  readonly #videoMixers = new Set<VideoMixer>();
   #died = false;
   #subprocessClosed = false;
 
@@ -266,6 +272,31 @@ export class Worker<WorkerAppData extends AppData = AppData> extends RemoteObjec
   }
 
   /**
+   * Creates a mixer of pictures, on a thread apart from the Worker's.
+   *
+   * @throws `TypeError` when the options are malformed; {@link LimitError} when the Worker has 256 mixers, or two threads of
+   * mixers are stuck. Nothing was created then.
+   */
+  async createVideoMixer<VideoMixerAppData extends AppData = AppData>(
+    options: VideoMixerOptions<VideoMixerAppData> = {},
+  ): Promise<VideoMixer<VideoMixerAppData>> {
+    checkOptions(options);
+    const { appData, voiceActivated, ...rest } = options;
+    if (voiceActivated !== undefined && !(voiceActivated instanceof AudioMixer)) {
+      throw typeError('voiceActivated: expected an AudioMixer');
+    }
+    const videoMixerId = randomUUID();
+    const reply = await this.request<{ packetNumber: number }>('worker.createVideoMixer', { ...rest, videoMixerId });
+    this.ensureOpen('worker.createVideoMixer');
+    const videoMixer = new VideoMixer<VideoMixerAppData>(this.#channel, videoMixerId, options, reply, () =>
+      this.#videoMixers.delete(videoMixer as VideoMixer),
+    );
+    this.#videoMixers.add(videoMixer as VideoMixer);
+    this.observer.safeEmit('newvideomixer', videoMixer as VideoMixer);
+    return videoMixer;
+  }
+
+  /**
    * Makes a Producer of another one, in another codec or with another number of channels.
    *
    * @throws As {@link Worker.createAudioMixer}, {@link AudioMixer.addInput} and {@link AudioMixer.createOutput}. Nothing was
@@ -279,6 +310,30 @@ export class Worker<WorkerAppData extends AppData = AppData> extends RemoteObjec
       await mixer.addInput({ producerId });
       const output = await mixer.createOutput({ ...wanted, passThrough: true } as AudioMixerOutputOptions);
       return new AudioTranscoder(mixer, producerId, output);
+    } catch (error) {
+      mixer.close();
+      throw error;
+    }
+  }
+
+  /**
+   * Makes a Producer of another one, in another codec, size, rate or bitrate, or with key frames at least so often.
+   *
+   * @throws As {@link Worker.createVideoMixer}, {@link VideoMixer.addInput} and {@link VideoMixer.createOutput}. Nothing was
+   * created then.
+   */
+  async createVideoTranscoder(options: VideoTranscoderOptions): Promise<VideoTranscoder> {
+    checkOptions(options);
+    const { producerId, frameRate, ...wanted } = options;
+    const { codec, router, appData, ...changes } = wanted;
+    const passThrough = frameRate === undefined && Object.values(changes).every((change) => change === undefined);
+    // A mixer has no slower ticks; its outputs do.
+    const ticks = frameRate === undefined ? undefined : Math.max(frameRate, MIX_FRAME_RATE_MIN);
+    const mixer = await this.createVideoMixer({ frameRate: ticks, followsInput: true } as VideoMixerOptions);
+    try {
+      await mixer.addInput({ producerId });
+      const output = await mixer.createOutput({ ...wanted, frameRate, passThrough } as VideoMixerOutputOptions);
+      return new VideoTranscoder(mixer, producerId, output);
     } catch (error) {
       mixer.close();
       throw error;
@@ -300,10 +355,11 @@ export class Worker<WorkerAppData extends AppData = AppData> extends RemoteObjec
   #endWithChildren(): void {
     // `close()` joins the thread before it returns, so there is nothing to wait for.
     this.end(Promise.resolve());
-    for (const audioMixer of this.#audioMixers) {
-      audioMixer.workerClosed();
+    for (const mixer of [...this.#audioMixers, ...this.#videoMixers]) {
+      mixer.workerClosed();
     }
     this.#audioMixers.clear();
+    this.#videoMixers.clear();
     for (const router of this.#routers) {
       router.workerClosed();
     }
@@ -337,3 +393,6 @@ function construct<WorkerAppData extends AppData>(
     throw errorFromAddon(error);
   }
 }
+
+/** Fewest pictures a second that a mixer makes. */
+const MIX_FRAME_RATE_MIN = 6;

@@ -1783,6 +1783,244 @@ export type TransportTuple = {
 /** Kind of transport. */
 export type TransportType = "webrtc" | "plain" | "pipe" | "direct";
 
+/** A rectangle in parts of a canvas: two whole numbers with a slash between, such as `1/3`. */
+export type VideoArea = {
+  /** From the left edge, below 1. */
+  left: string;
+  /** From the upper edge, below 1. */
+  top: string;
+  /** Above 0; what reaches beyond the canvas is cut off. */
+  width: string;
+  /** Above 0; what reaches beyond the canvas is cut off. */
+  height: string;
+};
+
+/** A text over the picture. */
+export type VideoCaption = {
+  /** What it says, at most 256 bytes; lines are parted by `\n`. */
+  text: string;
+  /** Where it stands. Default: `bottom`. */
+  place?: VideoCaptionPlace;
+};
+
+/** Where a caption stands. */
+export type VideoCaptionPlace = "top-left" | "top" | "top-right" | "centre" | "bottom-left" | "bottom" | "bottom-right";
+
+/** How a picture fills a region of another shape. */
+export type VideoFit = "letterbox" | "crop";
+
+/** How inputs are arranged: either by a template, or in regions that are given. */
+export type VideoLayout = {
+  /** The smallest layout with a region for each input is shown. Default: `fluid`. */
+  template?: VideoLayoutTemplate;
+  /** More layouts for a template, at most 64; one with as many regions as one of the template's takes its place. */
+  custom?: Array<Array<VideoRegion>>;
+  /** These regions, however many inputs there are; at most 64. */
+  regions?: Array<VideoRegion>;
+};
+
+/** Layouts that a mixer chooses from by the number of its inputs. */
+export type VideoLayoutTemplate = "fluid" | "lecture" | "void";
+
+/** Codec of a mixer's output. */
+export type VideoMixerCodec = "vp8" | "vp9" | "h264" | "av1";
+
+/** One encoding of an output. */
+export type VideoMixerEncoding = {
+  /** Columns, 16 to 4096. Default: the mix's. */
+  width?: number;
+  /** Rows, 16 to 2304. Default: the mix's. */
+  height?: number;
+  /** Pictures a second, 1 to the mix's. Default: the mix's. */
+  frameRate?: number;
+  /** Bits a second, 10000 to 100000000. Default: by codec, size and rate, as OWT has it. */
+  bitrate?: number;
+};
+
+/** Id of a VideoMixer, unique within a process. */
+export type VideoMixerId = string;
+
+/** Id of an input of a VideoMixer, unique within a process. */
+export type VideoMixerInputId = string;
+
+/** What an input of a mixer brings, and how. */
+export type VideoMixerInputOptions = {
+  /** A Producer of video, of any Router of the Worker. Either this or `pictures`. */
+  producerId?: ProducerId;
+  /** Whether the application writes the pictures. Default: false. */
+  pictures?: boolean;
+  /** A name that is written into its tile, and on its card while it has no picture; at most 256 bytes. Default: none. */
+  label?: string;
+  /** Whether its avatar is shown, and it is not decoded. Default: false. */
+  muted?: boolean;
+  /** Its publisher's sound in the mix of an AudioMixer, with which its pictures are shown. */
+  voice?: VideoMixerVoice;
+};
+
+/** Statistics of an input of a mixer. */
+export type VideoMixerInputStats = {
+  /** The input. */
+  inputId: VideoMixerInputId;
+  /** Frames that came. */
+  frames: number;
+  /** Pictures that were decoded, or written. */
+  decoded: number;
+  /** Frames that the decoder refused. */
+  failed: number;
+  /** Frames that were not decoded because nobody sees the input. */
+  unseen: number;
+  /** Packets, frames or pictures that were dropped because too many waited. */
+  dropped: number;
+  /** Times that its last picture stood still because of a frame that did not decode. */
+  freezes: number;
+  /** Whether it stands still. */
+  frozen: boolean;
+  /** Whether its avatar is shown. */
+  avatar: boolean;
+  /** Columns of its last picture; 0 before the first. */
+  width: number;
+  /** Rows of its last picture; 0 before the first. */
+  height: number;
+  /** The publisher's spatial layer that comes; `null` where there are none to choose from. */
+  spatialLayer: number | null;
+  /** How much later than its sound its last frame came, in ms. */
+  late: number;
+};
+
+/** Options of `worker.createVideoMixer()`. */
+export type VideoMixerOptions = {
+  /** Columns of the mix, 16 to 1920. Default: 640. */
+  width?: number;
+  /** Rows of the mix, 16 to 1080; or up to 1920 where the width is up to 1080. Default: 480. */
+  height?: number;
+  /** Pictures a second, 6 to 60. Default: 30. */
+  frameRate?: number;
+  /** How inputs are arranged. Default: the template `fluid`. */
+  layout?: VideoLayout;
+  /** Inputs that a template shows, 1 to 64; the others wait until one leaves. Default: 16. */
+  maxShown?: number;
+  /** Colour where no input is, as `#rrggbb`. Default: black. */
+  background?: string;
+  /** How pictures fill regions that do not say it. Default: `letterbox`. */
+  fit?: VideoFit;
+  /**
+   * Whether a single input that fills the whole picture, in the codec, size and about the bitrate of an output, is handed
+   * on instead of encoded anew. Default: true.
+   */
+  passThrough?: boolean;
+};
+
+/** Id of an output of a VideoMixer, unique within a process. */
+export type VideoMixerOutputId = string;
+
+/** What an output of a mixer carries, and how. */
+export type VideoMixerOutputOptions = {
+  /** Codec, which the Router must have. */
+  codec: VideoMixerCodec;
+  /**
+   * Several encodings instead of one, the smallest first, 2 to 4: a simulcast Producer for viewers of different lines.
+   * Those that nobody takes are not encoded.
+   */
+  encodings?: Array<VideoMixerEncoding>;
+  /** Longest time from one key frame to the next, in seconds, from 1 on. Default: 100. */
+  keyFrameInterval?: number;
+  /** Columns, 16 to 4096. Default: the mix's. */
+  width?: number;
+  /** Rows, 16 to 2304. Default: the mix's. */
+  height?: number;
+  /** Pictures a second, 1 to the mix's. Default: the mix's. */
+  frameRate?: number;
+  /** Bits a second, 10000 to 100000000. Default: by codec, size and rate, as OWT has it. */
+  bitrate?: number;
+};
+
+/** Statistics of an output of a mixer, or of one of its encodings. */
+export type VideoMixerOutputStats = {
+  /** The output. */
+  outputId: VideoMixerOutputId;
+  /** Which of its encodings, from 0. */
+  encoding: number;
+  /** Whether somebody takes it. */
+  taken: boolean;
+  /** Frames that its encoder made, or that were passed through. */
+  frames: number;
+  /** Key frames among them. */
+  keyFrames: number;
+  /** Bytes of them. */
+  bytes: number;
+  /** Frames that its encoder refused to make, or left out. */
+  failed: number;
+  /** Frames that were passed through. */
+  passed: number;
+  /** How long its last frame took to encode, in µs; 0 for pictures. */
+  encodeTime: number;
+  /** How many outputs share its encoder, itself counted. */
+  sharedBy: number;
+};
+
+/** How far a mixer gives way because there is not enough time. Each step is taken beside those before it. */
+export type VideoMixerPressure = "none" | "half-rate" | "hurried" | "half-size";
+
+/** Statistics of a mixer. */
+export type VideoMixerStats = {
+  /** Part of its time that the mixer works, 0 to 1 and beyond, averaged over some ticks. */
+  load: number;
+  /** Ticks at which a picture was composed or passed through since the mixer was made, or made anew. */
+  ticks: number;
+  /** Ticks that were left out because the mixer came too late. */
+  missedTicks: number;
+  /** Ticks that were left out because nobody took anything. */
+  idleTicks: number;
+  /** Frames that were encoded. */
+  encoded: number;
+  /** How far it gives way. */
+  pressure: VideoMixerPressure;
+  /** How often the mixer was made anew after a fault. */
+  restarts: number;
+  /** Encoders in use. */
+  encoders: number;
+  /** Its inputs. */
+  inputs: Array<VideoMixerInputStats>;
+  /** Its outputs. */
+  outputs: Array<VideoMixerOutputStats>;
+};
+
+/** An input of an AudioMixer of the same Worker, by which an input of a VideoMixer is heard. */
+export type VideoMixerVoice = {
+  /** The mixer. */
+  audioMixerId: AudioMixerId;
+  /** Its input. */
+  inputId: AudioMixerInputId;
+};
+
+/** A place for an input. */
+export type VideoRegion = {
+  /** Its name, 1 to 64 bytes, another for each region of a layout. */
+  id: string;
+  /** Where it is. Offsets and sizes in samples are rounded down to even numbers. */
+  area: VideoArea;
+  /** How pictures fill it. Default: as the mixer says. */
+  fit?: VideoFit;
+  /** Regions with higher numbers lie above those with lower ones. Default: 0. */
+  z?: number;
+};
+
+/** A region of a picture, and who stands in it. */
+export type VideoTile = {
+  /** Id of the region. */
+  region: string;
+  /** Columns left of it. */
+  left: number;
+  /** Rows above it. */
+  top: number;
+  /** Columns. */
+  width: number;
+  /** Rows. */
+  height: number;
+  /** Who stands in it; `null` while it is empty. */
+  inputId: VideoMixerInputId | null;
+};
+
 /** The insides of a WebRtcServer, for debugging. */
 export type WebRtcServerDump = {
   /** Id. */

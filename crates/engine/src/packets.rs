@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Bytes of packets that wait for one reader at most: a quarter of a second of 128 Mbit/s. Beyond it the oldest are
-/// dropped and counted, a batch at a time.
+/// dropped and counted, a batch at a time; the newest batch is kept, since one large picture may be more.
 pub const WAITING_PACKET_BYTES_MAX: usize = 4 << 20;
 
 /// Bytes after which a batch is closed, so that no reader is held for long by one: about 200 packets of video. What
@@ -139,7 +139,7 @@ impl PacketQueue {
         let was_empty = waiting.batches.is_empty();
         waiting.bytes += batch.len();
         waiting.batches.push_back(batch);
-        while waiting.bytes > WAITING_PACKET_BYTES_MAX {
+        while waiting.bytes > WAITING_PACKET_BYTES_MAX && waiting.batches.len() > 1 {
             let Some(oldest) = waiting.batches.pop_front() else { break };
             waiting.bytes -= oldest.len();
             waiting.dropped += oldest.packets().count() as u64;

@@ -219,10 +219,15 @@ impl Source {
     /// Tells once whether viewers asked for a key frame since the last call.
     pub fn take_key_frame_request(&mut self) -> bool {
         let mut is_asked = false;
-        while let Some(batch) = self.end.feed.packets.pop() {
-            is_asked |= batch.packets().any(|(_, compound)| asks_for_key_frame(compound));
-        }
+        self.take_key_frame_requests(|_| is_asked = true);
         is_asked
+    }
+
+    /// Hands `each` the SSRC of every key frame that viewers asked for since the last call.
+    pub(crate) fn take_key_frame_requests(&mut self, mut each: impl FnMut(u32)) {
+        while let Some(batch) = self.end.feed.packets.pop() {
+            batch.packets().for_each(|(_, compound)| key_frame_requests(compound, &mut each));
+        }
     }
 
     /// Which of the producer's encodings viewers get or wait for: bit n for encoding n. It changes with a call of `wake`.
@@ -419,7 +424,13 @@ fn sender_report(compound: &[u8], ssrc: u32) -> Option<SenderInfo> {
     })
 }
 
-fn asks_for_key_frame(compound: &[u8]) -> bool {
-    let Ok(compound) = Compound::parse(compound) else { return false };
-    compound.packets().any(|packet| matches!(packet, RtcpPacket::PictureLoss(_) | RtcpPacket::FullIntraRequest(_)))
+fn key_frame_requests(compound: &[u8], each: &mut impl FnMut(u32)) {
+    let Ok(compound) = Compound::parse(compound) else { return };
+    for packet in compound.packets() {
+        match packet {
+            RtcpPacket::PictureLoss(loss) => each(loss.ssrcs.media),
+            RtcpPacket::FullIntraRequest(request) => request.entries().for_each(|entry| each(entry.ssrc)),
+            _ => {}
+        }
+    }
 }

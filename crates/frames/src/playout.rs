@@ -180,6 +180,18 @@ impl Playout {
         Some((newest + self.arrivals.base() + self.arrivals.wait(), length))
     }
 
+    /// The RTP timestamp of what the [`pull`](Self::pull) at `at` begins with, whether that is sound or a pause; `None` before
+    /// the first packet. It says by which moment of the sender's clock others of its streams are to be shown.
+    pub fn timestamp_at(&self, at: Instant) -> Option<u32> {
+        self.newest?;
+        let position = match self.state {
+            State::Playing(playing) => playing.next - self.line.len(),
+            State::Silent => samples_since(self.start, at) - self.arrivals.base() - self.arrivals.wait(),
+        };
+        // Wraps as timestamps do.
+        Some((position / i64::from(RATE / self.format.codec.clock_rate())) as u32)
+    }
+
     /// Takes a packet that arrived at `now`.
     pub fn insert(&mut self, packet: AudioPacket<'_>, now: Instant) -> Inserted {
         let inserted = self.place(packet, now);

@@ -96,6 +96,12 @@ ids! {
     AudioMixerInputId,
     /// Id of an output of an AudioMixer, unique within a process.
     AudioMixerOutputId,
+    /// Id of a VideoMixer, unique within a process.
+    VideoMixerId,
+    /// Id of an input of a VideoMixer, unique within a process.
+    VideoMixerInputId,
+    /// Id of an output of a VideoMixer, unique within a process.
+    VideoMixerOutputId,
 }
 
 /// Reads an id from a string without keeping the string.

@@ -32,6 +32,7 @@ pub mod srtp;
 pub mod time;
 pub mod transport;
 pub mod typescript;
+pub mod video_mixer;
 pub mod webrtc_server;
 pub mod webrtc_transport;
 pub mod worker;
@@ -48,7 +49,8 @@ pub use error::{ErrorClass, ModelError, Within};
 pub use ice::*;
 pub use id::{
     AudioMixerId, AudioMixerInputId, AudioMixerOutputId, ConsumerId, DataConsumerId, DataProducerId, MalformedId,
-    ProducerId, RouterId, RtpObserverId, TransportId, WebRtcServerId,
+    ProducerId, RouterId, RtpObserverId, TransportId, VideoMixerId, VideoMixerInputId, VideoMixerOutputId,
+    WebRtcServerId,
 };
 pub use listen::*;
 pub use metrics::{Metrics, TransportMetrics};
@@ -64,6 +66,7 @@ pub use srtp::*;
 pub use time::{NtpTime, WallClock};
 pub use transport::*;
 pub use typescript::typescript;
+pub use video_mixer::*;
 pub use webrtc_server::*;
 pub use webrtc_transport::*;
 pub use worker::*;

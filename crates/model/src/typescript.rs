@@ -122,7 +122,7 @@ declared_types! {
     error::{ErrorClass},
     ice::{IceCandidate, IceCandidateTcpType, IceCandidateType, IceParameters, IceRole, IceState},
     id::{
-        AudioMixerId, AudioMixerInputId, AudioMixerOutputId, ConsumerId, DataConsumerId, DataProducerId, ProducerId, RouterId, RtpObserverId, TransportId, WebRtcServerId,
+        AudioMixerId, AudioMixerInputId, AudioMixerOutputId, ConsumerId, DataConsumerId, DataProducerId, ProducerId, RouterId, RtpObserverId, TransportId, VideoMixerId, VideoMixerInputId, VideoMixerOutputId, WebRtcServerId,
     },
     listen::{
         TransportListenInfo, TransportListenIp, TransportListenIpOrText, TransportPortRange, TransportProtocol,
@@ -154,6 +154,11 @@ declared_types! {
     transport::{
         BaseTransportDump, BaseTransportStats, NameEntryDump, RecvRtpHeaderExtensions, RtpListenerDump, SsrcEntryDump,
         TraceDirection, TransportTraceEventData, TransportTraceEventType, TransportTuple,
+    },
+    video_mixer::{
+        VideoArea, VideoCaption, VideoCaptionPlace, VideoFit, VideoLayout, VideoLayoutTemplate, VideoMixerCodec,
+        VideoMixerEncoding, VideoMixerInputOptions, VideoMixerInputStats, VideoMixerOptions, VideoMixerOutputOptions,
+        VideoMixerOutputStats, VideoMixerPressure, VideoMixerStats, VideoMixerVoice, VideoRegion, VideoTile,
     },
     webrtc_server::{IceUserNameFragment, IpPort, WebRtcServerDump, WebRtcServerOptions},
     webrtc_transport::{WebRtcTransportDump, WebRtcTransportOptions, WebRtcTransportStat},

@@ -276,13 +276,13 @@ impl Consumer {
         awaits_more
     }
 
-    /// The streams that it gets or waits for: bit n for stream n.
+    /// The streams that it gets, waits for, or would go to if they came: bit n for stream n.
     pub(crate) fn taken_streams(&self) -> u8 {
-        match self.flow {
-            Flow::Waiting { source } => 1 << source.stream,
-            Flow::Flowing { source } => 1 << source.stream | self.next_stream.map_or(0, |next| 1 << next),
-            Flow::Stopped => 0,
-        }
+        let source = match self.flow {
+            Flow::Waiting { source } | Flow::Flowing { source } => source,
+            Flow::Stopped => return 0,
+        };
+        1 << source.stream | 1 << self.wish.source_stream() | self.next_stream.map_or(0, |next| 1 << next)
     }
 
     /// Tells whether a key frame of `stream` is awaited.

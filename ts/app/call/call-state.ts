@@ -12,8 +12,8 @@ export type RemoteMedia = {
   readonly paused: boolean;
 };
 
-/** What all others send us as one sound, where we asked for it. */
-export type CombinedSound = Pick<RemoteMedia, 'consumerId' | 'track'>;
+/** What all others send us as one sound or one picture, where we asked for it. */
+export type Combined = Pick<RemoteMedia, 'consumerId' | 'track'>;
 
 /** Another participant. */
 export type Peer = { readonly id: string; readonly name: string; readonly media: readonly RemoteMedia[] };
@@ -29,7 +29,9 @@ export type CallState = {
   readonly peers: readonly Peer[];
   readonly local: readonly LocalMedia[];
   /** What is heard instead of each of the others. */
-  readonly combinedSound: CombinedSound | undefined;
+  readonly combinedSound: Combined | undefined;
+  /** What is seen instead of each of the others. */
+  readonly combinedPicture: Combined | undefined;
   /** The latest thing worth saying aloud. */
   readonly announcement: string;
   /** What has just gone wrong without ending the call, in plain words; empty most of the time. */
@@ -37,7 +39,7 @@ export type CallState = {
 };
 
 /** What we receive while there is no connection. */
-export const NOTHING_RECEIVED = { peers: [], combinedSound: undefined } as const;
+export const NOTHING_RECEIVED = { peers: [], combinedSound: undefined, combinedPicture: undefined } as const;
 
 /** The state before anything happened. */
 export const NO_CALL: CallState = {
@@ -69,8 +71,9 @@ export function withMedia(
 
 /** The state after something that we received has ended. */
 export function withoutMedia(state: CallState, consumerId: string): CallState {
-  const combinedSound = state.combinedSound?.consumerId === consumerId ? undefined : state.combinedSound;
-  return withMedia({ ...state, combinedSound }, consumerId, () => undefined);
+  const without = (combined: Combined | undefined) => (combined?.consumerId === consumerId ? undefined : combined);
+  const [combinedSound, combinedPicture] = [without(state.combinedSound), without(state.combinedPicture)];
+  return withMedia({ ...state, combinedSound, combinedPicture }, consumerId, () => undefined);
 }
 
 /** What we send from this source, if anything. */

@@ -21,6 +21,7 @@ export class Call {
   #left = false;
   /** Survives a lost connection. */
   #wantsCombinedSound = false;
+  #wantsCombinedPicture = false;
   #troubleTimer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(options: SessionOptions) {
@@ -71,6 +72,12 @@ export class Call {
     this.#wantsCombinedSound = enabled;
   }
 
+  /** Sees all others as one picture, or each of them. */
+  async setCombinedPicture(enabled: boolean): Promise<void> {
+    await this.#session?.setCombinedPicture(enabled);
+    this.#wantsCombinedPicture = enabled;
+  }
+
   /** Says something to those who listen instead of looking. */
   announce(announcement: string): void {
     this.state.update((state) => ({ ...state, announcement }));
@@ -105,6 +112,9 @@ export class Call {
     if (this.#wantsCombinedSound) {
       await session.setCombinedSound(true).catch((error: unknown) => this.complain(reasonOf(error)));
     }
+    if (this.#wantsCombinedPicture) {
+      await session.setCombinedPicture(true).catch((error: unknown) => this.complain(reasonOf(error)));
+    }
   }
 
   async #publish({ source, track, paused }: LocalMedia): Promise<void> {
@@ -130,7 +140,11 @@ export class Call {
       peerRenamed: (id, name) => this.state.update((state) => withPeer(state, id, (peer) => ({ ...peer, name }))),
       mediaAdded: (peerId, media) =>
         this.state.update((state) => withPeer(state, peerId, (peer) => ({ ...peer, media: [...peer.media, media] }))),
-      combinedSoundAdded: (combinedSound) => this.state.update((state) => ({ ...state, combinedSound })),
+      combinedAdded: (kind, combined) =>
+        this.state.update((state) => ({
+          ...state,
+          [kind === 'audio' ? 'combinedSound' : 'combinedPicture']: combined,
+        })),
       mediaPaused: (id, paused) =>
         this.state.update((state) => withMedia(state, id, (media) => ({ ...media, paused }))),
       mediaBlocked: (handlerName) => this.complain(whyBlocked(new URL(this.#options.url), handlerName)),

@@ -1,6 +1,6 @@
 import { Device, type types } from 'mediasoup-client';
 import { ProtooClient } from '../signalling/protoo-client';
-import type { CombinedSound, RemoteMedia, Source } from './call-state';
+import type { Combined, RemoteMedia, Source } from './call-state';
 
 /** How to join. */
 export type SessionOptions = {
@@ -19,7 +19,7 @@ export type SessionEvents = {
   peerRenamed(id: string, name: string): void;
   mediaAdded(peerId: string, media: RemoteMedia): void;
   /** The sound of all others as one: `mediaRemoved` tells that it ended. */
-  combinedSoundAdded(sound: CombinedSound): void;
+  combinedAdded(kind: 'audio' | 'video', combined: Combined): void;
   mediaPaused(consumerId: string, paused: boolean): void;
   mediaRemoved(consumerId: string): void;
   /** No way was found for media between the server and a browser of this kind. Another attempt is under way. */
@@ -120,6 +120,11 @@ export class Session {
     await this.#protoo.request('setCombinedSound', { enabled });
   }
 
+  /** Asks for the pictures of all as one, or for a picture of each. */
+  async setCombinedPicture(enabled: boolean): Promise<void> {
+    await this.#protoo.request('setCombinedPicture', { enabled });
+  }
+
   /** Looks for new network paths while media flows on the old ones. */
   async restartIce(): Promise<void> {
     await Promise.all([this.#sending, this.#receiving].map((transport) => restartIce(this.#protoo, transport)));
@@ -162,7 +167,7 @@ export class Session {
     const consumer = await consuming;
     const { track, rtpReceiver: receiver } = consumer;
     if (isCombined) {
-      this.#events.combinedSoundAdded({ consumerId: id, track });
+      this.#events.combinedAdded(kind, { consumerId: id, track });
       return;
     }
     this.#events.mediaAdded(peerId, { consumerId: id, source, track, receiver, paused: producerPaused });

@@ -43,6 +43,27 @@ export function CallView({ call, room, name }: { call: Call; room: string; name:
 }
 
 function Grid({ state, name }: { state: CallState; name: string }): JSX.Element {
+  return state.combinedPicture ? (
+    <Combined state={state} track={state.combinedPicture.track} />
+  ) : (
+    <Apart state={state} name={name} />
+  );
+}
+
+/** Everyone in one picture; the sound of each stays apart. */
+function Combined({ state, track }: { state: CallState; track: MediaStreamTrack }): JSX.Element {
+  const sounds = state.peers.flatMap((peer) => flowing(peer, 'microphone') ?? []);
+  return (
+    <ul class="grid" style={shapeOf(1)}>
+      <Tile name="Everyone" picture={track} muted={false} screen />
+      {sounds.map((sound) => (
+        <Sound key={sound.consumerId} track={sound.track} />
+      ))}
+    </ul>
+  );
+}
+
+function Apart({ state, name }: { state: CallState; name: string }): JSX.Element {
   const microphone = localMedia(state, 'microphone');
   const ownScreen = localMedia(state, 'screen');
   const screens = state.peers.flatMap((peer) => {

@@ -19,7 +19,14 @@ export function Controls(props: {
   const camera = !!localMedia(state, 'camera');
   const screen = !!localMedia(state, 'screen');
   const actions = useActions(call, state);
-  useShortcuts({ m: actions.microphone, v: actions.camera, s: actions.screen, c: actions.combinedSound, i: onNumbers });
+  useShortcuts({
+    m: actions.microphone,
+    v: actions.camera,
+    s: actions.screen,
+    c: actions.combinedSound,
+    p: actions.combinedPicture,
+    i: onNumbers,
+  });
   return (
     <div class="controls" role="toolbar" aria-label="Call">
       <Toggle
@@ -55,6 +62,14 @@ export function Controls(props: {
         onPress={actions.combinedSound}
       />
       <Toggle
+        on={!!state.combinedPicture}
+        icon="grid"
+        label={state.combinedPicture ? 'See everyone apart' : 'See everyone as one combined picture, for a weak line'}
+        shortcut="P"
+        tone="accent"
+        onPress={actions.combinedPicture}
+      />
+      <Toggle
         on={numbers}
         icon="stats"
         label={numbers ? 'Hide the numbers' : 'Show the connection in numbers'}
@@ -80,7 +95,7 @@ function CopyLink({ call }: { call: Call }): JSX.Element {
   return <Toggle on={copied} icon="link" label="Copy the address of this call" tone="accent" onPress={copy} />;
 }
 
-type Actions = Readonly<Record<'microphone' | 'camera' | 'screen' | 'combinedSound', () => void>>;
+type Actions = Readonly<Record<'microphone' | 'camera' | 'screen' | 'combinedSound' | 'combinedPicture', () => void>>;
 
 function useActions(call: Call, state: CallState): Actions {
   const attempt = (what: string, action: () => Promise<void>) => () => {
@@ -91,6 +106,7 @@ function useActions(call: Call, state: CallState): Actions {
     camera: attempt('camera', () => switchCamera(call, state)),
     screen: attempt('screen', () => switchScreen(call, state)),
     combinedSound: () => void switchCombinedSound(call, state),
+    combinedPicture: () => void switchCombinedPicture(call, state),
   };
 }
 
@@ -137,6 +153,16 @@ async function switchCombinedSound(call: Call, state: CallState): Promise<void> 
     call.announce(enabled ? 'You hear everyone as one sound.' : 'You hear everyone apart.');
   } catch {
     call.complain('The server cannot combine the sound at the moment.');
+  }
+}
+
+async function switchCombinedPicture(call: Call, state: CallState): Promise<void> {
+  const enabled = !state.combinedPicture;
+  try {
+    await call.setCombinedPicture(enabled);
+    call.announce(enabled ? 'You see everyone in one picture.' : 'You see everyone apart.');
+  } catch {
+    call.complain('The server cannot combine the pictures at the moment.');
   }
 }
 

@@ -2,6 +2,7 @@ import { Logger } from '../../logger.js';
 import type { Producer } from '../../producer.js';
 import { type Effect, type Profile, Room } from '../conference/room.js';
 import type { Limits } from '../limits.js';
+import { CombinedPicture } from '../media/combined-picture.js';
 import { CombinedSound } from '../media/combined-sound.js';
 import type { MediaRoom } from '../media/workers.js';
 import { CLOSE } from '../protoo/connection.js';
@@ -11,8 +12,8 @@ import type { Participant } from './participant.js';
 export class LiveRoom {
   readonly #media: MediaRoom;
   readonly #onEmpty: () => void;
-  /** The sound of all as one stream. */
-  readonly combinedSound: CombinedSound;
+  /** The sound and the pictures of all as one stream each. */
+  readonly combined: { readonly audio: CombinedSound; readonly video: CombinedPicture };
   readonly #room = new Room();
   readonly #participants = new Map<string, Participant>();
 
@@ -20,7 +21,7 @@ export class LiveRoom {
   constructor(media: MediaRoom, limits: Limits, onEmpty: () => void) {
     this.#media = media;
     this.#onEmpty = onEmpty;
-    this.combinedSound = new CombinedSound(media);
+    this.combined = { audio: new CombinedSound(media), video: new CombinedPicture(media) };
     media.router.once('workerclose', () =>
       this.close(CLOSE.goingAway, 'the media worker ended; join again', limits.closeTimeoutMs),
     );
@@ -79,12 +80,19 @@ export class LiveRoom {
   publish(participant: Participant, producer: Producer): void {
     producer.observer.once('close', () => this.#room.unpublish(participant.id, producer.id));
     const effects = this.#room.publish(participant.id, producer.id);
-    if (producer.kind === 'audio') {
-      this.combinedSound.add(participant.id, producer).catch((error: Error) => {
-        logger.debug(`the combined sound did not change: ${error.message}`);
-      });
-    }
+    this.#combine(participant, producer).catch((error: Error) => {
+      logger.debug(`what is combined did not change: ${error.message}`);
+    });
     setImmediate(() => this.#carryOut(effects));
+  }
+
+  async #combine(participant: Participant, producer: Producer): Promise<void> {
+    if (producer.kind === 'audio') {
+      await this.combined.audio.add(participant.id, producer);
+    } else {
+      const { displayName: name } = this.#room.joined(participant.id).profile;
+      await this.combined.video.add({ name, isScreen: producer.appData.source === 'screen' }, producer);
+    }
   }
 
   /** Someone's connection ended. */

@@ -1,6 +1,6 @@
 import type { Consumer } from '../../consumer.js';
 import { InvalidStateError } from '../../errors.js';
-import type { RtpCapabilities } from '../../generated/model.js';
+import type { MediaKind, RtpCapabilities } from '../../generated/model.js';
 import { Logger } from '../../logger.js';
 import type { Producer } from '../../producer.js';
 import type { WebRtcTransport } from '../../webrtc-transport.js';
@@ -19,9 +19,9 @@ export class Participant {
   readonly #media: ParticipantMedia;
   readonly #handlers: RequestHandlers;
   readonly #offers: Turnstile;
-  readonly #soundChanges = new Turnstile(1);
-  /** What it hears instead of a stream of each, if it wants it so. */
-  #combinedSound: Consumer | undefined;
+  readonly #combinations = new Turnstile(1);
+  /** What it hears and sees instead of a stream of each, if it wants it so. */
+  readonly #combined = new Map<MediaKind, Consumer>();
   #rtpCapabilities: RtpCapabilities = {};
 
   constructor(id: string, room: LiveRoom, connection: Connection, limits: Limits, iceConsentTimeout: number) {
@@ -72,7 +72,8 @@ export class Participant {
 
   #leave(): void {
     this.#media.close();
-    this.#room.combinedSound.close(this.#id);
+    this.#room.combined.audio.close(this.#id);
+    this.#room.combined.video.close(this.#id);
     this.#room.left(this);
   }
 
@@ -92,7 +93,8 @@ export class Participant {
       resumeConsumer: ({ consumerId }) => media.consumer(consumerId).resume(),
       setConsumerPreferredLayers: ({ consumerId, ...layers }) => media.consumer(consumerId).setPreferredLayers(layers),
       setConsumerPriority: ({ consumerId, priority }) => media.consumer(consumerId).setPriority(priority),
-      setCombinedSound: ({ enabled }) => this.#soundChanges.pass(() => this.#setCombinedSound(enabled)),
+      setCombinedSound: ({ enabled }) => this.#combinations.pass(() => this.#setCombined('audio', enabled)),
+      setCombinedPicture: ({ enabled }) => this.#combinations.pass(() => this.#setCombined('video', enabled)),
       requestConsumerKeyFrame: ({ consumerId }) => media.consumer(consumerId).requestKeyFrame(),
       changeDisplayName: ({ displayName }) => this.#room.rename(this, displayName),
       getTransportStats: ({ transportId }) => media.transport(transportId).getStats(),
@@ -115,33 +117,41 @@ export class Participant {
     return { id: producer.id };
   }
 
-  /** One stream of everybody else's sound instead of a stream of each, or back. */
-  async #setCombinedSound(enabled: boolean): Promise<void> {
+  /** One stream of everybody's sound or pictures instead of a stream of each, or back. */
+  async #setCombined(kind: MediaKind, enabled: boolean): Promise<void> {
     this.#room.ensureJoined(this);
-    const { combinedSound } = this.#room;
-    if (!enabled) {
-      combinedSound.close(this.#id);
-    } else if (!this.#combinedSound) {
-      const producer = await combinedSound.open(this.#id);
-      const consumer = await this.#offers.pass(() => this.#offer(this.#id, producer, { source: 'combined' }));
-      if (!consumer) {
-        combinedSound.close(this.#id);
-        throw new InvalidStateError('this participant cannot receive the combined sound');
-      }
-      this.#combinedSound = consumer;
-      consumer.observer.once('close', () => {
-        this.#combinedSound = undefined;
-        void this.#pauseVoices(consumer, false);
-      });
-      await this.#pauseVoices(consumer, true);
+    const [combined, current] = [this.#room.combined[kind], this.#combined.get(kind)];
+    if (enabled === (current !== undefined)) {
+      return;
     }
+    if (!enabled) {
+      // First what it stood in for, so that there is always something to see.
+      await this.#pauseOthers(kind, false);
+      current?.close();
+      this.notify('consumerClosed', { consumerId: current?.id });
+      combined.close(this.#id);
+      return;
+    }
+    const producer = await combined.open(this.#id);
+    const consumer = await this.#offers.pass(() => this.#offer(this.#id, producer, { source: 'combined' }));
+    if (!consumer) {
+      combined.close(this.#id);
+      throw new InvalidStateError('this participant cannot receive what is combined');
+    }
+    this.#combined.set(kind, consumer);
+    consumer.observer.once('close', () => {
+      this.#combined.delete(kind);
+      void this.#pauseOthers(kind, false);
+    });
+    await this.#pauseOthers(kind, true);
   }
 
-  /** Stops what the combined sound stands in for, or lets it go on. */
-  async #pauseVoices(combinedSound: Consumer, paused: boolean): Promise<void> {
-    const voices = this.#media.consumers.filter((consumer) => consumer.kind === 'audio' && consumer !== combinedSound);
+  /** Stops what something combined stands in for, or lets it go on. */
+  async #pauseOthers(kind: MediaKind, paused: boolean): Promise<void> {
+    const combined = this.#combined.get(kind);
+    const others = this.#media.consumers.filter((consumer) => consumer.kind === kind && consumer !== combined);
     // Those that were closed meanwhile need nothing.
-    await Promise.allSettled(voices.map((consumer) => (paused ? consumer.pause() : consumer.resume())));
+    await Promise.allSettled(others.map((consumer) => (paused ? consumer.pause() : consumer.resume())));
   }
 
   async #offer(owner: string, producer: Producer, appData: object): Promise<Consumer | undefined> {
@@ -152,7 +162,7 @@ export class Participant {
     this.#tellOf(consumer);
     try {
       await this.#connection.request('newConsumer', { peerId: owner, ...describe(consumer), appData });
-      if (consumer.kind === 'video' || !this.#combinedSound) {
+      if (!this.#combined.has(consumer.kind)) {
         await consumer.resume();
       }
       this.notify('consumerScore', { consumerId: consumer.id, score: consumer.score });

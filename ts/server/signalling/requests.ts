@@ -97,6 +97,8 @@ const REQUESTS = {
   requestConsumerKeyFrame: OfConsumer,
   /** Ours: one stream of everybody else's sound, a consumer whose `appData.source` is "combined", instead of a stream of each. */
   setCombinedSound: Type.Object({ enabled: Type.Boolean() }),
+  /** Ours: one picture of everybody, likewise, instead of a picture of each. */
+  setCombinedPicture: Type.Object({ enabled: Type.Boolean() }),
   changeDisplayName: Type.Object({ displayName: DisplayName }),
   getTransportStats: OfTransport,
   getProducerStats: OfProducer,

@@ -12,6 +12,7 @@ mod pool;
 mod rtp;
 mod seat;
 mod serve;
+pub(crate) mod video;
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -42,7 +43,7 @@ pub(crate) struct MixerSetup<O> {
 }
 
 /// What a mixer of one kind should do: its inputs and outputs as requests made them.
-pub(crate) trait Ends: Default + Send + Sized + 'static {
+pub(crate) trait Ends: Send + Sized + 'static {
     /// What a mixer of this kind is made with.
     type Options: Send + Sync;
     /// What does it.
@@ -54,6 +55,9 @@ pub(crate) trait Ends: Default + Send + Sized + 'static {
     fn lane(_options: &Self::Options) -> Lane {
         Self::LANE
     }
+
+    /// No inputs and no outputs.
+    fn new(options: &Self::Options) -> Self;
 
     /// Another core begins: it has nothing yet.
     fn restart(&mut self);
@@ -103,7 +107,7 @@ impl<E: Ends> Mixer<E> {
     /// # Errors
     /// [`Refused`] when too many threads are stuck, or the system gives none.
     pub(crate) fn open(setup: MixerSetup<E::Options>) -> Result<Arc<Self>, Refused> {
-        let (ends, generation) = (Mutex::default(), AtomicU32::new(0));
+        let (ends, generation) = (Mutex::new(E::new(&setup.options)), AtomicU32::new(0));
         let mixer = Arc::new(Self { setup, ends, generation, post: pool::Post::default() });
         pool::admit(Arc::clone(&mixer) as _)?;
         Ok(mixer)

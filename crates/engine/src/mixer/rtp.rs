@@ -51,11 +51,10 @@ impl RtpEntrance {
     /// Hands what came to an output as it is, and its sender's reports.
     pub(super) fn pass(&mut self, exit: &mut RtpExit, batch: &mut PacketBatch) -> TapState {
         let state = self.receive(|meta, _, payload| {
-            exit.sequence = meta.sequence;
-            exit.write_packet(meta.timestamp, meta.marker, payload, batch);
+            exit.pass(meta.sequence, &RtpFrame { timestamp: meta.timestamp, marker: meta.marker, payload }, batch);
         });
-        if let Some(times) = self.tap.sender_report().filter(|times| exit.reported != Some(*times)) {
-            exit.write_report(times, batch);
+        if let Some(times) = self.tap.sender_report() {
+            exit.pass_report(times, batch);
         }
         state
     }
@@ -67,16 +66,19 @@ impl RtpEntrance {
 
 /// An output as a producer.
 pub(crate) struct RtpExit {
-    source: Source,
-    ssrc: u32,
-    payload_type: u8,
-    clock_rate: u32,
-    sequence: u16,
+    pub(super) source: Source,
+    /// One for each of its encodings.
+    pub(super) lines: Vec<RtpLine>,
+    clock: WallClock,
+}
+
+/// The packets of one encoding.
+pub(crate) struct RtpLine {
+    stream: RtpStream,
     /// What is added to the core's timestamps; `None` before the core's first frame.
     offset: Option<u32>,
     /// The timestamp that a first frame gets `at` the instant.
-    line: (u32, Instant),
-    clock: WallClock,
+    latest: (u32, Instant),
     report_at: Instant,
     /// The times of the last report.
     reported: Option<(NtpTime, u32)>,
@@ -86,79 +88,120 @@ pub(crate) struct RtpExit {
 
 impl RtpExit {
     /// An exit by `source`, whose numbers begin at these. `clock` tells what time it is, for all outputs of a worker alike.
-    pub(crate) fn new(source: Source, stream: RtpStream, clock: WallClock, now: Instant) -> Self {
-        let RtpStream { ssrc, payload_type, clock_rate, sequence, timestamp } = stream;
-        Self {
-            source,
-            ssrc,
-            payload_type,
-            clock_rate,
-            sequence,
+    pub(crate) fn new(
+        source: Source,
+        streams: impl IntoIterator<Item = RtpStream>,
+        clock: WallClock,
+        now: Instant,
+    ) -> Self {
+        let line = |stream: RtpStream| RtpLine {
+            stream,
             offset: None,
-            line: (timestamp, now),
-            clock,
+            latest: (stream.timestamp, now),
             report_at: now,
             reported: None,
             packets: 0,
             octets: 0,
-        }
+        };
+        Self { source, lines: streams.into_iter().map(line).collect(), clock }
     }
 
     /// Another core follows, with another beginning of time.
     pub(super) fn restart(&mut self) {
-        self.offset = None;
+        self.lines.iter_mut().for_each(|line| line.offset = None);
     }
 
     pub(super) fn is_ended(&self) -> bool {
         self.source.is_ended()
     }
 
-    /// Adds the packet of a frame to those that leave.
-    pub(super) fn write(&mut self, frame: &RtpFrame<'_>, now: Instant, batch: &mut PacketBatch) {
-        let RtpFrame { timestamp, marker, payload } = *frame;
-        let (clock_rate, line) = (self.clock_rate, self.line);
-        let offset = *self.offset.get_or_insert_with(|| {
-            let passed = now.saturating_duration_since(line.1).as_micros() * u128::from(clock_rate) / 1_000_000;
-            // Wraps as timestamps do.
-            line.0.wrapping_add(passed as u32).wrapping_sub(timestamp)
-        });
-        let timestamp = timestamp.wrapping_add(offset);
-        self.write_packet(timestamp, marker, payload, batch);
-        self.line = (timestamp, now);
-    }
-
-    /// Adds a sender report, when it is time for one and a frame was written at `now`: behind the last of them, whose time that
-    /// is. Frames that were made up for before it were late.
-    pub(super) fn report(&mut self, now: Instant, batch: &mut PacketBatch) {
-        let (timestamp, written_at) = self.line;
-        if now >= self.report_at && written_at == now && self.packets > 0 {
-            self.report_at = now + REPORT_INTERVAL;
-            self.write_report((self.clock.ntp(now), timestamp), batch);
+    /// Adds the packet of a frame of one encoding to those that leave.
+    pub(super) fn write(&mut self, encoding: usize, frame: &RtpFrame<'_>, now: Instant, batch: &mut PacketBatch) {
+        let number = self.source.number();
+        if let Some(line) = self.lines.get_mut(encoding) {
+            let timestamp = line.place(frame.timestamp, now);
+            line.write(number, &RtpFrame { timestamp, ..*frame }, batch);
         }
     }
 
-    fn write_report(&mut self, times: (NtpTime, u32), batch: &mut PacketBatch) {
+    /// Adds a sender report of each encoding of which it is time for one and a frame was written at `now`: behind the last of
+    /// them, whose time that is. Frames that were made up for before it were late.
+    pub(super) fn report(&mut self, now: Instant, batch: &mut PacketBatch) {
+        let number = self.source.rtcp_number();
+        for line in &mut self.lines {
+            let (timestamp, written_at) = line.latest;
+            if now >= line.report_at && written_at == now && line.packets > 0 {
+                line.report_at = now + REPORT_INTERVAL;
+                line.write_report(number, (self.clock.ntp(now), timestamp), batch);
+            }
+        }
+    }
+
+    /// Hands on a report of a producer.
+    fn pass_report(&mut self, times: (NtpTime, u32), batch: &mut PacketBatch) {
+        let number = self.source.rtcp_number();
+        if let Some(line) = self.lines.first_mut().filter(|line| line.reported != Some(times)) {
+            line.write_report(number, times, batch);
+        }
+    }
+
+    /// Hands on a packet of a producer, under its own number and time.
+    fn pass(&mut self, sequence: u16, frame: &RtpFrame<'_>, batch: &mut PacketBatch) {
+        let number = self.source.number();
+        if let Some(line) = self.lines.first_mut() {
+            line.stream.sequence = sequence;
+            line.write(number, frame, batch);
+        }
+    }
+
+    /// The encodings of which viewers asked for a key frame since the last call: bit n for encoding n.
+    pub(super) fn take_key_frame_requests(&mut self) -> u8 {
+        let lines = &self.lines;
+        let mut asked = 0;
+        self.source.take_key_frame_requests(|ssrc| {
+            asked |= lines.iter().position(|line| line.stream.ssrc == ssrc).map_or(0, |at| 1 << at);
+        });
+        asked
+    }
+}
+
+impl RtpLine {
+    /// The timestamp of a frame of the core: all its cores' times lie on one line.
+    fn place(&mut self, timestamp: u32, now: Instant) -> u32 {
+        let (clock_rate, latest) = (self.stream.clock_rate, self.latest);
+        let offset = *self.offset.get_or_insert_with(|| {
+            let passed = now.saturating_duration_since(latest.1).as_micros() * u128::from(clock_rate) / 1_000_000;
+            // Wraps as timestamps do.
+            latest.0.wrapping_add(passed as u32).wrapping_sub(timestamp)
+        });
+        let timestamp = timestamp.wrapping_add(offset);
+        self.latest = (timestamp, now);
+        timestamp
+    }
+
+    fn write_report(&mut self, number: u32, times: (NtpTime, u32), batch: &mut PacketBatch) {
         self.reported = Some(times);
         let (NtpTime(ntp), rtp_timestamp) = times;
         let info = SenderInfo { ntp, rtp_timestamp, packet_count: self.packets, octet_count: self.octets };
         let slot = batch.slot(REPORT_BYTES);
         let mut writer = CompoundWriter::new(slot);
         // It has just the room that it needs.
-        let _ = writer.sender_report(self.ssrc, &info, &[]);
+        let _ = writer.sender_report(self.stream.ssrc, &info, &[]);
         let len = writer.len();
-        batch.commit(self.source.rtcp_number(), len);
+        batch.commit(number, len);
     }
 
-    fn write_packet(&mut self, timestamp: u32, marker: bool, payload: &[u8], batch: &mut PacketBatch) {
+    fn write(&mut self, number: u32, frame: &RtpFrame<'_>, batch: &mut PacketBatch) {
+        let RtpFrame { timestamp, marker, payload } = *frame;
         let slot = batch.slot(FIXED_HEADER_BYTES + payload.len());
         slot[0] = 0x80;
-        slot[1] = self.payload_type | if marker { 0x80 } else { 0 };
-        slot[2..4].copy_from_slice(&self.sequence.to_be_bytes());
+        slot[1] = self.stream.payload_type | if marker { 0x80 } else { 0 };
+        slot[2..4].copy_from_slice(&self.stream.sequence.to_be_bytes());
         slot[4..8].copy_from_slice(&timestamp.to_be_bytes());
-        slot[8..12].copy_from_slice(&self.ssrc.to_be_bytes());
+        slot[8..12].copy_from_slice(&self.stream.ssrc.to_be_bytes());
         slot[FIXED_HEADER_BYTES..FIXED_HEADER_BYTES + payload.len()].copy_from_slice(payload);
-        batch.commit(self.source.number(), FIXED_HEADER_BYTES + payload.len());
-        self.sequence = self.sequence.wrapping_add(1);
+        batch.commit(number, FIXED_HEADER_BYTES + payload.len());
+        self.stream.sequence = self.stream.sequence.wrapping_add(1);
         self.packets = self.packets.wrapping_add(1);
         self.octets = self.octets.wrapping_add(payload.len() as u32);
     }
@@ -170,7 +213,7 @@ pub(crate) struct RtpStream {
     pub(crate) ssrc: u32,
     pub(crate) payload_type: u8,
     pub(crate) clock_rate: u32,
-    /// The first sequence number.
+    /// The next sequence number.
     pub(crate) sequence: u16,
     /// The first timestamp, or what it would be at once.
     pub(crate) timestamp: u32,

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::Plane;
-use super::mixers::{Published, Taken};
+use super::mixers::{Made, Published, Taken, Written};
 use super::requests::json;
 use crate::error::RequestError;
 use crate::mixer::Mixer;
@@ -32,7 +32,7 @@ pub(super) const AUDIO_MIXERS_MAX: usize = 1_024;
 pub(super) const MIXER_PROCESSES_MAX: usize = 64;
 
 /// One mixer. Letting go of it closes it.
-pub(super) struct MixerEntry {
+pub(super) struct AudioMixerEntry {
     mixer: Arc<Mixer<AudioEnds>>,
     /// A process of its own does the work.
     is_isolated: bool,
@@ -40,7 +40,7 @@ pub(super) struct MixerEntry {
     written: FxHashMap<Uuid, u32>,
 }
 
-impl Drop for MixerEntry {
+impl Drop for AudioMixerEntry {
     fn drop(&mut self) {
         self.mixer.close();
     }
@@ -116,7 +116,7 @@ impl Plane {
         let tick = if is_quick { TickLength::Ms10 } else { TickLength::Ms20 };
         let is_isolated = program.is_some();
         let mixer = self.open_mixer(id.uuid(), AudioOptions { core: MixerOptions { tick, top_k }, program })?;
-        self.audio_mixers.insert(id, MixerEntry { mixer, is_isolated, written: FxHashMap::default() });
+        self.audio_mixers.insert(id, AudioMixerEntry { mixer, is_isolated, written: FxHashMap::default() });
         Ok(Value::Null)
     }
 
@@ -126,8 +126,7 @@ impl Plane {
             self.close_audio_mixer(id);
             return Ok(Value::Null);
         }
-        let Some(entry) = self.audio_mixers.get(&id) else { return Err(RequestError::not_found("AudioMixer", id)) };
-        let mixer = Arc::clone(&entry.mixer);
+        let mixer = self.audio_mixer(id)?;
         match verb {
             "addInput" => self.add_mixer_input(id, &mixer, text, now),
             "createOutput" => self.create_mixer_output(&mixer, text, now),
@@ -157,21 +156,17 @@ impl Plane {
             "getStats" => json(mixer.change(|ends| ends.stats())),
             #[cfg(debug_assertions)]
             "fail" => {
-                let hang_ms = parse::<Value>(text)?["hang"].as_u64();
-                let hang = hang_ms.map(|ms| crate::mixer::Fault::Hang(std::time::Duration::from_millis(ms)));
-                mixer.change(|ends| ends.fault = Some(hang.unwrap_or(crate::mixer::Fault::Panic)));
+                let fault = super::mixers::fault(text)?;
+                mixer.change(|ends| ends.fault = Some(fault));
                 Ok(Value::Null)
             }
             _ => Err(RequestError::UnknownMethod(format!("audioMixer.{verb}"))),
         }
     }
 
-    /// Takes sound that the application writes. Its input may have been closed since.
-    pub(super) fn take_in_sound(&mut self, number: u32, sound: &[u8]) {
-        match self.written.get(&number) {
-            Some(queue) => queue.write(sound),
-            None => self.counters.application_packets_refused += 1,
-        }
+    pub(super) fn audio_mixer(&self, id: AudioMixerId) -> Result<Arc<Mixer<AudioEnds>>, RequestError> {
+        let found = self.audio_mixers.get(&id).map(|entry| Arc::clone(&entry.mixer));
+        found.ok_or_else(|| RequestError::not_found("AudioMixer", id))
     }
 
     fn close_audio_mixer(&mut self, id: AudioMixerId) {
@@ -199,7 +194,7 @@ impl Plane {
             AudioMixerInputSource::Pcm { sample_rate, channels } => {
                 let queue = Arc::new(PcmQueue::new(sample_rate, channels));
                 let number = self.outlet.borrow().new_number();
-                self.written.insert(number, Arc::clone(&queue));
+                self.written.insert(number, Written::Sound(Arc::clone(&queue)));
                 if let Some(entry) = self.audio_mixers.get_mut(&id) {
                     entry.written.insert(input, number);
                 }
@@ -233,7 +228,8 @@ impl Plane {
         mixer.change(|ends| ends.vacant_output(id, &exclude))?;
         let published = parse::<Published>(text)?;
         let codec = self.output_codec(published.router_id, settings)?;
-        let (exit, mut reply) = self.mixer_exit(mixer, &published, MediaKind::Audio, codec, now)?;
+        let made = Made { kind: MediaKind::Audio, codec, encodings: 1 };
+        let (exit, mut reply) = self.mixer_exit(mixer, &published, made, now)?;
         let AudioMixerOutputSettings { codec, channels, bitrate, complexity, in_band_fec } = settings;
         let format = AudioFormat { codec: codec_of(codec), channels };
         let format = OutputFormat::Encoded { format, bitrate, complexity, in_band_fec };

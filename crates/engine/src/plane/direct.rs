@@ -337,7 +337,7 @@ impl Plane {
             Some(Inlet::Rtp(transport)) => (transport, false),
             Some(Inlet::Rtcp(transport)) => (transport, true),
             Some(Inlet::Data(at)) => return self.take_in_message(at, packet, now),
-            None => return self.take_in_sound(number, packet),
+            None => return self.take_in_written(number, packet),
         };
         let direct = self.transports.get_mut(transport).and_then(|entry| entry.core.direct_mut());
         if !direct.is_some_and(|direct| direct.count_received(packet, is_rtcp)) {

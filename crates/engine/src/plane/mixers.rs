@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use millrace_model::{
-    ErrorClass, MediaKind, ModelError, ProducerId, ProducerOptions, RouterId, RtpCodecParameters,
+    ErrorClass, MediaKind, ModelError, ProducerId, ProducerOptions, RouterId, RtcpFeedback, RtpCodecParameters,
     RtpEncodingParameters, RtpParameters, ortc,
 };
 use serde::Deserialize;
@@ -15,7 +15,10 @@ use super::Plane;
 use super::taps::Attaching;
 use crate::error::RequestError;
 use crate::message::ErrorBody;
+use crate::mixer::audio::PcmQueue;
+use crate::mixer::video::PictureQueue;
 use crate::mixer::{Ends, Mixer, MixerSetup, Refused, RtpEntrance, RtpExit, RtpStream};
+use crate::random::Random;
 use crate::tap::{End, Feed, FeedEnd, Source, Tap, TapOptions, Wanted};
 
 /// Where an output publishes.
@@ -24,6 +27,12 @@ use crate::tap::{End, Feed, FeedEnd, Source, Tap, TapOptions, Wanted};
 pub(super) struct Published {
     pub(super) router_id: RouterId,
     producer_id: ProducerId,
+}
+
+/// Who takes what the application writes under a number.
+pub(super) enum Written {
+    Sound(Arc<PcmQueue>),
+    Pictures(Arc<PictureQueue>),
 }
 
 /// What a mixer takes of a producer.
@@ -35,6 +44,14 @@ pub(super) struct Taken<T> {
     pub(super) reason: &'static str,
 }
 
+/// What a mixer gives a producer.
+pub(super) struct Made {
+    pub(super) kind: MediaKind,
+    pub(super) codec: RtpCodecParameters,
+    /// How many encodings there are.
+    pub(super) encodings: usize,
+}
+
 impl Plane {
     pub(super) fn open_mixer<E: Ends>(&self, id: Uuid, options: E::Options) -> Result<Arc<Mixer<E>>, RequestError> {
         let setup = MixerSetup { id, options, outbox: Arc::clone(&self.outbox), worker: self.handle.clone() };
@@ -42,6 +59,15 @@ impl Plane {
             Refused::Stuck => RequestError::Limit(refused.to_string()),
             Refused::System(error) => RequestError::System { doing: "starting a thread for a mixer", error },
         })
+    }
+
+    /// Takes what the application writes for a mixer. Its input may have been closed since.
+    pub(super) fn take_in_written(&mut self, number: u32, record: &[u8]) {
+        match self.written.get(&number) {
+            Some(Written::Sound(queue)) => queue.write(record),
+            Some(Written::Pictures(queue)) => queue.write(record),
+            None => self.counters.application_packets_refused += 1,
+        }
     }
 
     /// A tap on a producer of any router of this worker, and its format.
@@ -69,7 +95,9 @@ impl Plane {
         if read(&source.consumable).is_none() {
             return Err(refuse(reason));
         }
-        let options = TapOptions { router: entry.id, producer, preferred_layers: None, paused: false };
+        // Pictures that nobody sees are not sent; the mixer says when somebody does.
+        let paused = kind == MediaKind::Video;
+        let options = TapOptions { router: entry.id, producer, preferred_layers: None, paused };
         let (feed, object) = (feed(mixer), self.random.uuid());
         let (router, wanted) = (options.router, Wanted::Tap(options));
         let attaching = Attaching { router, wanted, object, is_shown: false, feed: FeedEnd::new(&feed) };
@@ -84,14 +112,20 @@ impl Plane {
         &mut self,
         mixer: &Arc<Mixer<E>>,
         published: &Published,
-        kind: MediaKind,
-        codec: RtpCodecParameters,
+        made: Made,
         now: Instant,
     ) -> Result<(RtpExit, Value), RequestError> {
         let Published { router_id: router, producer_id } = *published;
-        let ssrc = ortc::ssrc_from_random(self.random.u32());
+        let Made { kind, codec, encodings } = made;
         let (payload_type, clock_rate) = (codec.payload_type, codec.clock_rate);
-        let encodings = vec![RtpEncodingParameters { ssrc: Some(ssrc), ..RtpEncodingParameters::default() }];
+        let timestamp = self.random.u32();
+        let stream = |random: &mut Random| {
+            let (ssrc, sequence) = (ortc::ssrc_from_random(random.u32()), random.u16());
+            RtpStream { ssrc, payload_type, clock_rate, sequence, timestamp }
+        };
+        let streams: Vec<_> = (0..encodings).map(|_| stream(&mut self.random)).collect();
+        let encoding = |stream: &RtpStream| RtpEncodingParameters { ssrc: Some(stream.ssrc), ..Default::default() };
+        let encodings = streams.iter().map(encoding).collect();
         let rtp_parameters = RtpParameters { codecs: vec![codec], encodings, ..RtpParameters::default() };
         let options = ProducerOptions {
             kind,
@@ -106,9 +140,7 @@ impl Plane {
         let attaching = Attaching { router, wanted, object, is_shown: true, feed: FeedEnd::new(&feed) };
         let (opened, reply) = self.attach_end(attaching, now);
         let source = Source::of(End { worker: self.handle.clone(), feed, opened: opened? });
-        let (sequence, timestamp) = (self.random.u16(), self.random.u32());
-        let stream = RtpStream { ssrc, payload_type, clock_rate, sequence, timestamp };
-        Ok((RtpExit::new(source, stream, self.clock, now), reply))
+        Ok((RtpExit::new(source, streams, self.clock, now), reply))
     }
 
     /// A codec as a router numbers it.
@@ -126,9 +158,15 @@ impl Plane {
             clock_rate: codec.clock_rate,
             channels: codec.channels,
             parameters: codec.parameters.clone(),
-            rtcp_feedback: Vec::new(),
+            // What a mixer does when it is asked; it keeps nothing to send again.
+            rtcp_feedback: codec.rtcp_feedback.iter().filter(|asked| asks_for_key_frame(asked)).cloned().collect(),
         })
     }
+}
+
+/// Tells whether it is picture loss (RFC 4585 §6.3.1) or a full intra request (RFC 5104 §4.3.1).
+fn asks_for_key_frame(feedback: &RtcpFeedback) -> bool {
+    feedback.is("nack", "pli") || feedback.is("ccm", "fir")
 }
 
 /// A feed that rings a mixer. It does not keep the mixer: that owns the feed.
@@ -147,4 +185,12 @@ fn encrypted(producer: ProducerId) -> RequestError {
         code: "ERR_ENCRYPTED",
         message: format!("producerId: the payloads of {producer} are encrypted from end to end and cannot be mixed"),
     })
+}
+
+/// What a test makes the next tick of a mixer do.
+#[cfg(debug_assertions)]
+pub(super) fn fault(text: &str) -> Result<crate::mixer::Fault, RequestError> {
+    let hang_ms = millrace_model::parse::<Value>(text)?["hang"].as_u64();
+    let hang = hang_ms.map(|ms| crate::mixer::Fault::Hang(std::time::Duration::from_millis(ms)));
+    Ok(hang.unwrap_or(crate::mixer::Fault::Panic))
 }

@@ -33,6 +33,7 @@ mod traffic;
 mod transport_core;
 mod transport_reports;
 mod transports;
+mod video_mixers;
 mod webrtc_transports;
 
 use std::cell::RefCell;
@@ -44,7 +45,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use millrace_model::{
     AudioMixerId, CheckedWorkerSettings, ConsumerId, Counters, DataConsumerId, DataProducerId, ProducerId, RouterId,
-    RtpObserverId, TransportId, TransportPortRange, WallClock, WebRtcServerId,
+    RtpObserverId, TransportId, TransportPortRange, VideoMixerId, WallClock, WebRtcServerId,
 };
 use millrace_net::{RecvBatch, TcpReadBuffer, TimerWheel};
 use millrace_packet::{PacketMut, PacketPool, PacketRef};
@@ -58,7 +59,6 @@ use tokio::sync::Notify;
 
 use crate::journal::Journal;
 use crate::message::Message;
-use crate::mixer::audio::PcmQueue;
 use crate::outbox::Outbox;
 use crate::packets::PacketReader;
 use crate::random::Random;
@@ -68,16 +68,18 @@ pub(crate) use sockets::{Attended, SocketHandle};
 
 use sockets::{Changes, Sockets};
 
-use audio_mixers::MixerEntry;
+use audio_mixers::AudioMixerEntry;
 use data::{DataConsumerAt, DataProducerAt};
 use direct::{Inlet, Outlet};
 use events::Told;
 use listen::Server;
 use load::Load;
+use mixers::Written;
 use pace::Pace;
 use routers::RouterEntry;
 use taps::AttachedEnd;
 use transports::TransportEntry;
+use video_mixers::VideoMixerEntry;
 
 /// Packets that a worker holds at most, in caches and queues together: 400 MB when all are in use.
 ///
@@ -166,11 +168,12 @@ pub(crate) struct Plane {
     attached: Vec<AttachedEnd>,
     /// The way back to this worker, for them.
     handle: WorkerHandle,
-    audio_mixers: FxHashMap<AudioMixerId, MixerEntry>,
+    audio_mixers: FxHashMap<AudioMixerId, AudioMixerEntry>,
+    video_mixers: FxHashMap<VideoMixerId, VideoMixerEntry>,
     /// A batch of the application's packets that is not read to its end.
     application_batch: Option<PacketReader>,
-    /// Sound that the application writes, by the number under which it comes.
-    written: FxHashMap<u32, Arc<PcmQueue>>,
+    /// Sound and pictures that the application writes, by the number under which they come.
+    written: FxHashMap<u32, Written>,
     /// The transports that are captured, by index.
     captures: Vec<usize>,
     /// The reply of the request at hand comes later, from the thread that carries it out.
@@ -279,6 +282,7 @@ impl Plane {
             handle,
             audio_mixers: FxHashMap::default(),
             application_batch: None,
+            video_mixers: FxHashMap::default(),
             written: FxHashMap::default(),
             captures: Vec::new(),
             reply_follows: false,
@@ -383,6 +387,7 @@ impl Plane {
     /// Closes everything, telling peers.
     pub(crate) fn close(&mut self, now: Instant) {
         self.audio_mixers.clear();
+        self.video_mixers.clear();
         let routers: Vec<_> = self.routers.iter().map(|(index, _)| index).collect();
         for index in routers {
             self.close_router(index, now);

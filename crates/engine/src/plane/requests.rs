@@ -152,6 +152,7 @@ impl Plane {
             "dataProducer" => self.data_producer_request(verb, text, now),
             "dataConsumer" => self.data_consumer_request(verb, text, now),
             "audioMixer" => self.audio_mixer_request(verb, text, now),
+            "videoMixer" => self.video_mixer_request(verb, text, now),
             _ => Err(RequestError::UnknownMethod(head.method.into_owned())),
         }
     }
@@ -175,6 +176,7 @@ impl Plane {
                 self.create_router(id, parse::<RouterOptions>(text)?, now)
             }
             "createAudioMixer" => self.create_audio_mixer(text),
+            "createVideoMixer" => self.create_video_mixer(text),
             #[cfg(debug_assertions)]
             "panic" => panic!("asked for by a test"),
             _ => unknown("worker", verb),

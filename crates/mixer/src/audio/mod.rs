@@ -246,6 +246,17 @@ impl AudioMixer {
         Ok(())
     }
 
+    /// The RTP timestamp of what of an input the next tick begins with; `None` before its first packet and for written sound.
+    ///
+    /// # Errors
+    /// When the input is not there.
+    pub fn timestamp_at_next_tick(&self, id: InputId) -> Result<Option<u32>, MixerError> {
+        Ok(match &self.inputs[self.input_index(id)?].source {
+            Source::Packets(playout) => playout.timestamp_at(self.next_tick()),
+            Source::Written(_) => None,
+        })
+    }
+
     /// Takes a packet of an input that arrived at `now`, with the level that its header extension tells.
     ///
     /// # Errors

@@ -74,6 +74,26 @@ impl Default for VideoMixerOptions {
     }
 }
 
+impl VideoMixerOptions {
+    /// The empty layout of a mixer with these options.
+    ///
+    /// # Errors
+    /// When an option is out of range or the layout cannot be shown.
+    pub fn layout(&self) -> Result<Layout, VideoMixerError> {
+        let size = self.size;
+        if size.width.min(size.height) < SIDE_MIN || !size.fits(CANVAS_MAX) {
+            return Err(VideoMixerError::BadValue("size"));
+        }
+        if !(FRAME_RATE_MIN..=FRAME_RATE_MAX).contains(&self.frame_rate) {
+            return Err(VideoMixerError::BadValue("frame_rate"));
+        }
+        if self.shown_max == 0 {
+            return Err(VideoMixerError::BadValue("shown_max"));
+        }
+        Ok(Layout::new(size, self.shown_max, self.arrangement.clone())?)
+    }
+}
+
 /// Why a mixer refused. Nothing was changed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum VideoMixerError {
@@ -181,18 +201,8 @@ impl VideoMixer {
         options: VideoMixerOptions,
         now: Instant,
     ) -> Result<Self, VideoMixerError> {
-        let size = options.size;
-        if size.width.min(size.height) < SIDE_MIN || !size.fits(CANVAS_MAX) {
-            return Err(VideoMixerError::BadValue("size"));
-        }
-        if !(FRAME_RATE_MIN..=FRAME_RATE_MAX).contains(&options.frame_rate) {
-            return Err(VideoMixerError::BadValue("frame_rate"));
-        }
-        if options.shown_max == 0 {
-            return Err(VideoMixerError::BadValue("shown_max"));
-        }
-        let layout = Layout::new(size, options.shown_max, options.arrangement.clone())?;
-        let compositor = Compositor::new(size, options.background, options.fit);
+        let layout = options.layout()?;
+        let compositor = Compositor::new(options.size, options.background, options.fit);
         Ok(Self {
             codecs,
             options,
@@ -346,6 +356,23 @@ impl VideoMixer {
     /// When the arrangement cannot be shown.
     pub fn arrange(&mut self, arrangement: Arrangement) -> Result<(), VideoMixerError> {
         self.layout.arrange(arrangement)?;
+        self.see();
+        Ok(())
+    }
+
+    /// Shows the inputs as another layout of this canvas does, which was kept elsewhere.
+    ///
+    /// # Errors
+    /// When it has not just the inputs of the mixer.
+    pub fn set_layout(&mut self, layout: Layout) -> Result<(), VideoMixerError> {
+        let known = |id: &InputId| self.input_index(*id).is_ok();
+        let count = layout.placed().len() + layout.pending().count();
+        let same =
+            count == self.inputs.len() && layout.placed().iter().all(known) && layout.pending().all(|id| known(&id));
+        if !same {
+            return Err(VideoMixerError::BadValue("layout"));
+        }
+        self.layout.follow(layout);
         self.see();
         Ok(())
     }

@@ -4,10 +4,12 @@ use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use millrace_frames::video::VideoPacketizer;
-use millrace_frames::{Encoded, PictureSize, PictureView, VideoCodec, VideoEncoder, VideoEncoding};
+use millrace_frames::{
+    Encoded, PictureSize, PictureView, VideoCodec, VideoCodecUnavailable, VideoEncoder, VideoEncoding,
+};
 
 use super::InputId;
-use super::mixer::{SIDE_MIN, VideoMixerError};
+use super::mixer::{SIDE_MIN, VideoMixerError, VideoMixerOptions};
 use super::pressure::Pressure;
 
 /// Bytes of a packet's payload, at most: an Ethernet packet with room for SRTP, extensions and tunnels.
@@ -86,6 +88,21 @@ impl OutputOptions {
     /// An output of pictures like the mix's.
     pub fn raw() -> Self {
         Self { codec: None, ..Self::new(VideoCodec::Vp8) }
+    }
+
+    /// Tells whether a mixer with these options takes it.
+    ///
+    /// # Errors
+    /// When a value is out of range, or the codec does not take it.
+    pub fn check(&self, mix: &VideoMixerOptions) -> Result<(), VideoMixerError> {
+        match self.format(mix.size, mix.frame_rate)? {
+            OutputFormat::Encoded { encoding: VideoEncoding { codec: VideoCodec::H264, size, .. }, .. }
+                if size.width % 2 != 0 || size.height % 2 != 0 =>
+            {
+                Err(VideoMixerError::Codec(VideoCodecUnavailable(VideoCodec::H264)))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// What it means for a mix of this size and rate.

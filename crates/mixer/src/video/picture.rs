@@ -29,6 +29,13 @@ impl Colour {
         ];
         Self { samples: samples.map(|sample| sample.clamp(0, 255) as u8) }
     }
+
+    /// Red, green and blue from 0 to 255.
+    pub fn to_rgb(self) -> [u8; 3] {
+        let [y, u, v] = self.samples.map(i32::from);
+        let (luma, u, v) = (298 * (y - 16) + 128, u - 128, v - 128);
+        [luma + 409 * v, luma - 100 * u - 208 * v, luma + 516 * u].map(|sum| (sum >> 8).clamp(0, 255) as u8)
+    }
 }
 
 /// A text that is no colour.
@@ -117,6 +124,21 @@ impl Picture {
         }
     }
 
+    /// Appends its red, green, blue and alpha bytes, row by row without padding; alpha is 255.
+    pub fn write_rgba(&self, out: &mut Vec<u8>) {
+        let (width, columns) = (self.size.width as usize, self.stride(1));
+        let [y, u, v] = &self.planes;
+        out.reserve(y.len() * 4);
+        for (row, luma) in y.chunks_exact(width.max(1)).enumerate() {
+            let chroma = row / 2 * columns;
+            for (column, &luma) in luma.iter().enumerate() {
+                let at = chroma + column / 2;
+                let [red, green, blue] = Colour { samples: [luma, u[at], v[at]] }.to_rgb();
+                out.extend_from_slice(&[red, green, blue, 255]);
+            }
+        }
+    }
+
     /// Colours the samples of `rect`, which has even edges or ends at the picture's.
     pub fn fill(&mut self, rect: Rect, colour: Colour) {
         for plane in 0..3 {
@@ -197,6 +219,22 @@ fn average(pixels: &[[u8; 4]], width: usize, height: usize, left: usize, top: us
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn colours_and_pictures_come_back_from_rgba() {
+        for rgb in [[0, 0, 0], [255, 255, 255], [200, 30, 60], [10, 120, 240], [90, 200, 20]] {
+            let back = Colour::rgb(rgb[0], rgb[1], rgb[2]).to_rgb();
+            assert!(rgb.iter().zip(back).all(|(a, b)| a.abs_diff(b) <= 3), "{rgb:?} came back as {back:?}");
+        }
+        let size = PictureSize { width: 5, height: 3 };
+        let bytes: Vec<u8> = std::iter::repeat_n([200, 30, 60, 255], 15).flatten().collect();
+        let mut picture = Picture::filled(size, Colour::BLACK);
+        picture.copy_from_rgba(size, &bytes);
+        let mut back = Vec::new();
+        picture.write_rgba(&mut back);
+        assert_eq!(back.len(), bytes.len());
+        assert!(back.iter().zip(&bytes).all(|(a, b)| a.abs_diff(*b) <= 3));
+    }
 
     #[test]
     fn colours_are_those_of_the_bt_601_bars() {

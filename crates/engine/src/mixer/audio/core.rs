@@ -27,6 +27,8 @@ pub(super) trait Core {
     fn stats(&self) -> MixerStats;
     fn input_stats(&self, id: InputId) -> Option<InputStats>;
     fn output_stats(&self, id: OutputId) -> Option<OutputStats>;
+    /// The RTP timestamp of what of an input the next tick begins with, and when that is; none of a core in another process.
+    fn next_heard(&self, id: InputId) -> Option<(u32, Instant)>;
     /// The input that became the loudest, once.
     fn active_input(&mut self) -> Option<InputId>;
 }
@@ -82,6 +84,10 @@ impl Core for AudioMixer {
 
     fn output_stats(&self, id: OutputId) -> Option<OutputStats> {
         Self::output_stats(self, id).ok()
+    }
+
+    fn next_heard(&self, id: InputId) -> Option<(u32, Instant)> {
+        Some((self.timestamp_at_next_tick(id).ok()??, self.next_tick()))
     }
 
     fn active_input(&mut self) -> Option<InputId> {
@@ -191,6 +197,10 @@ impl Core for RemoteCore {
 
     fn output_stats(&self, id: OutputId) -> Option<OutputStats> {
         self.output_stats.get(&id.0).copied()
+    }
+
+    fn next_heard(&self, _: InputId) -> Option<(u32, Instant)> {
+        None
     }
 
     fn active_input(&mut self) -> Option<InputId> {

@@ -8,7 +8,7 @@ use millrace_mixer::{
     EXCLUDED_MAX, INPUTS_MAX, InputFormat, InputId, InputOptions, InputStats, MixerOptions, MixerStats, OUTPUTS_MAX,
     OutputFormat, OutputId, OutputOptions, OutputStats,
 };
-use millrace_model::{AudioMixerInputStats, AudioMixerOutputStats, AudioMixerStats, RtpParameters};
+use millrace_model::{AudioMixerInputStats, AudioMixerOutputStats, AudioMixerStats, NtpTime, RtpParameters};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -79,6 +79,8 @@ pub(crate) struct InputEnd {
     pub(crate) muted: bool,
     core: Option<InputId>,
     stats: Option<InputStats>,
+    /// A moment of the publisher's clock, and when it is heard in the mix.
+    heard_at: Option<(NtpTime, Instant)>,
 }
 
 /// One output.
@@ -94,7 +96,14 @@ pub(crate) struct OutputEnd {
 
 impl InputEnd {
     pub(crate) fn new(id: Uuid, entrance: Entrance, gain: f32, muted: bool) -> Self {
-        Self { id, entrance, gain, muted, core: None, stats: None }
+        Self { id, entrance, gain, muted, core: None, stats: None, heard_at: None }
+    }
+
+    /// A moment of the publisher's clock, and when it is heard in the mix.
+    fn heard_at(&self, core: &impl Core) -> Option<(NtpTime, Instant)> {
+        let Entrance::Rtp(entrance, _) = &self.entrance else { return None };
+        let (timestamp, at) = core.next_heard(self.core?)?;
+        Some((entrance.tap.captured_at(timestamp)?, at))
     }
 
     fn options(&self) -> InputOptions {
@@ -211,6 +220,15 @@ impl AudioEnds {
         Ok(())
     }
 
+    pub(crate) fn has_input(&self, id: Uuid) -> bool {
+        self.inputs.iter().any(|input| input.id == id)
+    }
+
+    /// A moment of the clock of an input's publisher, and when it is heard in the mix; `None` before its first sender report.
+    pub(crate) fn heard_at(&self, id: Uuid) -> Option<(NtpTime, Instant)> {
+        self.inputs.iter().find(|input| input.id == id)?.heard_at
+    }
+
     /// Changes what an output leaves out.
     ///
     /// # Errors
@@ -293,6 +311,10 @@ impl Ends for AudioEnds {
 
     fn lane(options: &AudioOptions) -> Lane {
         if options.program.is_some() { Lane::Processes } else { Self::LANE }
+    }
+
+    fn new(_: &AudioOptions) -> Self {
+        Self::default()
     }
 
     fn restart(&mut self) {
@@ -418,7 +440,7 @@ impl AudioEnds {
                 match (&mut output.exit, frame.sound) {
                     (Exit::Rtp(exit), Sound::Encoded(payload)) => {
                         let packet = RtpFrame { timestamp: frame.timestamp, marker: frame.marker, payload };
-                        exit.write(&packet, now, to_worker);
+                        exit.write(0, &packet, now, to_worker);
                     }
                     (Exit::Pcm(number), Sound::Pcm(samples)) => {
                         write_samples(to_application, *number, frame.timestamp, samples);
@@ -440,6 +462,7 @@ impl AudioEnds {
         for input in &mut self.inputs {
             input.stats = input.core.and_then(|id| core.input_stats(id));
         }
+        self.inputs.iter_mut().for_each(|input| input.heard_at = input.heard_at(core));
         for output in &mut self.outputs {
             output.stats = output.core.and_then(|id| core.output_stats(id)).unwrap_or_default();
         }

@@ -201,6 +201,23 @@ impl Layout {
         Ok(())
     }
 
+    /// The same layout with other names for its inputs; those without one leave.
+    pub fn renamed(&self, name: impl Fn(InputId) -> Option<InputId>) -> Self {
+        let mut renamed = self.clone();
+        for input in self.placed.iter().chain(&self.pending).filter(|input| name(**input).is_none()) {
+            // It is there.
+            let _ = renamed.remove(*input);
+        }
+        renamed.placed.iter_mut().chain(&mut renamed.pending).for_each(|input| *input = name(*input).unwrap_or(*input));
+        renamed
+    }
+
+    /// Becomes another layout, which was seen by nobody yet.
+    pub(super) fn follow(&mut self, layout: Self) {
+        let version = self.version + 1;
+        *self = Self { version, ..layout };
+    }
+
     /// The regions that are shown with who stands in them.
     pub fn tiles(&self) -> impl Iterator<Item = Tile> {
         self.regions().iter().enumerate().filter_map(|(index, region)| {
