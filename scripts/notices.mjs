@@ -62,9 +62,9 @@ function textsIn(folder, license = '') {
   return chosen.map((name) => readFileSync(join(folder, name), 'utf8').replaceAll('\r', '').trim());
 }
 
-/** The licence texts of a C library whose sources lie in a crate. */
+/** The licence texts of a C library or a font that lies in a crate. */
 function textsOfSources(folder) {
-  return ['vendor', 'upstream', 'opus']
+  return ['vendor', 'upstream', 'opus', join('assets', 'dejavu-fonts-ttf-2.37')]
     .map((name) => join(folder, name))
     .filter((sources) => existsSync(sources))
     .flatMap((sources) => textsIn(sources));
