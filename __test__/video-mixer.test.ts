@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import test from 'ava';
 import type { types } from '../ts/index.js';
 import { ffmpegDecodes, flawsOfPicture, freePlace, PICTURE } from './peers/foreign.js';
-import { until } from './sound-room.js';
+import { until, write } from './sound-room.js';
 import {
   BLACK,
   BLUE,
@@ -240,6 +240,35 @@ test('a transcoder makes another codec and size of a producer, and hands packets
   producer.close();
   await ended;
   t.true(other.closed);
+});
+
+test('whoever is loudest comes first, where that is asked for', async (t) => {
+  const { worker } = await openVideo(t);
+  const sound = await worker.createAudioMixer();
+  const mixer = await worker.createVideoMixer({ width: 640, height: 360, voiceActivated: sound });
+  const frames = mixer.frames();
+  const voices: types.AudioMixerInput[] = [];
+  for (const colour of [RED, GREEN]) {
+    const voice = await sound.addInput({ pcm: { sampleRate: 8_000 } });
+    voices.push(voice);
+    const input = await paint(mixer, colour, { voice });
+    t.is(input.voice, voice);
+  }
+  const orders = [
+    [RED, GREEN],
+    [GREEN, RED],
+  ] as const;
+  await shows(
+    t,
+    frames,
+    orders[0].map((colour, at) => [0.25 + at / 2, 0.25, colour]),
+  );
+  write(t, voices[1] as types.AudioMixerInput, 8_000, 700);
+  await shows(
+    t,
+    frames,
+    orders[1].map((colour, at) => [0.25 + at / 2, 0.25, colour]),
+  );
 });
 
 test('a mixer that panics is made anew with the same outputs, and others notice nothing', async (t) => {

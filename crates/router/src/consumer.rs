@@ -276,13 +276,14 @@ impl Consumer {
         awaits_more
     }
 
-    /// The streams that it gets, waits for, or would go to if they came: bit n for stream n.
+    /// The streams that it gets, waits for, or asks for: bit n for stream n. What is asked for counts though the line may not
+    /// carry it: whether it does is only found out by what comes.
     pub(crate) fn taken_streams(&self) -> u8 {
         let source = match self.flow {
             Flow::Waiting { source } | Flow::Flowing { source } => source,
             Flow::Stopped => return 0,
         };
-        1 << source.stream | 1 << self.wish.source_stream() | self.next_stream.map_or(0, |next| 1 << next)
+        1 << source.stream | 1 << self.preferred.source_stream() | self.next_stream.map_or(0, |next| 1 << next)
     }
 
     /// Tells whether a key frame of `stream` is awaited.

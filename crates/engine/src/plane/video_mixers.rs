@@ -292,7 +292,6 @@ fn core_options(options: VideoMixerOptions) -> Result<CoreOptions, RequestError>
         shown_max: settings.max_shown,
         background: background.unwrap_or(Colour::BLACK),
         fit: fit(settings.fit),
-        active_is_primary: false,
         pass_through: settings.pass_through,
     })
 }

@@ -52,8 +52,6 @@ pub struct VideoMixerOptions {
     pub background: Colour,
     /// How pictures fill regions that do not say it.
     pub fit: Fit,
-    /// Puts whoever is loudest into the first region.
-    pub active_is_primary: bool,
     /// Hands on a publisher's own stream to outputs that want just that.
     pub pass_through: bool,
 }
@@ -68,7 +66,6 @@ impl Default for VideoMixerOptions {
             shown_max: 16,
             background: Colour::BLACK,
             fit: Fit::Letterbox,
-            active_is_primary: false,
             pass_through: true,
         }
     }
@@ -397,15 +394,6 @@ impl VideoMixer {
         self.layout.set_primary(id)?;
         self.see();
         Ok(())
-    }
-
-    /// Says whose sound is loudest; with `active_is_primary` that input goes into the first region.
-    ///
-    /// # Errors
-    /// When there is no such input.
-    pub fn set_active(&mut self, id: InputId) -> Result<(), VideoMixerError> {
-        self.input_index(id)?;
-        if self.options.active_is_primary { self.set_primary(id) } else { Ok(()) }
     }
 
     /// Writes these texts over everything, and no others. One that says the time is to be set whenever it changes.

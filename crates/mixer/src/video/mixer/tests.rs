@@ -389,21 +389,6 @@ fn a_muted_input_shows_its_avatar_and_is_not_decoded() {
 }
 
 #[test]
-fn the_active_one_comes_first_where_that_is_asked_for() {
-    for (active_is_primary, expected) in [(false, 90), (true, 150)] {
-        let mut world = World::new(|options| options.active_is_primary = active_is_primary);
-        world.publish(SIZE, 90);
-        let second = world.publish(SIZE, 150);
-        world.output(&vp8());
-        world.mixer.set_active(second).unwrap();
-        world.run(5);
-        assert_eq!(world.luma(160, 90), expected);
-        let tiles: Vec<_> = world.mixer.tiles().map(|tile| tile.input).collect();
-        assert_eq!(tiles[0] == Some(second), active_is_primary, "what is told is what is seen");
-    }
-}
-
-#[test]
 fn one_publisher_of_what_is_wanted_is_passed_through_from_a_key_frame_on() {
     let mut world = World::new(|_| ());
     let input = world.publish(PictureSize { width: 640, height: 360 }, 90);
