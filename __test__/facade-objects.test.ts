@@ -288,11 +288,6 @@ test('new media codecs change the capabilities at once, or nothing', async (t) =
   t.deepEqual(router.rtpCapabilities.codecs as unknown, mediaCodecs);
 });
 
-test('what later versions add does not exist', async (t) => {
-  const { worker } = await openCall();
-  t.false('createVideoMixer' in worker);
-});
-
 type Call = {
   addon: FakeAddon;
   native: FakeNativeWorker;

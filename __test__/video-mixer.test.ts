@@ -107,6 +107,7 @@ test('layouts change while it runs, and events say what is seen', async (t) => {
     [0.8, 0.25, RED],
     [0.8, 0.75, YELLOW],
   ]);
+  await until(t, () => told.at(-1)?.[0]?.region === 'large');
   t.deepEqual(told.at(-1), tiles, 'the event says what the picture shows');
   await mixer.setRegion(one, 'large');
   other.close();

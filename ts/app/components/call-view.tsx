@@ -55,7 +55,7 @@ function Combined({ state, track }: { state: CallState; track: MediaStreamTrack 
   const sounds = state.peers.flatMap((peer) => flowing(peer, 'microphone') ?? []);
   return (
     <ul class="grid" style={shapeOf(1)}>
-      <Tile name="Everyone" picture={track} muted={false} screen />
+      <Tile name="Everyone" label="" picture={track} muted={false} screen />
       {sounds.map((sound) => (
         <Sound key={sound.consumerId} track={sound.track} />
       ))}

@@ -7,7 +7,7 @@ import { Picture, Sound } from './media-player';
 /** Someone in the call: the picture, or the initials where there is none, and the name. */
 export function Tile(props: {
   name: string;
-  /** What stands below, where that is more than the name. */
+  /** What stands below, where that is more than the name; empty for nothing. */
   label?: string;
   picture: MediaStreamTrack | undefined;
   mirrored?: boolean;
@@ -20,14 +20,16 @@ export function Tile(props: {
   return (
     <li class={classes.filter(Boolean).join(' ')}>
       {picture ? <Picture track={picture} mirrored={mirrored ?? false} /> : <Initials name={name} />}
-      <div class="tile-name">
-        {muted && (
-          <span class="tile-muted" role="img" aria-label="muted">
-            <Icon name="microphoneOff" />
-          </span>
-        )}
-        <span>{label ?? name}</span>
-      </div>
+      {label !== '' && (
+        <div class="tile-name">
+          {muted && (
+            <span class="tile-muted" role="img" aria-label="muted">
+              <Icon name="microphoneOff" />
+            </span>
+          )}
+          <span>{label ?? name}</span>
+        </div>
+      )}
     </li>
   );
 }

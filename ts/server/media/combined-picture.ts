@@ -115,9 +115,9 @@ function complain(error: Error): void {
 const LABEL_BYTES_MAX = 250;
 
 /** Of a size that a weak line and a phone carry. */
-const PICTURE = { width: 1280, height: 720, frameRate: 24, background: '#101418', fit: 'letterbox' } as const;
+const PICTURE = { width: 960, height: 540, frameRate: 24, background: '#101418', fit: 'letterbox' } as const;
 
 /** As many bits as a line of 1 Mbit/s has room for beside sound. */
-const ENCODING = { codec: 'vp8', bitrate: 900_000, keyFrameInterval: 10 } as const;
+const ENCODING = { codec: 'vp8', bitrate: 800_000, keyFrameInterval: 10 } as const;
 
 const logger = new Logger('Server');
