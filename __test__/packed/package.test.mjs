@@ -8,9 +8,12 @@ import { test } from 'node:test';
 import { faultsOf, inspectAddon } from '../../scripts/release-addon.mjs';
 import { emptyFolder, install, platformPackage, root, run, runtimes, tarballs } from './installed.mjs';
 
-/** Bounds of the tarballs in bytes: a file that does not belong there is seen. */
+/**
+ * Bounds of the tarballs in bytes: a file that does not belong there is seen. The binary has 10.9 MB since the encoders and
+ * decoders of VP8, VP9, H.264 and AV1 and a font are in it, 4.4 MB before.
+ */
 const MAIN_BYTES_MAX = 2_000_000;
-const PLATFORM_BYTES_MAX = 8_000_000;
+const PLATFORM_BYTES_MAX = 13_000_000;
 
 const [[, node]] = runtimes;
 const onLinux = { skip: process.platform === 'linux' ? false : 'reads ELF files' };

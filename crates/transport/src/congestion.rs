@@ -189,8 +189,11 @@ impl Congestion {
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) is due; `None` when nothing was sent lately.
-    pub(crate) fn deadline(&self) -> Option<Instant> {
+    ///
+    /// A probe goes on when nothing `waits` any more: what is sent then has a time of its own.
+    pub(crate) fn deadline(&self, waits: bool) -> Option<Instant> {
         let deadline = match self.probe {
+            Some(_) if waits => None,
             Some(probe) => {
                 let sent = time_of(probe.bytes, probe.cluster.bitrate).max(Duration::from_millis(1));
                 Some(probe.begun + sent)
@@ -273,7 +276,7 @@ mod tests {
         let mut congestion = Some(Box::new(Congestion::new(BOUNDS)));
         let inner = |congestion: &mut Option<Box<Congestion>>| {
             let congestion = congestion.as_mut().unwrap();
-            (congestion.is_restless(), congestion.deadline().is_some())
+            (congestion.is_restless(), congestion.deadline(false).is_some())
         };
         assert_eq!(inner(&mut congestion), (false, false));
         congestion.on_sent(&sent(None, Priority::Video, start));
@@ -286,7 +289,7 @@ mod tests {
         let congestion = congestion.as_mut().unwrap();
         congestion.handle_timeout(later);
         congestion.give_up_probe(&mut Counters::default());
-        assert_eq!(congestion.deadline(), None, "and ends by itself");
+        assert_eq!(congestion.deadline(false), None, "and ends by itself");
     }
 
     #[test]

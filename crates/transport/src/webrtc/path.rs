@@ -88,7 +88,7 @@ impl WebRtcTransport {
 
     /// When packets, probes or the estimate have their time.
     pub(super) fn pace_deadline(&self) -> Option<Instant> {
-        let path = self.congestion.as_ref().and_then(|congestion| congestion.deadline());
+        let path = self.congestion.as_ref().and_then(|congestion| congestion.deadline(!self.queue.is_empty()));
         [self.queue.deadline(), path].into_iter().flatten().min()
     }
 
