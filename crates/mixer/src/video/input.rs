@@ -358,8 +358,14 @@ impl Input {
         wanted && stream.assembler.wants_key_frame(now)
     }
 
-    /// Decodes what is to be shown at `at`, and gives each frame with whether it decoded.
-    pub(super) fn advance(&mut self, at: Instant, each: &mut dyn FnMut(&Waiting, Option<PictureSize>)) {
+    /// Decodes what is to be shown at `at`, which is what is due within `ahead` of it, and gives each frame with whether it
+    /// decoded.
+    pub(super) fn advance(
+        &mut self,
+        at: Instant,
+        ahead: Duration,
+        each: &mut dyn FnMut(&Waiting, Option<PictureSize>),
+    ) {
         match &mut self.source {
             Source::Written { fresh } => {
                 *fresh = false;
@@ -369,7 +375,7 @@ impl Input {
             }
             Source::Stream(_) => {
                 // As many as wait, at most.
-                while let Some(frame) = self.take_due(at) {
+                while let Some(frame) = self.take_due(at + ahead) {
                     let decoded = self.decode(&frame.data, at);
                     each(&frame, decoded.then(|| self.picture.size()));
                     if let Source::Stream(stream) = &mut self.source {

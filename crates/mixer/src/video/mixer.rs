@@ -524,8 +524,7 @@ impl VideoMixer {
         let last = (passed * u128::from(self.options.frame_rate)).div_ceil(1_000_000_000).max(1) - 1;
         let number = u64::try_from(last).unwrap_or(u64::MAX).max(self.next);
         let missed = number - self.next;
-        let step = if self.ladder.step >= Pressure::HalfRate { 2 } else { 1 };
-        self.next = number + step;
+        self.next = number + self.step();
         let tick = Tick {
             number,
             frame_rate: self.options.frame_rate,
@@ -547,8 +546,7 @@ impl VideoMixer {
 
     /// Says how long the last tick took, so that the mixer gives way when there is not enough time.
     pub fn worked(&mut self, time: Duration) {
-        let step = if self.ladder.step >= Pressure::HalfRate { 2 } else { 1 };
-        let length = time_of(step, self.options.frame_rate);
+        let length = self.tick_length();
         if let Some(step) = self.ladder.note(time, length) {
             let frame_rate = self.options.frame_rate;
             self.groups.iter_mut().for_each(|group| group.give_way(step, frame_rate));
@@ -614,6 +612,15 @@ impl VideoMixer {
         let group = self.groups.iter().find(|group| group.format == format);
         let stats = group.map(|group| OutputStats { shared_by: group.members.len(), ..group.stats });
         stats.ok_or(VideoMixerError::UnknownOutput(id))
+    }
+
+    /// From one tick to the next that is not left out, in ticks.
+    fn step(&self) -> u64 {
+        if self.ladder.step >= Pressure::HalfRate { 2 } else { 1 }
+    }
+
+    fn tick_length(&self) -> Duration {
+        time_of(self.step(), self.options.frame_rate)
     }
 
     fn is_taken(&self) -> bool {
@@ -686,11 +693,13 @@ impl VideoMixer {
 
     /// Decodes what is due, and hands on frames that are passed through.
     fn advance(&mut self, passing: Option<usize>, tick: Tick, now: Instant, sink: &mut dyn FnMut(OutputFrame<'_>)) {
+        // What is due nearer to this tick than to the next: half a tick early is as near to its sound as half a tick late.
+        let ahead = self.tick_length() / 2;
         let groups = &mut self.groups;
         for (at, input) in self.inputs.iter_mut().enumerate().filter(|(_, input)| input.seen) {
             let candidate = input.passing().filter(|_| passing == Some(at));
             // What came by now is shown, though the tick was due a little before.
-            input.advance(now, &mut |frame, decoded| {
+            input.advance(now, ahead, &mut |frame, decoded| {
                 let Some((id, codec, _, rate)) = candidate else { return };
                 for group in groups.iter_mut().filter(|group| !group.taken.is_empty()) {
                     let fits = decoded.is_some_and(|size| group.would_pass(codec, size, rate));

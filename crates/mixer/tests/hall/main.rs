@@ -7,6 +7,7 @@ mod codec;
 mod content;
 mod delay;
 mod hostile;
+mod lips;
 mod rooms;
 mod spectrum;
 mod weather;
