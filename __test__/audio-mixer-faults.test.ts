@@ -3,12 +3,10 @@
 import { once } from 'node:events';
 import test, { type ExecutionContext } from 'ava';
 import type { types } from '../ts/index.js';
+import { admits, DEATHS, dies, HANG_MS, isAlive, LONG_HANG_MS, refuses } from './mixer-faults.js';
 import { fail, hears, listen, open, talk, until, write } from './sound-room.js';
 
 const [PITCH_HZ, OTHER_PITCH_HZ] = [437.3, 1103.7];
-
-/** Longer than two hangs in a row take to be noticed, and one, by as much as a busy machine may need. */
-const [LONG_HANG_MS, HANG_MS] = [12_000, 8_000];
 
 test.serial(
   'with two threads stuck the mixer that hung is given up and new ones are refused, until a thread is back',
@@ -29,26 +27,16 @@ test.serial(
     const [error] = (await died) as [Error];
     t.regex(error.message, /stuck/);
     t.true(second.closed && output.closed && output.producer.closed);
-    const refusal = await t.throwsAsync(worker.createAudioMixer(), { message: /stuck/ });
-    t.deepEqual([refusal?.name, (refusal as { code?: string }).code], ['LimitError', 'ERR_LIMIT_EXCEEDED']);
+    await refuses(t, () => worker.createAudioMixer());
     const isolated = await worker.createAudioMixer({ isolation: 'process' });
     await until(t, async () => (await isolated.getStats()).ticks > 0);
     t.is(worker.closed || first.closed || other.closed, false);
     ear.samples.length = 0;
     await hears(t, ear, [PITCH_HZ]);
-    await until(t, async () => {
-      const made = await worker.createAudioMixer().catch(() => undefined);
-      return made !== undefined;
-    });
+    await admits(t, () => worker.createAudioMixer());
     t.true((await first.getStats()).ticks > 0);
   },
 );
-
-const DEATHS = [
-  ['exit', 'SIGKILL'],
-  ['exit', 'SIGSEGV'],
-  ['panic', undefined],
-] as const;
 
 for (const [reason, signal] of DEATHS) {
   test.serial(
@@ -87,22 +75,7 @@ test.serial('a mixer whose process cannot be had dies, and a worker that ends ta
   const call = await isolated(t);
   const pid = await call.pid();
   t.true(isAlive(pid));
-  const missing = call.worker as unknown as { request(method: string, params: object): Promise<void> };
-  const audioMixerId = '67e55044-10b1-426f-9247-bb680e5fe0c8';
-  const program = ['/nowhere/to/be/found'];
-  await missing.request('worker.createAudioMixer', { audioMixerId, isolation: 'process', program });
-  await until(t, async () => {
-    const asked = missing.request('audioMixer.addInput', {
-      audioMixerId,
-      inputId: audioMixerId,
-      pcm: { sampleRate: 8_000 },
-    });
-    const error = await asked.then(
-      () => undefined,
-      (error: Error) => error,
-    );
-    return /died/.test(error?.message ?? '');
-  });
+  await dies(t, call.worker, 'audio', { pcm: { sampleRate: 8_000 } });
   call.worker.close();
   await until(t, () => !isAlive(pid));
 });
@@ -138,12 +111,4 @@ async function isolated(t: ExecutionContext) {
     t.false(mixer.closed || input.closed || output.closed || output.producer.closed);
   };
   return { worker, mixer, pid, goesOn };
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    return process.kill(pid, 0);
-  } catch {
-    return false;
-  }
 }

@@ -83,7 +83,7 @@ export type AudioMixerFramesOptions = AudioFramesOptions & {
 
 /**
  * Mixes the sound of Producers and of the application, for each output without the inputs that it leaves out. It works on
- * a thread of its own, apart from the Worker's. Its Worker closes it.
+ * a thread of its own, apart from the Worker's, or in a process of its own (`isolation`). Its Worker closes it.
  *
  * @example
  * ```ts

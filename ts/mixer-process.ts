@@ -1,4 +1,4 @@
-// What the process of a mixer with `isolation: 'process'` runs; see `createAudioMixer` of `worker.ts`.
+// What the process of a mixer with `isolation: 'process'` runs; see `createAudioMixer` and `createVideoMixer` of `worker.ts`.
 
 import { addon } from './addon.js';
 

@@ -32,8 +32,11 @@ export type VideoMixerTile = Omit<model.VideoTile, 'inputId'> & {
 
 /** What a fault of a {@link VideoMixer} was, which goes on with the same inputs and outputs. */
 export type VideoMixerRestart = {
-  /** `panic` for a fault of this package, `hang` for a codec that did not return. */
-  reason: 'panic' | 'hang';
+  /**
+   * `panic` for a fault of this package, `hang` for a codec that did not return, `exit` for a mixer's own process that ended
+   * (`isolation: 'process'`).
+   */
+  reason: 'panic' | 'hang' | 'exit';
   /** What it said. */
   message: string;
 };
@@ -73,7 +76,8 @@ export type VideoMixerObserverEvents = {
 
 /**
  * Composes pictures of Producers and of the application into one, which it publishes in any number of codecs and sizes. It
- * works on a thread of its own, apart from the Worker's, and only while somebody takes what it makes. Its Worker closes it.
+ * works on a thread of its own, apart from the Worker's, or in a process of its own (`isolation`), and only while somebody takes
+ * what it makes. Its Worker closes it.
  *
  * @example
  * ```ts

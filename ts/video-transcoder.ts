@@ -10,6 +10,8 @@ export type VideoTranscoderOptions = model.VideoMixerOutputOptions & {
   producerId: string;
   /** Router that gets the other Producer, of the same Worker. */
   router: Router;
+  /** As of {@link VideoMixerOptions}. */
+  isolation?: model.MixerIsolation;
   /** The application's own data. Default: `{}`. */
   appData?: AppData;
 };

@@ -251,8 +251,8 @@ export class Worker<WorkerAppData extends AppData = AppData> extends RemoteObjec
   /**
    * Creates a mixer of sound, on a thread apart from the Worker's.
    *
-   * @throws `TypeError` when the options are malformed; {@link LimitError} when the Worker has 1024 mixers, or 64 with processes
-   * of their own, or two threads of mixers are stuck. Nothing was created then.
+   * @throws `TypeError` when the options are malformed; {@link LimitError} when the Worker has 1024 mixers, or 64 of sound and
+   * pictures with processes of their own, or two threads of mixers are stuck. Nothing was created then.
    */
   async createAudioMixer<AudioMixerAppData extends AppData = AppData>(
     options: AudioMixerOptions<AudioMixerAppData> = {},
@@ -260,8 +260,7 @@ export class Worker<WorkerAppData extends AppData = AppData> extends RemoteObjec
     checkOptions(options);
     const { appData, ...rest } = options;
     const audioMixerId = randomUUID();
-    const program = rest.isolation === 'process' ? MIXER_PROGRAM : undefined;
-    await this.request('worker.createAudioMixer', { ...rest, program, audioMixerId });
+    await this.request('worker.createAudioMixer', { ...rest, program: programOf(rest), audioMixerId });
     this.ensureOpen('worker.createAudioMixer');
     const audioMixer = new AudioMixer<AudioMixerAppData>(this.#channel, audioMixerId, appData, () =>
       this.#audioMixers.delete(audioMixer as AudioMixer),
@@ -274,8 +273,8 @@ export class Worker<WorkerAppData extends AppData = AppData> extends RemoteObjec
   /**
    * Creates a mixer of pictures, on a thread apart from the Worker's.
    *
-   * @throws `TypeError` when the options are malformed; {@link LimitError} when the Worker has 256 mixers, or two threads of
-   * mixers are stuck. Nothing was created then.
+   * @throws `TypeError` when the options are malformed; {@link LimitError} when the Worker has 256 mixers, or 64 of sound and
+   * pictures with processes of their own, or two threads of mixers are stuck. Nothing was created then.
    */
   async createVideoMixer<VideoMixerAppData extends AppData = AppData>(
     options: VideoMixerOptions<VideoMixerAppData> = {},
@@ -286,7 +285,8 @@ export class Worker<WorkerAppData extends AppData = AppData> extends RemoteObjec
       throw typeError('voiceActivated: expected an AudioMixer');
     }
     const videoMixerId = randomUUID();
-    const reply = await this.request<{ packetNumber: number }>('worker.createVideoMixer', { ...rest, videoMixerId });
+    const wanted = { ...rest, program: programOf(rest), videoMixerId };
+    const reply = await this.request<{ packetNumber: number }>('worker.createVideoMixer', wanted);
     this.ensureOpen('worker.createVideoMixer');
     const videoMixer = new VideoMixer<VideoMixerAppData>(this.#channel, videoMixerId, options, reply, () =>
       this.#videoMixers.delete(videoMixer as VideoMixer),
@@ -324,12 +324,12 @@ export class Worker<WorkerAppData extends AppData = AppData> extends RemoteObjec
    */
   async createVideoTranscoder(options: VideoTranscoderOptions): Promise<VideoTranscoder> {
     checkOptions(options);
-    const { producerId, frameRate, ...wanted } = options;
+    const { producerId, frameRate, isolation, ...wanted } = options;
     const { codec, router, appData, ...changes } = wanted;
     const passThrough = frameRate === undefined && Object.values(changes).every((change) => change === undefined);
     // A mixer has no slower ticks; its outputs do.
     const ticks = frameRate === undefined ? undefined : Math.max(frameRate, MIX_FRAME_RATE_MIN);
-    const mixer = await this.createVideoMixer({ frameRate: ticks, followsInput: true } as VideoMixerOptions);
+    const mixer = await this.createVideoMixer({ frameRate: ticks, isolation, followsInput: true } as VideoMixerOptions);
     try {
       await mixer.addInput({ producerId });
       const output = await mixer.createOutput({ ...wanted, frameRate, passThrough } as VideoMixerOutputOptions);
@@ -396,3 +396,8 @@ function construct<WorkerAppData extends AppData>(
 
 /** Fewest pictures a second that a mixer makes. */
 const MIX_FRAME_RATE_MIN = 6;
+
+/** What a mixer with these options runs in a process of its own, if it has one. */
+function programOf({ isolation }: { isolation?: model.MixerIsolation }): string[] | undefined {
+  return isolation === 'process' ? MIXER_PROGRAM : undefined;
+}

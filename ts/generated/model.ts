@@ -1908,6 +1908,11 @@ export type VideoMixerOptions = {
    * on instead of encoded anew. Default: true.
    */
   passThrough?: boolean;
+  /**
+   * Where it decodes, composes and encodes: on a thread of this process, or in a process of its own, so that a fault in a codec
+   * ends that process and nothing else. Default: `thread`.
+   */
+  isolation?: MixerIsolation;
 };
 
 /** Id of an output of a VideoMixer, unique within a process. */
@@ -1963,6 +1968,8 @@ export type VideoMixerPressure = "none" | "half-rate" | "hurried" | "half-size";
 
 /** Statistics of a mixer. */
 export type VideoMixerStats = {
+  /** Id of the process that composes: this one, or with `isolation: 'process'` the mixer's own. */
+  pid: number;
   /** Part of its time that the mixer works, 0 to 1 and beyond, averaged over some ticks. */
   load: number;
   /** Ticks at which a picture was composed or passed through since the mixer was made, or made anew. */

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
+use crate::audio_mixer::MixerIsolation;
 use crate::error::ModelError;
 use crate::id::{AudioMixerId, AudioMixerInputId, ProducerId, VideoMixerInputId, VideoMixerOutputId};
 
@@ -122,6 +123,10 @@ pub struct VideoMixerOptions {
     /// on instead of encoded anew. Default: true.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pass_through: Option<bool>,
+    /// Where it decodes, composes and encodes: on a thread of this process, or in a process of its own, so that a fault in a codec
+    /// ends that process and nothing else. Default: `thread`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub isolation: Option<MixerIsolation>,
 }
 
 /// Options of a mixer, checked but for what only its core knows.
@@ -399,6 +404,8 @@ pub enum VideoMixerPressure {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct VideoMixerStats {
+    /// Id of the process that composes: this one, or with `isolation: 'process'` the mixer's own.
+    pub pid: u32,
     /// Part of its time that the mixer works, 0 to 1 and beyond, averaged over some ticks.
     pub load: f32,
     /// Ticks at which a picture was composed or passed through since the mixer was made, or made anew.

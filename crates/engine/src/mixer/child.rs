@@ -1,5 +1,5 @@
-//! A child process that does a mixer's work, as the mixer's thread sees it: text and packets both ways, none of which that
-//! thread ever waits for.
+//! A child process that does a mixer's work, as the mixer's thread sees it: texts, packets and what is large both ways, none of
+//! which that thread ever waits for.
 //!
 //! Frames are those of [`process`](crate::process). A fault in the child, or one that the child does not come back from,
 //! ends the child and nothing else.
@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 
 use super::lock;
+use super::wire::LARGE;
 use crate::packets::{PacketBatch, PacketQueue};
 use crate::process::{Bell, Frame, read_any_frame, write_frame, write_packets};
 use crate::worker::THREAD_NAME_PREFIX;
@@ -37,9 +38,11 @@ struct Shared {
     system: Mutex<System>,
     to_child: Mutex<VecDeque<String>>,
     packets_to_child: PacketQueue,
+    large_to_child: PacketQueue,
     bell: Bell,
     from_child: Mutex<VecDeque<String>>,
     packets_from_child: PacketQueue,
+    large_from_child: PacketQueue,
     /// Why nothing will come any more.
     ended: Mutex<Option<String>>,
     wake: Box<dyn Fn() + Send + Sync>,
@@ -66,9 +69,11 @@ impl Child {
             system: Mutex::new(system),
             to_child: Mutex::default(),
             packets_to_child: PacketQueue::default(),
+            large_to_child: PacketQueue::default(),
             bell: Bell::default(),
             from_child: Mutex::default(),
             packets_from_child: PacketQueue::default(),
+            large_from_child: PacketQueue::default(),
             ended: Mutex::default(),
             wake: Box::new(wake),
         });
@@ -82,16 +87,24 @@ impl Child {
         Ok(child)
     }
 
-    /// Sends texts, and packets behind them. Tells whether the child keeps up with the texts; of packets it loses the oldest
-    /// when it does not.
-    pub(super) fn send(&self, texts: impl IntoIterator<Item = String>, packets: PacketBatch) -> bool {
+    /// Sends texts, packets behind them, and behind those what is large. Tells whether the child keeps up with the texts; of the
+    /// others it loses the oldest when it does not.
+    pub(super) fn send(
+        &self,
+        texts: impl IntoIterator<Item = String>,
+        packets: Vec<PacketBatch>,
+        large: PacketBatch,
+    ) -> bool {
         let waiting = {
             let mut waiting = lock(&self.shared.to_child);
             waiting.extend(texts);
             waiting.len()
         };
-        if !packets.is_empty() {
-            self.shared.packets_to_child.push(packets);
+        for batch in packets {
+            self.shared.packets_to_child.push(batch);
+        }
+        if !large.is_empty() {
+            self.shared.large_to_child.push(large);
         }
         self.shared.bell.ring();
         waiting <= UNREAD_TEXTS_MAX
@@ -102,9 +115,14 @@ impl Child {
         lock(&self.shared.from_child).pop_front()
     }
 
-    /// The next packets of the child.
+    /// The next packets of the child, and behind all of them what is large.
     pub(super) fn packets(&self) -> Option<PacketBatch> {
-        self.shared.packets_from_child.pop()
+        self.shared.packets_from_child.pop().or_else(|| self.shared.large_from_child.pop())
+    }
+
+    /// How many of the child's packets were dropped because nobody took them in time.
+    pub(super) fn dropped(&self) -> u64 {
+        self.shared.packets_from_child.dropped()
     }
 
     /// Why nothing will come any more; `None` while the child lives.
@@ -138,7 +156,7 @@ impl Shared {
             let text = lock(&self.to_child).pop_front();
             if let Some(text) = text {
                 write_frame(input, &text)?;
-            } else if let Some(packets) = self.packets_to_child.pop() {
+            } else if let Some(packets) = self.packets_to_child.pop().or_else(|| self.large_to_child.pop()) {
                 write_packets(input, packets)?;
             } else {
                 return Ok(());
@@ -151,7 +169,7 @@ impl Shared {
         loop {
             match read_any_frame(&mut output) {
                 Ok(Some(Frame::Text(text))) => self.note_text(text),
-                Ok(Some(Frame::Packets(batch))) => drop(self.packets_from_child.push(batch)),
+                Ok(Some(Frame::Packets(batch))) => drop(self.queue_of(&batch).push(batch)),
                 Ok(None) | Err(_) => break,
             }
             (self.wake)();
@@ -160,6 +178,12 @@ impl Shared {
         let why = lock(&self.system).wait().map_or_else(|error| error.to_string(), |status| status.to_string());
         *lock(&self.ended) = Some(why);
         (self.wake)();
+    }
+
+    /// Where what the child made waits.
+    fn queue_of(&self, batch: &PacketBatch) -> &PacketQueue {
+        let is_large = batch.packets().next().is_some_and(|(number, _)| number == LARGE);
+        if is_large { &self.large_from_child } else { &self.packets_from_child }
     }
 
     fn note_text(&self, text: String) {

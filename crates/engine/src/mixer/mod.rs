@@ -12,8 +12,11 @@ mod pool;
 mod rtp;
 mod seat;
 mod serve;
+mod there;
 pub(crate) mod video;
+mod wire;
 
+use std::any::Any;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -48,13 +51,11 @@ pub(crate) trait Ends: Send + Sized + 'static {
     type Options: Send + Sync;
     /// What does it.
     type Desk: Desk<Self>;
-    /// On whose threads it is done.
+    /// On whose threads this process does it.
     const LANE: Lane;
 
-    /// The same of a mixer that is made with `options`.
-    fn lane(_options: &Self::Options) -> Lane {
-        Self::LANE
-    }
+    /// The program (path and arguments) whose process does it; `None`: this one.
+    fn program(options: &Self::Options) -> Option<&[String]>;
 
     /// No inputs and no outputs.
     fn new(options: &Self::Options) -> Self;
@@ -67,6 +68,16 @@ pub(crate) trait Ends: Send + Sized + 'static {
 
     /// Nothing is to be done any more; so it stays.
     fn close(&mut self);
+
+    /// Hands on what came where nothing is to be mixed. Tells whether that is so.
+    fn pass_on(&mut self, outbox: &Outbox, batch: &mut PacketBatch) -> bool;
+
+    /// Another process than this one does it.
+    fn set_pid(&mut self, pid: u32);
+
+    /// What a test wants the next tick to do.
+    #[cfg(debug_assertions)]
+    fn take_fault(&mut self) -> Option<Fault>;
 }
 
 /// A core on its thread, and what it needs in a turn.
@@ -161,7 +172,7 @@ impl<E: Ends> Mixer<E> {
 
 impl<E: Ends> pool::Member for Mixer<E> {
     fn lane(&self) -> Lane {
-        E::lane(&self.setup.options)
+        if E::program(&self.setup.options).is_some() { E::LANE.elsewhere() } else { E::LANE }
     }
 
     fn post(&self) -> &pool::Post {
@@ -184,6 +195,12 @@ impl<E: Ends> pool::Member for Mixer<E> {
         self.leave_behind(E::close);
         self.tell("died", json!({ "message": message }));
     }
+}
+
+/// What a panic said.
+fn panic_text(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(|text| &**text));
+    text.unwrap_or("no text").to_owned()
 }
 
 /// Locks what a panic cannot leave half done.

@@ -43,8 +43,20 @@ pub(crate) enum Refused {
 pub(crate) enum Lane {
     Sound,
     Pictures,
-    /// Mixers whose work other processes do: what hangs is not here.
-    Processes,
+    /// Mixers of sound whose work other processes do: what hangs is not here.
+    SoundElsewhere,
+    /// The same of pictures.
+    PicturesElsewhere,
+}
+
+impl Lane {
+    /// That of mixers whose work other processes do.
+    pub(crate) fn elsewhere(self) -> Self {
+        match self {
+            Self::Sound | Self::SoundElsewhere => Self::SoundElsewhere,
+            Self::Pictures | Self::PicturesElsewhere => Self::PicturesElsewhere,
+        }
+    }
 }
 
 /// A mixer as the pool sees it.
@@ -129,7 +141,7 @@ static START: LazyLock<Instant> = LazyLock::new(Instant::now);
 /// [`Refused`].
 pub(super) fn admit(mixer: Mixer) -> Result<(), Refused> {
     let mut pool = lock(&POOL);
-    if pool.stuck >= STUCK_THREADS_MAX && mixer.lane() != Lane::Processes {
+    if pool.stuck >= STUCK_THREADS_MAX && mixer.lane() != mixer.lane().elsewhere() {
         return Err(Refused::Stuck);
     }
     pool.place(mixer).map_err(Refused::System)

@@ -6,7 +6,7 @@ use std::sync::{Arc, MutexGuard};
 use std::time::{Duration, Instant};
 
 use super::pool::{Member, Turns};
-use super::{Desk, Ends, Failure, Mixer};
+use super::{Desk, Ends, Failure, Mixer, panic_text};
 
 /// How often a mixer is made anew within [`RESTARTS_WINDOW`] at most. One that fails once more is given up: it `died`.
 pub(super) const RESTARTS_MAX: u32 = 5;
@@ -25,6 +25,11 @@ pub(crate) enum Fault {
 
 #[cfg(debug_assertions)]
 impl Fault {
+    /// One that hangs so long, or panics.
+    pub(crate) fn new(hang_ms: Option<u64>) -> Self {
+        hang_ms.map_or(Self::Panic, |ms| Self::Hang(Duration::from_millis(ms)))
+    }
+
     /// How long it hangs, if that is what it does.
     pub(super) fn hang_ms(self) -> Option<u64> {
         match self {
@@ -118,11 +123,7 @@ impl<E: Ends> Turns for Seat<E> {
         let failure = match done {
             Ok(Ok(())) => return,
             Ok(Err(failure)) => failure,
-            Err(panic) => {
-                let text =
-                    panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(|s| &**s));
-                Failure { reason: "panic", message: text.unwrap_or("no text").to_owned() }
-            }
+            Err(panic) => Failure { reason: "panic", message: panic_text(&*panic) },
         };
         self.recover(&failure, now);
     }

@@ -7,8 +7,8 @@ use millrace_frames::{AudioCodec, AudioFormat};
 use millrace_mixer::{MixerOptions, OutputFormat, TickLength};
 use millrace_model::{
     AudioMixerCodec, AudioMixerId, AudioMixerInputId, AudioMixerInputOptions, AudioMixerInputSource, AudioMixerOptions,
-    AudioMixerOutputId, AudioMixerOutputOptions, AudioMixerOutputSettings, MediaKind, MixerIsolation, PcmFormat,
-    RouterId, RtpCodecParameters, parse,
+    AudioMixerOutputId, AudioMixerOutputOptions, AudioMixerOutputSettings, MediaKind, PcmFormat, RouterId,
+    RtpCodecParameters, parse,
 };
 use rustc_hash::FxHashMap;
 use serde::Deserialize;
@@ -28,16 +28,18 @@ const UNHEARD: &str = "its codec is none of opus, pcmu, pcma and g722";
 /// Audio mixers of one worker at most. One more is refused.
 pub(super) const AUDIO_MIXERS_MAX: usize = 1_024;
 
-/// Audio mixers of one worker with a process of their own at most, each of some 50 MB. One more is refused.
-pub(super) const MIXER_PROCESSES_MAX: usize = 64;
-
 /// One mixer. Letting go of it closes it.
 pub(super) struct AudioMixerEntry {
     mixer: Arc<Mixer<AudioEnds>>,
-    /// A process of its own does the work.
-    is_isolated: bool,
     /// Under which numbers the application writes inputs.
     written: FxHashMap<Uuid, u32>,
+}
+
+impl AudioMixerEntry {
+    /// A process of its own does the work.
+    pub(super) fn is_isolated(&self) -> bool {
+        self.mixer.setup.options.program.is_some()
+    }
 }
 
 impl Drop for AudioMixerEntry {
@@ -50,12 +52,6 @@ impl Drop for AudioMixerEntry {
 #[serde(rename_all = "camelCase")]
 struct OfMixer {
     audio_mixer_id: AudioMixerId,
-}
-
-/// What a mixer with a process of its own runs there: a path and arguments.
-#[derive(Deserialize)]
-struct Isolated {
-    program: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -97,26 +93,16 @@ impl Plane {
         let id = parse::<OfMixer>(text)?.audio_mixer_id;
         let options = parse::<AudioMixerOptions>(text)?;
         let (top_k, is_quick) = options.into_checked()?;
-        let program = match options.isolation.unwrap_or_default() {
-            MixerIsolation::Thread => None,
-            MixerIsolation::Process => Some(parse::<Isolated>(text)?.program),
-        };
         if self.audio_mixers.contains_key(&id) {
             return Err(RequestError::duplicate("AudioMixer", id));
         }
         if self.audio_mixers.len() >= AUDIO_MIXERS_MAX {
             return Err(RequestError::Limit(format!("a worker has at most {AUDIO_MIXERS_MAX} audio mixers")));
         }
-        let isolated = self.audio_mixers.values().filter(|entry| entry.is_isolated).count();
-        if program.is_some() && isolated >= MIXER_PROCESSES_MAX {
-            return Err(RequestError::Limit(format!(
-                "a worker has at most {MIXER_PROCESSES_MAX} mixers with processes"
-            )));
-        }
+        let program = self.mixer_program(options.isolation, text)?;
         let tick = if is_quick { TickLength::Ms10 } else { TickLength::Ms20 };
-        let is_isolated = program.is_some();
         let mixer = self.open_mixer(id.uuid(), AudioOptions { core: MixerOptions { tick, top_k }, program })?;
-        self.audio_mixers.insert(id, AudioMixerEntry { mixer, is_isolated, written: FxHashMap::default() });
+        self.audio_mixers.insert(id, AudioMixerEntry { mixer, written: FxHashMap::default() });
         Ok(Value::Null)
     }
 

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use millrace_model::{
-    ErrorClass, MediaKind, ModelError, ProducerId, ProducerOptions, RouterId, RtcpFeedback, RtpCodecParameters,
-    RtpEncodingParameters, RtpParameters, ortc,
+    ErrorClass, MediaKind, MixerIsolation, ModelError, ProducerId, ProducerOptions, RouterId, RtcpFeedback,
+    RtpCodecParameters, RtpEncodingParameters, RtpParameters, ortc, parse,
 };
 use serde::Deserialize;
 use serde_json::Value;
@@ -20,6 +20,15 @@ use crate::mixer::video::PictureQueue;
 use crate::mixer::{Ends, Mixer, MixerSetup, Refused, RtpEntrance, RtpExit, RtpStream};
 use crate::random::Random;
 use crate::tap::{End, Feed, FeedEnd, Source, Tap, TapOptions, Wanted};
+
+/// Mixers of one worker with a process of their own at most, each of some 50 MB and more. One more is refused.
+pub(super) const MIXER_PROCESSES_MAX: usize = 64;
+
+/// What a mixer with a process of its own runs there: a path and arguments.
+#[derive(Deserialize)]
+struct Isolated {
+    program: Vec<String>,
+}
 
 /// Where an output publishes.
 #[derive(Deserialize)]
@@ -53,6 +62,26 @@ pub(super) struct Made {
 }
 
 impl Plane {
+    /// What a mixer that is to be made runs in a process of its own, if it is to have one.
+    pub(super) fn mixer_program(
+        &self,
+        isolation: Option<MixerIsolation>,
+        text: &str,
+    ) -> Result<Option<Vec<String>>, RequestError> {
+        let program = match isolation.unwrap_or_default() {
+            MixerIsolation::Thread => return Ok(None),
+            MixerIsolation::Process => parse::<Isolated>(text)?.program,
+        };
+        let of_sound = self.audio_mixers.values().filter(|entry| entry.is_isolated()).count();
+        let of_pictures = self.video_mixers.values().filter(|entry| entry.is_isolated()).count();
+        if of_sound + of_pictures >= MIXER_PROCESSES_MAX {
+            return Err(RequestError::Limit(format!(
+                "a worker has at most {MIXER_PROCESSES_MAX} mixers with processes"
+            )));
+        }
+        Ok(Some(program))
+    }
+
     pub(super) fn open_mixer<E: Ends>(&self, id: Uuid, options: E::Options) -> Result<Arc<Mixer<E>>, RequestError> {
         let setup = MixerSetup { id, options, outbox: Arc::clone(&self.outbox), worker: self.handle.clone() };
         Mixer::open(setup).map_err(|refused| match refused {
@@ -190,7 +219,5 @@ fn encrypted(producer: ProducerId) -> RequestError {
 /// What a test makes the next tick of a mixer do.
 #[cfg(debug_assertions)]
 pub(super) fn fault(text: &str) -> Result<crate::mixer::Fault, RequestError> {
-    let hang_ms = millrace_model::parse::<Value>(text)?["hang"].as_u64();
-    let hang = hang_ms.map(|ms| crate::mixer::Fault::Hang(std::time::Duration::from_millis(ms)));
-    Ok(hang.unwrap_or(crate::mixer::Fault::Panic))
+    Ok(crate::mixer::Fault::new(parse::<Value>(text)?["hang"].as_u64()))
 }

@@ -3,14 +3,11 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use millrace_frames::{PictureSize, VideoCodec};
-use millrace_mixer::video::compose::{CAPTIONS_MAX, Place};
-use millrace_mixer::video::layout::{Area, Arrangement, Fit, LayoutError, Region, Template};
-use millrace_mixer::video::{Colour, OutputOptions, VideoMixerError, VideoMixerOptions as CoreOptions};
+use millrace_mixer::video::VideoMixerError;
+use millrace_mixer::video::compose::CAPTIONS_MAX;
 use millrace_model::{
-    MediaKind, ModelError, VideoArea, VideoCaption, VideoCaptionPlace, VideoFit, VideoLayout, VideoLayoutTemplate,
-    VideoMixerCodec, VideoMixerEncoding, VideoMixerId, VideoMixerInputId, VideoMixerInputOptions, VideoMixerOptions,
-    VideoMixerOutputId, VideoMixerOutputOptions, VideoMixerVoice, VideoRegion, parse,
+    MediaKind, ModelError, VideoCaption, VideoLayout, VideoMixerEncoding, VideoMixerId, VideoMixerInputId,
+    VideoMixerInputOptions, VideoMixerOptions, VideoMixerOutputId, VideoMixerOutputOptions, VideoMixerVoice, parse,
 };
 use rustc_hash::FxHashMap;
 use serde::Deserialize;
@@ -24,7 +21,7 @@ use crate::error::RequestError;
 use crate::mixer::Mixer;
 use crate::mixer::video::{
     PictureQueue, PixelFormat, VideoEnds, VideoEntrance, VideoExit, VideoInputEnd, VideoOutputEnd, VideoSetup, Voice,
-    codec_of,
+    arrangement, bad_layout, codec_of, core_codec, core_options, output_options,
 };
 
 /// What is said of a producer whose pictures cannot be decoded.
@@ -40,6 +37,13 @@ pub(super) struct VideoMixerEntry {
     background: u32,
     /// Under which numbers it writes inputs and their avatars.
     written: FxHashMap<Uuid, u32>,
+}
+
+impl VideoMixerEntry {
+    /// A process of its own does the work.
+    pub(super) fn is_isolated(&self) -> bool {
+        self.mixer.setup.options.program.is_some()
+    }
 }
 
 impl Drop for VideoMixerEntry {
@@ -124,7 +128,8 @@ type Shared = Arc<Mixer<VideoEnds>>;
 impl Plane {
     pub(super) fn create_video_mixer(&mut self, text: &str) -> Answer {
         let id = parse::<OfMixer>(text)?.video_mixer_id;
-        let options = core_options(parse::<VideoMixerOptions>(text)?)?;
+        let wanted = parse::<VideoMixerOptions>(text)?;
+        let options = core_options(wanted.clone())?;
         let layout = options.layout().map_err(|error| refused("layout", &error))?;
         if self.video_mixers.contains_key(&id) {
             return Err(RequestError::duplicate("VideoMixer", id));
@@ -132,9 +137,10 @@ impl Plane {
         if self.video_mixers.len() >= VIDEO_MIXERS_MAX {
             return Err(RequestError::Limit(format!("a worker has at most {VIDEO_MIXERS_MAX} video mixers")));
         }
+        let program = self.mixer_program(wanted.isolation, text)?;
         let background = Arc::<PictureQueue>::default();
         let follows_input = parse::<Following>(text)?.follows_input;
-        let setup = VideoSetup { options, layout, follows_input, background: Arc::clone(&background) };
+        let setup = VideoSetup { options, layout, follows_input, background: Arc::clone(&background), wanted, program };
         let mixer = self.open_mixer(id.uuid(), setup)?;
         let number = self.outlet.borrow().new_number();
         self.written.insert(number, Written::Pictures(background));
@@ -162,8 +168,9 @@ impl Plane {
                 Ok(Value::Null)
             }
             "setLayout" => {
-                let arrangement = arrangement(parse::<Arranged>(text)?.layout)?;
-                let arranged = mixer.change(|ends| ends.arrange(arrangement).map(|()| ends.tiles()));
+                let wanted = parse::<Arranged>(text)?.layout;
+                let arrangement = arrangement(wanted.clone())?;
+                let arranged = mixer.change(|ends| ends.arrange(arrangement, wanted).map(|()| ends.tiles()));
                 json(arranged.map_err(|error| bad_layout("layout", &error))?)
             }
             "placeInput" => {
@@ -172,7 +179,8 @@ impl Plane {
                 done.map(|()| Value::Null).map_err(|error| bad_layout("region", &error))
             }
             "setCaptions" => {
-                let captions = captions(parse::<Captions>(text)?.captions)?;
+                let captions = parse::<Captions>(text)?.captions;
+                check_captions(&captions)?;
                 mixer.change(|ends| ends.set_captions(captions));
                 Ok(Value::Null)
             }
@@ -280,98 +288,11 @@ impl Plane {
     }
 }
 
-fn core_options(options: VideoMixerOptions) -> Result<CoreOptions, RequestError> {
-    let settings = options.into_settings()?;
-    let background = settings.background.as_deref().map(str::parse::<Colour>).transpose();
-    let background = background.map_err(|error| ModelError::invalid("background", error.to_string()))?;
-    let (width, height) = settings.size;
-    Ok(CoreOptions {
-        size: PictureSize { width, height },
-        frame_rate: settings.frame_rate,
-        arrangement: arrangement(settings.layout)?,
-        shown_max: settings.max_shown,
-        background: background.unwrap_or(Colour::BLACK),
-        fit: fit(settings.fit),
-        pass_through: settings.pass_through,
-    })
-}
-
-fn arrangement(layout: VideoLayout) -> Result<Arrangement, RequestError> {
-    let VideoLayout { template, custom, regions: wanted } = layout;
-    let invalid = |reason: &str| RequestError::from(ModelError::invalid("layout", reason));
-    if let Some(wanted) = wanted {
-        if template.is_some() || custom.is_some() {
-            return Err(invalid("expected either a template, or regions"));
-        }
-        return Ok(Arrangement::Regions(regions(&wanted)?));
-    }
-    let template = match template.unwrap_or(VideoLayoutTemplate::Fluid) {
-        VideoLayoutTemplate::Fluid => Template::Fluid,
-        VideoLayoutTemplate::Lecture => Template::Lecture,
-        VideoLayoutTemplate::Void => Template::Void,
-    };
-    let custom = custom.unwrap_or_default().iter().map(|wanted| regions(wanted)).collect::<Result<_, _>>()?;
-    Ok(Arrangement::Template { template, custom })
-}
-
-fn regions(wanted: &[VideoRegion]) -> Result<Vec<Region>, RequestError> {
-    let region = |wanted: &VideoRegion| -> Result<Region, LayoutError> {
-        let VideoArea { left, top, width, height } = &wanted.area;
-        let area = Area { left: left.parse()?, top: top.parse()?, width: width.parse()?, height: height.parse()? };
-        let mut region = Region::new(&wanted.id, area)?;
-        (region.fit, region.z) = (wanted.fit.map(fit), wanted.z.unwrap_or_default());
-        Ok(region)
-    };
-    wanted.iter().map(region).collect::<Result<_, _>>().map_err(|error| bad_layout("layout", &error))
-}
-
-fn captions(wanted: Vec<VideoCaption>) -> Result<Vec<(String, Place)>, RequestError> {
-    if wanted.len() > CAPTIONS_MAX {
+fn check_captions(captions: &[VideoCaption]) -> Result<(), RequestError> {
+    if captions.len() > CAPTIONS_MAX {
         return Err(RequestError::Limit(format!("a VideoMixer has at most {CAPTIONS_MAX} captions")));
     }
-    let caption = |wanted: VideoCaption| {
-        wanted.checked_text()?;
-        Ok((wanted.text, place(wanted.place.unwrap_or_default())))
-    };
-    wanted.into_iter().map(caption).collect()
-}
-
-const fn place(place: VideoCaptionPlace) -> Place {
-    match place {
-        VideoCaptionPlace::TopLeft => Place::TopLeft,
-        VideoCaptionPlace::Top => Place::Top,
-        VideoCaptionPlace::TopRight => Place::TopRight,
-        VideoCaptionPlace::Centre => Place::Centre,
-        VideoCaptionPlace::BottomLeft => Place::BottomLeft,
-        VideoCaptionPlace::Bottom => Place::Bottom,
-        VideoCaptionPlace::BottomRight => Place::BottomRight,
-    }
-}
-
-const fn fit(fit: VideoFit) -> Fit {
-    match fit {
-        VideoFit::Letterbox => Fit::Letterbox,
-        VideoFit::Crop => Fit::Crop,
-    }
-}
-
-const fn core_codec(codec: VideoMixerCodec) -> VideoCodec {
-    match codec {
-        VideoMixerCodec::Vp8 => VideoCodec::Vp8,
-        VideoMixerCodec::Vp9 => VideoCodec::Vp9,
-        VideoMixerCodec::H264 => VideoCodec::H264,
-        VideoMixerCodec::Av1 => VideoCodec::Av1,
-    }
-}
-
-/// Sizes of which only one side is given are refused by [`OutputOptions::check`].
-fn output_options(codec: Option<VideoCodec>, wanted: &VideoMixerEncoding, interval: Option<Duration>) -> OutputOptions {
-    let VideoMixerEncoding { width, height, frame_rate, bitrate } = *wanted;
-    let size = (width.is_some() || height.is_some())
-        .then(|| PictureSize { width: width.unwrap_or_default(), height: height.unwrap_or_default() });
-    let defaults = OutputOptions::raw();
-    let key_frame_interval = interval.unwrap_or(defaults.key_frame_interval);
-    OutputOptions { codec, size, frame_rate, bitrate, key_frame_interval }
+    captions.iter().try_for_each(|caption| Ok(caption.checked_text().map(drop)?))
 }
 
 /// A mixer's refusal as that of a request.
@@ -389,8 +310,4 @@ fn refused(option: &'static str, error: &VideoMixerError) -> RequestError {
         other => ModelError::invalid(option, other.to_string()),
     }
     .into()
-}
-
-fn bad_layout(option: &'static str, error: &LayoutError) -> RequestError {
-    ModelError::invalid(option, error.to_string()).into()
 }

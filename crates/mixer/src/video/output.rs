@@ -180,6 +180,11 @@ pub struct Packets<'a> {
 }
 
 impl<'a> Packets<'a> {
+    /// Payloads of `ranges` of `bytes`, which holds them all.
+    pub fn new(bytes: &'a [u8], ranges: &'a [Range<usize>]) -> Self {
+        Self { bytes, ranges }
+    }
+
     /// Each payload, and whether its packet has the marker.
     pub fn iter(&self) -> impl Iterator<Item = (&'a [u8], bool)> {
         let (bytes, last) = (self.bytes, self.ranges.len());

@@ -10,7 +10,7 @@ use millrace_packet::meta::AudioLevel;
 use rustc_hash::FxHashMap;
 
 use super::wire::{self, Order, Report};
-use crate::packets::PacketBatch;
+use crate::mixer::there::Outgoing;
 
 /// See [`AudioMixer`], whose functions these are. Where they fail the core has not got what they name.
 pub(super) trait Core {
@@ -98,15 +98,11 @@ impl Core for AudioMixer {
 /// A core in another process, as far as it is known here: orders and sound for it are collected, its reports kept.
 #[derive(Default)]
 pub(super) struct RemoteCore {
-    /// Ids given so far; the core there counts alike.
-    ids: u32,
+    /// The core there counts ids alike.
+    pub(super) outgoing: Outgoing<Order>,
     /// How inputs are, and what outputs leave out: only changes are told.
     inputs: FxHashMap<InputId, (f32, bool)>,
     outputs: FxHashMap<OutputId, Vec<u32>>,
-    pub(super) orders: Vec<Order>,
-    pub(super) sound: PacketBatch,
-    /// It mixes. What comes before is of no use to it: much at once looks like a network that delays.
-    is_ready: bool,
     report: Report,
     input_stats: FxHashMap<u32, InputStats>,
     output_stats: FxHashMap<u32, OutputStats>,
@@ -115,7 +111,6 @@ pub(super) struct RemoteCore {
 
 impl RemoteCore {
     pub(super) fn note(&mut self, mut report: Report) {
-        self.is_ready = true;
         self.input_stats = report.inputs.drain(..).map(|input| (input.id, input.stats)).collect();
         self.output_stats = report.outputs.drain(..).map(|output| (output.id, output.stats)).collect();
         self.report = report;
@@ -124,41 +119,37 @@ impl RemoteCore {
     pub(super) fn load(&self) -> f32 {
         self.report.load
     }
-
-    fn new_id(&mut self) -> u32 {
-        self.ids += 1;
-        self.ids
-    }
 }
 
 impl Core for RemoteCore {
     fn is_ready(&self) -> bool {
-        self.is_ready
+        // Before it mixes, much at once would look like a network that delays.
+        self.outgoing.is_ready
     }
 
     fn add_input(&mut self, options: &InputOptions) -> Option<InputId> {
         let InputOptions { format, gain, muted } = *options;
-        let id = self.new_id();
-        self.orders.push(Order::AddInput { id, format, gain, muted });
+        let id = self.outgoing.new_id();
+        self.outgoing.orders.push(Order::AddInput { id, format, gain, muted });
         self.inputs.insert(InputId(id), (gain, muted));
         Some(InputId(id))
     }
 
     fn set_input(&mut self, id: InputId, gain: f32, muted: bool) {
         if self.inputs.insert(id, (gain, muted)) != Some((gain, muted)) {
-            self.orders.push(Order::SetInput { id: id.0, gain, muted });
+            self.outgoing.orders.push(Order::SetInput { id: id.0, gain, muted });
         }
     }
 
     fn remove_input(&mut self, id: InputId) {
         self.inputs.remove(&id);
-        self.orders.push(Order::RemoveInput(id.0));
+        self.outgoing.orders.push(Order::RemoveInput(id.0));
     }
 
     fn add_output(&mut self, options: &OutputOptions<'_>) -> Option<OutputId> {
-        let (id, format, exclude) = (self.new_id(), options.format, numbers(options.exclude));
+        let (id, format, exclude) = (self.outgoing.new_id(), options.format, numbers(options.exclude));
         self.outputs.insert(OutputId(id), exclude.clone());
-        self.orders.push(Order::AddOutput { id, format, exclude });
+        self.outgoing.orders.push(Order::AddOutput { id, format, exclude });
         Some(OutputId(id))
     }
 
@@ -166,24 +157,24 @@ impl Core for RemoteCore {
         let exclude = numbers(exclude);
         if self.outputs.get(&id) != Some(&exclude) {
             self.outputs.insert(id, exclude.clone());
-            self.orders.push(Order::SetExclude { id: id.0, exclude });
+            self.outgoing.orders.push(Order::SetExclude { id: id.0, exclude });
         }
     }
 
     fn remove_output(&mut self, id: OutputId) {
         self.outputs.remove(&id);
-        self.orders.push(Order::RemoveOutput(id.0));
+        self.outgoing.orders.push(Order::RemoveOutput(id.0));
     }
 
     fn receive(&mut self, id: InputId, packet: AudioPacket<'_>, level: Option<AudioLevel>, _: Instant) {
-        if self.is_ready {
-            wire::push_packet(&mut self.sound, id, packet, level);
+        if self.is_ready() {
+            wire::push_packet(self.outgoing.packets.batch(), id, packet, level);
         }
     }
 
     fn write(&mut self, id: InputId, samples: &[f32]) {
         if !samples.is_empty() {
-            wire::push_samples(&mut self.sound, id, samples);
+            wire::push_samples(self.outgoing.packets.batch(), id, samples);
         }
     }
 

@@ -12,41 +12,8 @@ use millrace_frames::{
 use millrace_mixer::{AudioMixer, OutputFrame, OutputId, Payload};
 
 use super::ends::AudioEnds;
-use super::there::There;
-use crate::mixer::{Desk, Failure, Mixer, Turn};
+use crate::mixer::{Desk, Ends, Failure, Mixer, Turn};
 use crate::packets::PacketBatch;
-
-/// What mixes: a core of this process, or one in a process of its own.
-pub(crate) enum AudioDesk {
-    Here(Box<Here>),
-    There(Box<There>),
-}
-
-impl Desk<AudioEnds> for AudioDesk {
-    fn new(mixer: &Arc<Mixer<AudioEnds>>, now: Instant) -> Option<Self> {
-        Some(match &mixer.setup.options.program {
-            Some(program) => Self::There(Box::new(There::new(mixer, program, now))),
-            None => Self::Here(Box::new(Here::new(mixer, now)?)),
-        })
-    }
-
-    fn due(&self) -> Option<Instant> {
-        match self {
-            Self::Here(desk) => (!desk.passes).then(|| desk.core.next_tick()),
-            Self::There(desk) => Some(desk.due()),
-        }
-    }
-
-    fn work(&mut self, turn: &Turn<'_, AudioEnds>, now: Instant) -> Result<(), Failure> {
-        match self {
-            Self::Here(desk) => {
-                desk.work(turn, now);
-                Ok(())
-            }
-            Self::There(desk) => desk.work(turn, now),
-        }
-    }
-}
 
 /// A core and what it needs in a turn.
 pub(crate) struct Here {
@@ -58,34 +25,39 @@ pub(crate) struct Here {
     passes: bool,
 }
 
-impl Here {
-    fn new(mixer: &Mixer<AudioEnds>, now: Instant) -> Option<Self> {
+impl Desk<AudioEnds> for Here {
+    fn new(mixer: &Arc<Mixer<AudioEnds>>, now: Instant) -> Option<Self> {
         let spent = Arc::default();
         let codecs = Box::new(TimedCodecs(Arc::clone(&spent)));
         let core = AudioMixer::new(codecs, mixer.setup.options.core, now).ok()?;
         Some(Self { core, spent, collected: Collected::default(), scratch: Vec::new(), passes: false })
     }
 
-    fn work(&mut self, turn: &Turn<'_, AudioEnds>, now: Instant) {
+    fn due(&self) -> Option<Instant> {
+        (!self.passes).then(|| self.core.next_tick())
+    }
+
+    fn work(&mut self, turn: &Turn<'_, AudioEnds>, now: Instant) -> Result<(), Failure> {
         let Self { core, spent, collected, scratch, passes } = self;
         let mixer = turn.mixer;
         let outbox = &mixer.setup.outbox;
         {
-            let Some(mut ends) = turn.ends() else { return };
+            let Some(mut ends) = turn.ends() else { return Ok(()) };
             let mut passed = PacketBatch::default();
             *passes = ends.pass_on(outbox, &mut passed);
             if *passes {
                 drop(ends);
-                return mixer.send(passed);
+                mixer.send(passed);
+                return Ok(());
             }
             ends.apply(core);
             ends.receive(core, scratch, outbox, now);
         }
         if now < core.next_tick() {
-            return;
+            return Ok(());
         }
         #[cfg(debug_assertions)]
-        if let Some(fault) = mixer.change(|ends| ends.fault.take()) {
+        if let Some(fault) = mixer.change(Ends::take_fault) {
             fault.befall();
         }
         collected.clear();
@@ -94,7 +66,7 @@ impl Here {
             collected.add(frame, Duration::from_nanos(spent.swap(0, Ordering::Relaxed)));
         });
         let (mut to_worker, mut to_application) = (PacketBatch::default(), PacketBatch::default());
-        let Some(mut ends) = turn.ends() else { return };
+        let Some(mut ends) = turn.ends() else { return Ok(()) };
         ends.send(collected, now, &mut to_worker, &mut to_application);
         ends.note(core, mixer.setup.id, outbox, now);
         let busy = now.elapsed().as_secs_f32() / core.tick_length().as_secs_f32();
@@ -104,6 +76,7 @@ impl Here {
         if !to_application.is_empty() {
             outbox.push_packets(to_application);
         }
+        Ok(())
     }
 }
 

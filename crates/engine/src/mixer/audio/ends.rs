@@ -13,12 +13,16 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::core::Core;
-use super::desk::{AudioDesk, Collected, Sound};
+use super::desk::{Collected, Here, Sound};
 use super::pcm::PcmQueue;
+use super::there::AudioRemote;
 use super::wire::write_floats;
 use crate::error::RequestError;
 use crate::message::Message;
+#[cfg(debug_assertions)]
+use crate::mixer::Fault;
 use crate::mixer::rtp::{RtpEntrance, RtpExit, RtpFrame};
+use crate::mixer::there::Either;
 use crate::mixer::{Ends, Lane};
 use crate::outbox::Outbox;
 use crate::packets::PacketBatch;
@@ -49,13 +53,13 @@ pub(crate) struct AudioEnds {
     restarts: u32,
     pub(super) load: f32,
     /// The process that does the work; 0: this one.
-    pub(super) pid: u32,
+    pid: u32,
     stats: MixerStats,
     volumes_at: Option<Instant>,
     volumes_told: bool,
     /// What a test wants the next tick to do.
     #[cfg(debug_assertions)]
-    pub(crate) fault: Option<crate::mixer::Fault>,
+    pub(crate) fault: Option<Fault>,
 }
 
 /// Where an input's sound comes from.
@@ -306,11 +310,11 @@ impl AudioEnds {
 
 impl Ends for AudioEnds {
     type Options = AudioOptions;
-    type Desk = AudioDesk;
+    type Desk = Either<Here, AudioRemote>;
     const LANE: Lane = Lane::Sound;
 
-    fn lane(options: &AudioOptions) -> Lane {
-        if options.program.is_some() { Lane::Processes } else { Self::LANE }
+    fn program(options: &AudioOptions) -> Option<&[String]> {
+        options.program.as_deref()
     }
 
     fn new(_: &AudioOptions) -> Self {
@@ -336,6 +340,29 @@ impl Ends for AudioEnds {
 
     fn close(&mut self) {
         *self = Self { closed: true, ..Self::default() };
+    }
+
+    fn pass_on(&mut self, outbox: &Outbox, batch: &mut PacketBatch) -> bool {
+        if !self.passes {
+            return false;
+        }
+        if let (Some(input), Some(output)) = (self.inputs.first_mut(), self.outputs.first_mut())
+            && let (Entrance::Rtp(entrance, _), Exit::Rtp(exit)) = (&mut input.entrance, &mut output.exit)
+            && entrance.pass(exit, batch).ended
+        {
+            self.end_input(0, outbox);
+        }
+        self.end_outputs(outbox);
+        true
+    }
+
+    fn set_pid(&mut self, pid: u32) {
+        self.pid = pid;
+    }
+
+    #[cfg(debug_assertions)]
+    fn take_fault(&mut self) -> Option<Fault> {
+        self.fault.take()
     }
 }
 
@@ -393,21 +420,6 @@ impl AudioEnds {
             }
         }
         self.end_outputs(outbox);
-    }
-
-    /// Hands on what came where nothing is to be mixed. Tells whether that is so.
-    pub(super) fn pass_on(&mut self, outbox: &Outbox, batch: &mut PacketBatch) -> bool {
-        if !self.passes {
-            return false;
-        }
-        if let (Some(input), Some(output)) = (self.inputs.first_mut(), self.outputs.first_mut())
-            && let (Entrance::Rtp(entrance, _), Exit::Rtp(exit)) = (&mut input.entrance, &mut output.exit)
-            && entrance.pass(exit, batch).ended
-        {
-            self.end_input(0, outbox);
-        }
-        self.end_outputs(outbox);
-        true
     }
 
     fn end_input(&mut self, index: usize, outbox: &Outbox) {

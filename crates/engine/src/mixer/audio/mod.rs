@@ -10,5 +10,5 @@ mod wire;
 
 pub(crate) use ends::{AudioEnds, AudioOptions, Entrance, Exit, InputEnd, OutputEnd, format_of};
 pub(crate) use pcm::PcmQueue;
-pub(super) use serve::serve;
+pub(super) use serve::Mixing;
 pub(super) use wire::Setup;

@@ -1,83 +1,44 @@
-//! A mixer of sound in a process of its own: what that process runs.
+//! A mixer of sound in a process of its own: what that process does.
 
-use std::io::{self, Write};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use millrace_mixer::{AudioMixer, InputId, InputOptions, OutputId, OutputOptions};
 
 use super::core::Core;
 use super::desk::{LOAD_TICKS, TimedCodecs};
-use super::wire::{self, Incoming, InputReport, Order, OutputReport, Report, Setup, Told};
+use super::wire::{self, Incoming, InputReport, News, Order, OutputReport, Report, Setup};
+use crate::mixer::serve::Work;
+use crate::mixer::wire::Records;
 use crate::packets::PacketBatch;
-use crate::process::{Frame, write_frame, write_packets};
 
-/// How often the owner hears how the mixer is; it takes one that says nothing for a few seconds for one that hangs.
-const REPORT_INTERVAL: Duration = Duration::from_millis(250);
-
-/// Mixes what comes through `inbox` until it is hung up.
-pub(in crate::mixer) fn serve(setup: Setup, inbox: &Receiver<Frame>, output: impl Write) -> io::Result<()> {
-    let mut mixing = Mixing::new(setup, output)?;
-    match catch_unwind(AssertUnwindSafe(|| mixing.run(inbox))) {
-        Ok(ended) => ended,
-        Err(panic) => {
-            let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(|s| &**s));
-            mixing.tell(&Told::Panicked(text.unwrap_or("no text").to_owned()))
-        }
-    }
-}
-
-struct Mixing<W> {
+/// A core and its owner's inputs and outputs.
+pub(in crate::mixer) struct Mixing {
     core: AudioMixer,
     inputs: Vec<InputId>,
     outputs: Vec<OutputId>,
     spent: Arc<AtomicU64>,
     samples: Vec<f32>,
     load: f32,
-    report_at: Instant,
-    output: W,
-    #[cfg(debug_assertions)]
-    fault: Option<crate::mixer::Fault>,
 }
 
-impl<W: Write> Mixing<W> {
-    fn new(setup: Setup, output: W) -> io::Result<Self> {
-        let (spent, now) = (Arc::default(), Instant::now());
+impl Mixing {
+    pub(in crate::mixer) fn new(setup: Setup) -> io::Result<Self> {
+        let spent = Arc::default();
         let codecs = Box::new(TimedCodecs(Arc::clone(&spent)));
-        let core = AudioMixer::new(codecs, setup.options(), now).map_err(io::Error::other)?;
-        Ok(Self {
-            core,
-            inputs: Vec::new(),
-            outputs: Vec::new(),
-            spent,
-            samples: Vec::new(),
-            load: 0.0,
-            report_at: now,
-            output,
-            #[cfg(debug_assertions)]
-            fault: None,
-        })
+        let core = AudioMixer::new(codecs, setup.options(), Instant::now()).map_err(io::Error::other)?;
+        Ok(Self { core, inputs: Vec::new(), outputs: Vec::new(), spent, samples: Vec::new(), load: 0.0 })
     }
+}
 
-    fn run(&mut self, inbox: &Receiver<Frame>) -> io::Result<()> {
-        // Says that sound may come.
-        self.report(Instant::now())?;
-        loop {
-            let wait = self.core.next_tick().saturating_duration_since(Instant::now());
-            match inbox.recv_timeout(wait) {
-                Ok(Frame::Text(text)) => self.obey(serde_json::from_str(&text)?)?,
-                Ok(Frame::Packets(batch)) => self.hear(&batch),
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => return Ok(()),
-            }
-            let now = Instant::now();
-            if now >= self.core.next_tick() {
-                self.tick(now)?;
-            }
-        }
+impl Work for Mixing {
+    type Order = Order;
+    type News = News;
+
+    fn next_tick(&self) -> Instant {
+        self.core.next_tick()
     }
 
     fn obey(&mut self, order: Order) -> io::Result<()> {
@@ -106,17 +67,12 @@ impl<W: Write> Mixing<W> {
                 core.remove_output(OutputId(id));
                 self.outputs.retain(|output| output.0 != id);
             }
-            #[cfg(debug_assertions)]
-            Order::Fail { hang_ms } => {
-                let hang = hang_ms.map(|ms| crate::mixer::Fault::Hang(Duration::from_millis(ms)));
-                self.fault = Some(hang.unwrap_or(crate::mixer::Fault::Panic));
-            }
         }
         Ok(())
     }
 
-    fn hear(&mut self, batch: &PacketBatch) {
-        let (core, now): (&mut dyn Core, _) = (&mut self.core, Instant::now());
+    fn receive(&mut self, batch: &PacketBatch, now: Instant) {
+        let core: &mut dyn Core = &mut self.core;
         for (input, record) in batch.packets() {
             match wire::incoming(record) {
                 Some(Incoming::Packet(packet, level)) => core.receive(InputId(input), packet, level, now),
@@ -129,45 +85,29 @@ impl<W: Write> Mixing<W> {
         }
     }
 
-    fn tick(&mut self, now: Instant) -> io::Result<()> {
-        #[cfg(debug_assertions)]
-        if let Some(fault) = self.fault.take() {
-            fault.befall();
-        }
-        let (mut made, spent) = (PacketBatch::default(), &self.spent);
+    fn tick(&mut self, now: Instant, made: &mut Records) {
+        let spent = &self.spent;
         self.core.tick(now, &mut |frame| {
-            wire::push_frame(&mut made, frame, Duration::from_nanos(spent.swap(0, Ordering::Relaxed)));
+            wire::push_frame(made.batch(), frame, Duration::from_nanos(spent.swap(0, Ordering::Relaxed)));
         });
         let busy = now.elapsed().as_secs_f32() / self.core.tick_length().as_secs_f32();
         self.load += (busy - self.load) / LOAD_TICKS;
-        if !made.is_empty() {
-            write_packets(&mut self.output, made)?;
-        }
-        while let Some(InputId(id)) = Core::active_input(&mut self.core) {
-            self.tell(&Told::ActiveInput(id))?;
-        }
-        if now.saturating_duration_since(self.report_at) >= REPORT_INTERVAL {
-            self.report(now)?;
-        }
-        Ok(())
     }
 
-    fn report(&mut self, now: Instant) -> io::Result<()> {
-        self.report_at = now;
+    fn news(&mut self) -> Option<News> {
+        Core::active_input(&mut self.core).map(|InputId(id)| News::ActiveInput(id))
+    }
+
+    fn report(&mut self) -> News {
         let core: &dyn Core = &self.core;
         let of_input = |id: &InputId| Some(InputReport { id: id.0, stats: core.input_stats(*id)? });
         let of_output = |id: &OutputId| Some(OutputReport { id: id.0, stats: core.output_stats(*id)? });
-        let report = Report {
+        News::Report(Box::new(Report {
             load: self.load,
             mixer: core.stats(),
             inputs: self.inputs.iter().filter_map(of_input).collect(),
             outputs: self.outputs.iter().filter_map(of_output).collect(),
-        };
-        self.tell(&Told::Report(Box::new(report)))
-    }
-
-    fn tell(&mut self, told: &Told) -> io::Result<()> {
-        write_frame(&mut self.output, &serde_json::to_string(told)?)
+        }))
     }
 }
 

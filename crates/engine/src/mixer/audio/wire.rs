@@ -35,7 +35,7 @@ impl Setup {
 
 /// What the child's core is to do. Ids are those that the core will give: it counts as the other side does.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) enum Order {
+pub(crate) enum Order {
     AddInput {
         id: u32,
         #[serde(with = "InputFormatText")]
@@ -60,27 +60,20 @@ pub(super) enum Order {
         exclude: Vec<u32>,
     },
     RemoveOutput(u32),
-    /// Panics, or takes so many milliseconds.
-    #[cfg(debug_assertions)]
-    Fail {
-        hang_ms: Option<u64>,
-    },
 }
 
 /// What the child tells.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) enum Told {
-    /// It mixes, and is so.
+pub(crate) enum News {
+    /// It is so.
     Report(Box<Report>),
     /// Another input was the loudest of the last second.
     ActiveInput(u32),
-    /// Its last words.
-    Panicked(String),
 }
 
 /// How the child's core is.
 #[derive(Debug, Default, Serialize, Deserialize)]
-pub(super) struct Report {
+pub(crate) struct Report {
     pub(super) load: f32,
     #[serde(with = "MixerStatsText")]
     pub(super) mixer: MixerStats,
@@ -89,14 +82,14 @@ pub(super) struct Report {
 }
 
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct InputReport {
+pub(crate) struct InputReport {
     pub(super) id: u32,
     #[serde(with = "InputStatsText")]
     pub(super) stats: InputStats,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct OutputReport {
+pub(crate) struct OutputReport {
     pub(super) id: u32,
     #[serde(with = "OutputStatsText")]
     pub(super) stats: OutputStats,

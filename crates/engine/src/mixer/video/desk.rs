@@ -13,11 +13,12 @@ use millrace_frames::{
 use millrace_mixer::video::{OutputFrame, OutputId, Payload, Picture, VideoMixer, VideoMixerOptions};
 
 use super::ends::VideoEnds;
-use crate::mixer::{Desk, Failure, Mixer, Turn};
+use super::wire::{MadeFrame, MadeOf};
+use crate::mixer::{Desk, Ends, Failure, Mixer, Turn};
 use crate::packets::PacketBatch;
 
 /// A core and what it needs in a turn.
-pub(crate) struct VideoDesk {
+pub(crate) struct Here {
     core: VideoMixer,
     spent: Arc<AtomicU64>,
     collected: Collected,
@@ -25,11 +26,11 @@ pub(crate) struct VideoDesk {
     passes: bool,
 }
 
-impl Desk<VideoEnds> for VideoDesk {
+impl Desk<VideoEnds> for Here {
     fn new(mixer: &Arc<Mixer<VideoEnds>>, now: Instant) -> Option<Self> {
         let options = mixer.change(|ends| ends.options(&mixer.setup.options.options));
         let spent = Arc::default();
-        let core = core(options, &spent, now)?;
+        let core = make_core(options, &spent, now)?;
         Some(Self { core, spent, collected: Collected::default(), passes: false })
     }
 
@@ -57,7 +58,7 @@ impl Desk<VideoEnds> for VideoDesk {
             return Ok(());
         }
         #[cfg(debug_assertions)]
-        if let Some(fault) = mixer.change(|ends| ends.fault.take()) {
+        if let Some(fault) = mixer.change(Ends::take_fault) {
             fault.befall();
         }
         collected.clear();
@@ -71,8 +72,8 @@ impl Desk<VideoEnds> for VideoDesk {
         core.worked(now.elapsed());
         ends.note(core, mixer.setup.id, outbox, now);
         if let Some(size) = ends.other_size() {
-            let options = ends.resize(&mixer.setup.options.options, size);
-            if let Some(other) = self::core(options, spent, Instant::now()) {
+            let options = ends.resize(&mixer.setup.options, size);
+            if let Some(other) = make_core(options, spent, Instant::now()) {
                 *core = other;
             }
         }
@@ -85,7 +86,8 @@ impl Desk<VideoEnds> for VideoDesk {
     }
 }
 
-fn core(options: VideoMixerOptions, spent: &Arc<AtomicU64>, now: Instant) -> Option<VideoMixer> {
+/// A core of this process, which tells in `spent` how many nanoseconds its last encoder took.
+pub(super) fn make_core(options: VideoMixerOptions, spent: &Arc<AtomicU64>, now: Instant) -> Option<VideoMixer> {
     // The options were checked when the mixer was made.
     VideoMixer::new(Box::new(TimedCodecs(Arc::clone(spent))), options, now).ok()
 }
@@ -145,7 +147,7 @@ impl<'a> PacketsView<'a> {
 }
 
 impl Collected {
-    fn clear(&mut self) {
+    pub(super) fn clear(&mut self) {
         self.outputs.clear();
         self.bytes.clear();
         self.packets.clear();
@@ -153,33 +155,48 @@ impl Collected {
         self.pictures_used = 0;
     }
 
+    /// Adds a frame of a core of this process.
     fn add(&mut self, frame: OutputFrame<'_>, encode_time: Duration) {
-        let start = self.outputs.len();
-        self.outputs.extend_from_slice(frame.outputs);
         let holds = match frame.payload {
-            Payload::Encoded { packets, .. } => {
-                let first = self.packets.len();
-                for (payload, _) in packets.iter() {
-                    let at = self.bytes.len();
-                    self.bytes.extend_from_slice(payload);
-                    self.packets.push(at..self.bytes.len());
-                }
-                Holds::Packets(first..self.packets.len())
-            }
-            Payload::Raw(view) => Holds::Picture(self.keep(&view)),
+            Payload::Encoded { packets, .. } => self.keep_packets(packets.iter().map(|(payload, _)| payload)),
+            Payload::Raw(view) => self.keep_picture(&view),
         };
-        let outputs = start..self.outputs.len();
-        self.frames.push(Kept { outputs, holds, timestamp: frame.timestamp, encode_time });
+        self.keep(frame.outputs.iter().copied(), holds, frame.timestamp, encode_time);
     }
 
-    fn keep(&mut self, view: &PictureView<'_>) -> usize {
+    /// Adds a frame of a core in another process.
+    pub(super) fn add_made(&mut self, frame: &MadeFrame<'_>) {
+        let holds = match &frame.holds {
+            MadeOf::Packets(payloads) => self.keep_packets(payloads.iter()),
+            MadeOf::Picture(view) => self.keep_picture(view),
+        };
+        self.keep(frame.outputs(), holds, frame.timestamp, frame.encode_time);
+    }
+
+    fn keep(&mut self, outputs: impl Iterator<Item = OutputId>, holds: Holds, timestamp: u32, encode_time: Duration) {
+        let start = self.outputs.len();
+        self.outputs.extend(outputs);
+        self.frames.push(Kept { outputs: start..self.outputs.len(), holds, timestamp, encode_time });
+    }
+
+    fn keep_packets<'a>(&mut self, payloads: impl Iterator<Item = &'a [u8]>) -> Holds {
+        let first = self.packets.len();
+        for payload in payloads {
+            let at = self.bytes.len();
+            self.bytes.extend_from_slice(payload);
+            self.packets.push(at..self.bytes.len());
+        }
+        Holds::Packets(first..self.packets.len())
+    }
+
+    fn keep_picture(&mut self, view: &PictureView<'_>) -> Holds {
         let at = self.pictures_used;
         self.pictures_used += 1;
         match self.pictures.get_mut(at) {
             Some(picture) => picture.copy_from(view),
             None => self.pictures.push(Picture::of(view)),
         }
-        at
+        Holds::Picture(at)
     }
 
     pub(super) fn frames(&self) -> impl Iterator<Item = FrameView<'_>> {

@@ -4,22 +4,26 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use millrace_frames::PictureSize;
-use millrace_mixer::video::compose::Place;
 use millrace_mixer::video::layout::{Arrangement, Layout, LayoutError};
 use millrace_mixer::video::mixer::{CANVAS_MAX, INPUTS_MAX, OUTPUTS_MAX, SIDE_MIN};
 use millrace_mixer::video::{
-    InputId, OutputId, Picture, Pressure, VideoMixer, VideoMixerEvent, VideoMixerOptions, VideoMixerStats,
+    InputId, OutputId, Picture, Pressure, VideoMixerEvent, VideoMixerOptions, VideoMixerStats,
 };
-use millrace_model::{VideoMixerInputId, VideoMixerPressure, VideoTile};
+use millrace_model::{VideoCaption, VideoLayout, VideoMixerInputId, VideoMixerPressure, VideoTile};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::desk::{Collected, VideoDesk};
+use super::core::Core;
+use super::desk::{Collected, Here};
 use super::inputs::VideoInputEnd;
 use super::outputs::{VideoExit, VideoOutputEnd};
 use super::pictures::PictureQueue;
+use super::there::VideoRemote;
 use crate::error::RequestError;
 use crate::message::Message;
+#[cfg(debug_assertions)]
+use crate::mixer::Fault;
+use crate::mixer::there::Either;
 use crate::mixer::{Ends, Lane};
 use crate::outbox::Outbox;
 use crate::packets::PacketBatch;
@@ -33,6 +37,16 @@ pub(crate) struct VideoSetup {
     pub(crate) follows_input: bool,
     /// Pictures for where no input is.
     pub(crate) background: Arc<PictureQueue>,
+    /// The options as they were asked for.
+    pub(crate) wanted: millrace_model::VideoMixerOptions,
+    /// The program (path and arguments) whose process does the work; `None`: this process does.
+    pub(crate) program: Option<Vec<String>>,
+}
+
+impl VideoSetup {
+    fn wanted_layout(&self) -> VideoLayout {
+        self.wanted.layout.clone().unwrap_or_default()
+    }
 }
 
 /// Inputs, outputs and layout of one mixer.
@@ -41,16 +55,20 @@ pub(crate) struct VideoEnds {
     outputs: Vec<VideoOutputEnd>,
     /// The layout that requests change, by inputs' `place`; the core gets copies of it.
     layout: Layout,
+    /// How it was asked for.
+    wanted: VideoLayout,
     places: u32,
     /// What the core has and should not have.
     removed_inputs: Vec<InputId>,
     removed_outputs: Vec<OutputId>,
     /// The core does not agree.
     changed: bool,
-    captions: Vec<(String, Place)>,
+    captions: Vec<VideoCaption>,
     captions_changed: bool,
     background: Arc<PictureQueue>,
     background_picture: Option<Picture>,
+    /// The core has not got it yet.
+    background_waits: bool,
     closed: bool,
     /// Packets of the one input leave by the one output as they are.
     passes: bool,
@@ -58,10 +76,12 @@ pub(crate) struct VideoEnds {
     /// The canvas' size, if that of an input.
     size: Option<PictureSize>,
     restarts: u32,
+    /// The process that does the work; 0: this one.
+    pid: u32,
     stats: VideoMixerStats,
     /// What a test wants the next tick to do.
     #[cfg(debug_assertions)]
-    pub(crate) fault: Option<crate::mixer::Fault>,
+    pub(crate) fault: Option<Fault>,
 }
 
 /// What requests do.
@@ -135,13 +155,13 @@ impl VideoEnds {
         Ok(())
     }
 
-    /// Arranges the inputs otherwise.
+    /// Arranges the inputs otherwise, as `wanted` says.
     ///
     /// # Errors
     /// When the arrangement cannot be shown; the one before goes on.
-    pub(crate) fn arrange(&mut self, arrangement: Arrangement) -> Result<(), LayoutError> {
+    pub(crate) fn arrange(&mut self, arrangement: Arrangement, wanted: VideoLayout) -> Result<(), LayoutError> {
         self.layout.arrange(arrangement)?;
-        self.changed = true;
+        (self.wanted, self.changed) = (wanted, true);
         Ok(())
     }
 
@@ -159,7 +179,7 @@ impl VideoEnds {
     }
 
     /// Writes these texts over everything, and no others.
-    pub(crate) fn set_captions(&mut self, captions: Vec<(String, Place)>) {
+    pub(crate) fn set_captions(&mut self, captions: Vec<VideoCaption>) {
         self.captions = captions;
         (self.captions_changed, self.changed) = (true, true);
     }
@@ -194,6 +214,7 @@ impl VideoEnds {
 
     pub(crate) fn stats(&self) -> millrace_model::VideoMixerStats {
         millrace_model::VideoMixerStats {
+            pid: if self.pid == 0 { std::process::id() } else { self.pid },
             load: self.stats.load,
             ticks: self.stats.ticks,
             missed_ticks: self.stats.missed_ticks,
@@ -235,14 +256,19 @@ impl VideoEnds {
 
 impl Ends for VideoEnds {
     type Options = VideoSetup;
-    type Desk = VideoDesk;
+    type Desk = Either<Here, VideoRemote>;
     const LANE: Lane = Lane::Pictures;
+
+    fn program(setup: &VideoSetup) -> Option<&[String]> {
+        setup.program.as_deref()
+    }
 
     fn new(setup: &VideoSetup) -> Self {
         Self {
             inputs: Vec::new(),
             outputs: Vec::new(),
             layout: setup.layout.clone(),
+            wanted: setup.wanted_layout(),
             places: 0,
             removed_inputs: Vec::new(),
             removed_outputs: Vec::new(),
@@ -251,11 +277,13 @@ impl Ends for VideoEnds {
             captions_changed: false,
             background: Arc::clone(&setup.background),
             background_picture: None,
+            background_waits: false,
             closed: false,
             passes: false,
             follows_input: setup.follows_input,
             size: None,
             restarts: 0,
+            pid: 0,
             stats: VideoMixerStats::default(),
             #[cfg(debug_assertions)]
             fault: None,
@@ -263,11 +291,12 @@ impl Ends for VideoEnds {
     }
 
     fn restart(&mut self) {
-        self.inputs.iter_mut().for_each(|input| input.core = None);
+        self.inputs.iter_mut().for_each(VideoInputEnd::restart);
         self.outputs.iter_mut().for_each(VideoOutputEnd::restart);
         self.removed_inputs.clear();
         self.removed_outputs.clear();
         (self.changed, self.captions_changed) = (true, true);
+        self.background_waits = self.background_picture.is_some();
     }
 
     fn count_restart(&mut self) {
@@ -279,66 +308,8 @@ impl Ends for VideoEnds {
         self.outputs.clear();
         (self.closed, self.passes) = (true, false);
     }
-}
 
-/// What the mixer's thread does.
-impl VideoEnds {
-    /// With what a core begins.
-    pub(super) fn options(&self, wanted: &VideoMixerOptions) -> VideoMixerOptions {
-        VideoMixerOptions { size: self.size.unwrap_or(wanted.size), ..wanted.clone() }
-    }
-
-    /// Makes `core` agree with what requests asked for.
-    pub(super) fn apply(&mut self, core: &mut VideoMixer) {
-        if let Some(background) = self.background.take_stand_in() {
-            core.set_background(self.background_picture.insert(background));
-        }
-        if !std::mem::take(&mut self.changed) {
-            return;
-        }
-        // Errors say that the core has none, or that it has no memory for one more, which the next change tries again.
-        for id in self.removed_outputs.drain(..) {
-            let _ = core.remove_output(id);
-        }
-        for id in self.removed_inputs.drain(..) {
-            let _ = core.remove_input(id);
-        }
-        self.inputs.iter_mut().for_each(|input| input.apply(core));
-        let inputs = &self.inputs;
-        let named = |place: InputId| inputs.iter().find(|input| input.place == place).and_then(|input| input.core);
-        let _ = core.set_layout(self.layout.renamed(named));
-        if std::mem::take(&mut self.captions_changed) {
-            let captions: Vec<_> = self.captions.iter().map(|(text, place)| (text.as_str(), *place)).collect();
-            let _ = core.set_captions(&captions);
-            // A core that begins has no background yet.
-            self.background_picture.iter().for_each(|picture| core.set_background(picture));
-        }
-        self.outputs.iter_mut().for_each(|output| output.apply(core));
-    }
-
-    /// Gives the core what came, and lets go of what ended.
-    pub(super) fn receive(&mut self, core: &mut VideoMixer, outbox: &Outbox, now: Instant) {
-        let mut index = 0;
-        while let Some(input) = self.inputs.get_mut(index) {
-            if input.receive(core, now) {
-                self.end_input(index, outbox);
-            } else {
-                input.follow_voice(core);
-                index += 1;
-            }
-        }
-        let mut index = 0;
-        while let Some(output) = self.outputs.get_mut(index) {
-            if output.listen(core) {
-                self.end_output(index, outbox);
-            } else {
-                index += 1;
-            }
-        }
-    }
-
-    /// Hands on what came where nothing is to be mixed. Tells whether that is so.
-    pub(super) fn pass_on(&mut self, outbox: &Outbox, batch: &mut PacketBatch) -> bool {
+    fn pass_on(&mut self, outbox: &Outbox, batch: &mut PacketBatch) -> bool {
         if !self.passes {
             return false;
         }
@@ -357,6 +328,68 @@ impl VideoEnds {
             self.end_output(0, outbox);
         }
         true
+    }
+
+    fn set_pid(&mut self, pid: u32) {
+        self.pid = pid;
+    }
+
+    #[cfg(debug_assertions)]
+    fn take_fault(&mut self) -> Option<Fault> {
+        self.fault.take()
+    }
+}
+
+/// What the mixer's thread does.
+impl VideoEnds {
+    /// With what a core begins.
+    pub(super) fn options(&self, wanted: &VideoMixerOptions) -> VideoMixerOptions {
+        VideoMixerOptions { size: self.size.unwrap_or(wanted.size), ..wanted.clone() }
+    }
+
+    /// Makes `core` agree with what requests asked for.
+    pub(super) fn apply(&mut self, core: &mut impl Core) {
+        if let Some(background) = self.background.take_stand_in() {
+            (self.background_picture, self.background_waits) = (Some(background), true);
+        }
+        if let (Some(picture), true) = (&self.background_picture, self.background_waits && core.takes_pictures()) {
+            core.set_background(picture);
+            self.background_waits = false;
+        }
+        if !std::mem::take(&mut self.changed) {
+            return;
+        }
+        self.removed_outputs.drain(..).for_each(|id| core.remove_output(id));
+        self.removed_inputs.drain(..).for_each(|id| core.remove_input(id));
+        self.inputs.iter_mut().for_each(|input| input.apply(core));
+        let inputs = &self.inputs;
+        let named = |place: InputId| inputs.iter().find(|input| input.place == place).and_then(|input| input.core);
+        core.set_layout(self.layout.renamed(named), &self.wanted);
+        if std::mem::take(&mut self.captions_changed) {
+            core.set_captions(&self.captions);
+        }
+        self.outputs.iter_mut().for_each(|output| output.apply(core));
+    }
+
+    /// Gives the core what came, and lets go of what ended.
+    pub(super) fn receive(&mut self, core: &mut impl Core, outbox: &Outbox, now: Instant) {
+        let mut index = 0;
+        while let Some(input) = self.inputs.get_mut(index) {
+            if input.receive(core, now) {
+                self.end_input(index, outbox);
+            } else {
+                input.follow_voice(core, now);
+                index += 1;
+            }
+        }
+        let mut index = 0;
+        while let Some(output) = self.outputs.get_mut(index) {
+            if output.listen(core) {
+                self.end_output(index, outbox);
+            } else {
+                index += 1;
+            }
+        }
     }
 
     fn end_input(&mut self, index: usize, outbox: &Outbox) {
@@ -392,7 +425,7 @@ impl VideoEnds {
     }
 
     /// Notes how the core is, and tells what happened in it.
-    pub(super) fn note(&mut self, core: &mut VideoMixer, mixer: Uuid, outbox: &Outbox, now: Instant) {
+    pub(super) fn note(&mut self, core: &mut impl Core, mixer: Uuid, outbox: &Outbox, now: Instant) {
         self.stats = core.stats();
         self.inputs.iter_mut().for_each(|input| input.note(core, !self.follows_input, now));
         self.outputs.iter_mut().for_each(|output| output.note(core));
@@ -420,12 +453,12 @@ impl VideoEnds {
     }
 
     /// Begins anew with a canvas of this size.
-    pub(super) fn resize(&mut self, wanted: &VideoMixerOptions, size: PictureSize) -> VideoMixerOptions {
+    pub(super) fn resize(&mut self, setup: &VideoSetup, size: PictureSize) -> VideoMixerOptions {
         self.size = Some(size);
-        let options = self.options(wanted);
+        let options = self.options(&setup.options);
         if let Ok(mut layout) = options.layout() {
             self.inputs.iter().for_each(|input| layout.add(input.place));
-            self.layout = layout;
+            (self.layout, self.wanted) = (layout, setup.wanted_layout());
         }
         self.restart();
         options

@@ -5,10 +5,11 @@ use std::time::{Duration, Instant};
 
 use millrace_frames::video::VideoPacket;
 use millrace_frames::{PictureSize, VideoCodec};
-use millrace_mixer::video::{InputFormat, InputId, InputOptions, InputStats, Picture, SyncPoint, VideoMixer};
+use millrace_mixer::video::{InputFormat, InputId, InputStats, Picture, SyncPoint};
 use millrace_model::{ConsumerLayers, NtpTime, RtpParameters, VideoMixerInputId, VideoMixerInputStats};
 use uuid::Uuid;
 
+use super::core::Core;
 use super::layers::{layer_for, spatial_layers};
 use super::pictures::PictureQueue;
 use crate::mixer::Mixer;
@@ -53,18 +54,17 @@ impl VideoEntrance {
     }
 
     /// Gives the core what came. Tells whether nothing will come any more.
-    fn receive(&mut self, core: &mut VideoMixer, input: InputId, now: Instant) -> bool {
+    fn receive(&mut self, core: &mut impl Core, input: InputId, now: Instant) -> bool {
         let state = self.entrance.receive(|meta, _, payload| {
             let (sequence, timestamp, marker) = (meta.sequence, meta.timestamp, meta.marker);
-            // The core counts what makes no sense.
-            let _ = core.receive(input, VideoPacket { sequence, timestamp, marker, payload }, now);
+            core.receive(input, VideoPacket { sequence, timestamp, marker, payload }, now);
         });
         let report = self.entrance.tap.sender_report();
         if report != self.report
             && let Some((ntp, timestamp)) = report
         {
             self.report = report;
-            let _ = core.sender_report(input, ntp, timestamp, now);
+            core.sender_report(input, ntp, timestamp, now);
         }
         self.current_layer = state.current_layers.map(|layers| layers.spatial_layer);
         state.ended
@@ -122,6 +122,8 @@ pub(crate) struct VideoInputEnd {
     label: String,
     muted: bool,
     avatar: Option<Picture>,
+    /// The core has not got the avatar yet.
+    avatar_waits: bool,
     voice: Option<Voice>,
     /// Label, avatar or muting are other than the core has.
     is_changed: bool,
@@ -150,6 +152,7 @@ impl VideoInputEnd {
             label,
             muted,
             avatar: None,
+            avatar_waits: false,
             voice: None,
             is_changed: false,
             core: None,
@@ -182,45 +185,58 @@ impl VideoInputEnd {
         }
     }
 
+    /// Another core begins.
+    pub(super) fn restart(&mut self) {
+        (self.core, self.avatar_waits) = (None, self.avatar.is_some());
+        match &mut self.origin {
+            Origin::Rtp(entrance) => entrance.report = None,
+            Origin::Written(queue) => queue.show_again(),
+        }
+    }
+
     /// Makes the core agree with what requests asked for.
-    pub(super) fn apply(&mut self, core: &mut VideoMixer) {
+    pub(super) fn apply(&mut self, core: &mut impl Core) {
         let Some(id) = self.core else {
             let format = match &self.origin {
                 Origin::Rtp(entrance) => InputFormat::Rtp(entrance.codec),
                 Origin::Written(_) => InputFormat::Raw,
             };
-            let (label, avatar, muted) = (self.label.clone(), self.avatar.clone(), self.muted);
-            self.core = core.add_input(InputOptions { label, avatar, muted, ..InputOptions::new(format) }).ok();
+            self.core = core.add_input(format, &self.label, self.muted);
             return;
         };
         if std::mem::take(&mut self.is_changed) {
-            // Errors say that the core has no such input.
-            let _ = core.set_label(id, &self.label);
-            let _ = core.set_muted(id, self.muted);
+            core.set_label(id, &self.label);
+            core.set_muted(id, self.muted);
         }
     }
 
     /// Gives the core what came. Tells whether nothing will come any more.
-    pub(super) fn receive(&mut self, core: &mut VideoMixer, now: Instant) -> bool {
+    pub(super) fn receive(&mut self, core: &mut impl Core, now: Instant) -> bool {
         let Some(id) = self.core else { return false };
         if let Some(avatar) = self.queue.take_stand_in() {
-            self.avatar = Some(avatar.clone());
-            let _ = core.set_avatar(id, Some(avatar));
+            (self.avatar, self.avatar_waits) = (Some(avatar), true);
+        }
+        if let (Some(avatar), true) = (&self.avatar, self.avatar_waits && core.takes_pictures()) {
+            core.set_avatar(id, avatar);
+            self.avatar_waits = false;
         }
         match &mut self.origin {
             Origin::Rtp(entrance) => entrance.receive(core, id, now),
             Origin::Written(queue) => {
-                queue.take_frame(|picture| drop(core.write(id, picture)));
+                // Where it has no room the newest one waits.
+                if core.takes_pictures() {
+                    queue.take_frame(|picture| core.write(id, picture));
+                }
                 false
             }
         }
     }
 
     /// Shows its pictures with its publisher's sound.
-    pub(super) fn follow_voice(&self, core: &mut VideoMixer) {
+    pub(super) fn follow_voice(&self, core: &mut impl Core, now: Instant) {
         if let (Some(id), Some(voice)) = (self.core, &self.voice) {
             let sync = voice.mixer.upgrade().and_then(|mixer| mixer.change(|ends| ends.heard_at(voice.input)));
-            let _ = core.set_sync(id, sync.map(|(captured, presented)| SyncPoint { captured, presented }));
+            core.set_sync(id, sync.map(|(captured, presented)| SyncPoint { captured, presented }), now);
         }
     }
 
@@ -238,8 +254,8 @@ impl VideoInputEnd {
     }
 
     /// Notes how the core's input is, and chooses its publisher's layer by that if it `chooses`.
-    pub(super) fn note(&mut self, core: &VideoMixer, chooses: bool, now: Instant) {
-        self.stats = self.core.and_then(|id| core.input_stats(id).ok()).unwrap_or_default();
+    pub(super) fn note(&mut self, core: &impl Core, chooses: bool, now: Instant) {
+        self.stats = self.core.and_then(|id| core.input_stats(id)).unwrap_or_default();
         if let (Origin::Rtp(entrance), true) = (&mut self.origin, chooses) {
             entrance.choose_layer(self.stats.size, now);
         }

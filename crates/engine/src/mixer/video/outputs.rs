@@ -3,10 +3,11 @@
 use std::time::{Duration, Instant};
 
 use millrace_frames::PictureSize;
-use millrace_mixer::video::{OutputId, OutputOptions, OutputStats, VideoMixer};
+use millrace_mixer::video::{OutputId, OutputOptions, OutputStats};
 use millrace_model::{VideoMixerOutputId, VideoMixerOutputStats};
 use uuid::Uuid;
 
+use super::core::Core;
 use super::desk::{FrameView, Kind};
 use crate::mixer::rtp::{RtpExit, RtpFrame};
 use crate::packets::PacketBatch;
@@ -68,17 +69,17 @@ impl VideoOutputEnd {
         self.renditions.iter().filter_map(|rendition| rendition.core)
     }
 
-    pub(super) fn apply(&mut self, core: &mut VideoMixer) {
+    pub(super) fn apply(&mut self, core: &mut impl Core) {
         for rendition in &mut self.renditions {
             if rendition.core.is_none() {
                 // Its options were checked; without memory for one more encoder the next change tries again.
-                rendition.core = core.add_output(&rendition.options).ok();
+                rendition.core = core.add_output(&rendition.options);
             }
         }
     }
 
     /// Tells the core what viewers take and wish. Returns whether the producer is no more.
-    pub(super) fn listen(&mut self, core: &mut VideoMixer) -> bool {
+    pub(super) fn listen(&mut self, core: &mut impl Core) -> bool {
         let (taken, asked, ended) = match &mut self.exit {
             VideoExit::Rtp(exit) => (exit.source.taken_encodings(), exit.take_key_frame_requests(), exit.is_ended()),
             VideoExit::Pictures(..) => (1, 0, false),
@@ -86,11 +87,11 @@ impl VideoOutputEnd {
         for (at, rendition) in self.renditions.iter_mut().enumerate() {
             let Some(id) = rendition.core else { continue };
             let is = |bits: u8| bits & 1 << at != 0;
-            if rendition.taken != is(taken) && core.set_taken(id, is(taken)).is_ok() {
+            if rendition.taken != is(taken) && core.set_taken(id, is(taken)) {
                 rendition.taken = is(taken);
             }
             if is(asked) {
-                let _ = core.request_key_frame(id);
+                core.request_key_frame(id);
             }
         }
         ended
@@ -128,9 +129,9 @@ impl VideoOutputEnd {
         }
     }
 
-    pub(super) fn note(&mut self, core: &VideoMixer) {
+    pub(super) fn note(&mut self, core: &impl Core) {
         for rendition in &mut self.renditions {
-            rendition.stats = rendition.core.and_then(|id| core.output_stats(id).ok()).unwrap_or_default();
+            rendition.stats = rendition.core.and_then(|id| core.output_stats(id)).unwrap_or_default();
         }
     }
 

@@ -31,6 +31,8 @@ enum Use {
 #[derive(Default)]
 pub(crate) struct PictureQueue {
     frame: Mutex<Option<Vec<u8>>>,
+    /// The frame that was handed over last, for a mixer that is made anew.
+    shown: Mutex<Option<Vec<u8>>>,
     stand_in: Mutex<Option<Vec<u8>>>,
     /// Pictures that nobody saw before the next came, and those that made no sense.
     dropped: AtomicU64,
@@ -54,10 +56,18 @@ impl PictureQueue {
 
     /// Hands over the frame that waits, if any.
     pub(super) fn take_frame(&self, each: impl FnOnce(RawPicture<'_>)) {
-        let record = lock(&self.frame).take();
-        if let Some(picture) = record.as_deref().and_then(picture_of) {
+        let Some(record) = lock(&self.frame).take() else { return };
+        if let Some(picture) = picture_of(&record) {
             each(picture);
         }
+        *lock(&self.shown) = Some(record);
+    }
+
+    /// Lets the frame that was handed over last wait again, unless there is a newer one.
+    pub(super) fn show_again(&self) {
+        let shown = lock(&self.shown).take();
+        let mut frame = lock(&self.frame);
+        *frame = frame.take().or(shown);
     }
 
     /// The stand-in that waits, if any.
@@ -95,10 +105,9 @@ fn read_head(record: &[u8]) -> Option<(Samples, Use)> {
     if size.width == 0 || size.height == 0 || !size.fits(PictureSize::DEFAULT_MAX) {
         return None;
     }
-    let (width, height) = (size.width as usize, size.height as usize);
     let bytes = match format {
-        Samples::I420 => width * height + 2 * (width.div_ceil(2) * height.div_ceil(2)),
-        Samples::Rgba => width * height * 4,
+        Samples::I420 => i420_bytes(size.width, size.height),
+        Samples::Rgba => size.width as usize * size.height as usize * 4,
     };
     (samples.len() == bytes).then_some((format, of))
 }
@@ -115,10 +124,25 @@ fn picture_of(record: &[u8]) -> Option<RawPicture<'_>> {
     if format == Samples::Rgba {
         return Some(RawPicture::Rgba { size, bytes });
     }
-    let columns = size.width.div_ceil(2) as usize;
-    let (y, chroma) = bytes.split_at_checked(size.width as usize * size.height as usize)?;
+    i420(size, bytes).map(RawPicture::I420)
+}
+
+/// Bytes of a picture in I420 without padding.
+pub(super) const fn i420_bytes(width: u32, height: u32) -> usize {
+    let (width, height) = (width as usize, height as usize);
+    width * height + 2 * (width.div_ceil(2) * height.div_ceil(2))
+}
+
+/// A picture of `bytes`, which lie without padding; `None` when they are none of a size that is allowed.
+pub(super) fn i420(size: PictureSize, bytes: &[u8]) -> Option<PictureView<'_>> {
+    let PictureSize { width, height } = size;
+    if !size.fits(PictureSize::DEFAULT_MAX) || bytes.len() != i420_bytes(width, height) {
+        return None;
+    }
+    let columns = width.div_ceil(2) as usize;
+    let (y, chroma) = bytes.split_at_checked(width as usize * height as usize)?;
     let (u, v) = chroma.split_at_checked(chroma.len() / 2)?;
-    PictureView::new(size.width, size.height, [y, u, v], [size.width as usize, columns, columns]).map(RawPicture::I420)
+    PictureView::new(width, height, [y, u, v], [width as usize, columns, columns])
 }
 
 #[cfg(test)]
@@ -144,6 +168,25 @@ mod tests {
         assert_eq!((seen, queue.dropped()), (Some(true), 1));
         assert_eq!(queue.take_stand_in().map(|picture| picture.size()), Some(PictureSize { width: 3, height: 3 }));
         assert!(queue.take_stand_in().is_none());
+    }
+
+    #[test]
+    fn a_mixer_that_is_made_anew_is_shown_the_last_frame_again() {
+        let queue = PictureQueue::default();
+        let shown = || {
+            let mut shown = None;
+            queue.take_frame(|picture| shown = Some(matches!(picture, RawPicture::Rgba { .. })));
+            shown
+        };
+        queue.show_again();
+        assert_eq!(shown(), None);
+        queue.write(&record(0, 0, 2, 2, 6));
+        assert_eq!((shown(), shown()), (Some(false), None));
+        queue.show_again();
+        assert_eq!((shown(), shown()), (Some(false), None));
+        queue.write(&record(1, 0, 4, 2, 32));
+        queue.show_again();
+        assert_eq!((shown(), shown(), queue.dropped()), (Some(true), None, 0));
     }
 
     #[test]
