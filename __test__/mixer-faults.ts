@@ -1,5 +1,6 @@
 // What tests of mixers that fail have in common, whatever they mix.
 
+import { randomUUID } from 'node:crypto';
 import type { ExecutionContext } from 'ava';
 import type { types } from '../ts/index.js';
 import { until } from './sound-room.js';
@@ -30,25 +31,32 @@ export async function admits(t: ExecutionContext, create: () => Promise<unknown>
   );
 }
 
+type Kind = 'audio' | 'video';
+
+/** Asks for what the facade would not. */
+function asker(worker: types.Worker): { request(method: string, params: object): Promise<unknown> } {
+  return worker as never;
+}
+
+/** Makes a mixer whose process cannot be had. */
+export async function orphan(worker: types.Worker, kind: Kind, id: string): Promise<void> {
+  const create = { audio: 'worker.createAudioMixer', video: 'worker.createVideoMixer' }[kind];
+  const program = ['/nowhere/to/be/found'];
+  await asker(worker).request(create, { [`${kind}MixerId`]: id, isolation: 'process', program });
+}
+
 /** Makes a mixer whose process cannot be had, and waits until it dies of that. */
-export async function dies(
-  t: ExecutionContext,
-  worker: types.Worker,
-  kind: 'audio' | 'video',
-  input: object,
-): Promise<void> {
-  const asked = worker as unknown as { request(method: string, params: object): Promise<unknown> };
-  const id = '67e55044-10b1-426f-9247-bb680e5fe0c8';
-  const [create, reference] = {
-    audio: ['worker.createAudioMixer', { audioMixerId: id }] as const,
-    video: ['worker.createVideoMixer', { videoMixerId: id }] as const,
-  }[kind];
-  await asked.request(create, { ...reference, isolation: 'process', program: ['/nowhere/to/be/found'] });
+export async function dies(t: ExecutionContext, worker: types.Worker, kind: Kind, input: object): Promise<void> {
+  const id = randomUUID();
+  await orphan(worker, kind, id);
+  const wanted = { [`${kind}MixerId`]: id, inputId: id, ...input };
   await until(t, () =>
-    asked.request(`${kind}Mixer.addInput`, { ...reference, inputId: id, ...input }).then(
-      () => false,
-      (error: Error) => /died/.test(error.message),
-    ),
+    asker(worker)
+      .request(`${kind}Mixer.addInput`, wanted)
+      .then(
+        () => false,
+        (error: Error) => /died/.test(error.message),
+      ),
   );
 }
 

@@ -1,10 +1,11 @@
 // What is seen when mixers of pictures fail. In a process of its own: threads that are stuck are those of all mixers of a process.
 
+import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import test, { type ExecutionContext } from 'ava';
 import type { types } from '../ts/index.js';
 import { RtpPacket } from '../ts/rtp/index.js';
-import { admits, DEATHS, dies, HANG_MS, isAlive, LONG_HANG_MS, refuses } from './mixer-faults.js';
+import { admits, DEATHS, dies, HANG_MS, isAlive, LONG_HANG_MS, orphan, refuses } from './mixer-faults.js';
 import { until } from './sound-room.js';
 import {
   BLUE,
@@ -172,6 +173,17 @@ test.serial(
     await until(t, () => !isAlive(pid));
   },
 );
+
+test.serial('a worker has at most 64 mixers with processes, of sound and of pictures together', async (t) => {
+  const { worker } = await openVideo(t);
+  for (let made = 0; made < 64; made += 1) {
+    await orphan(worker, made % 2 ? 'audio' : 'video', randomUUID());
+  }
+  const refusal = { code: 'ERR_LIMIT_EXCEEDED', message: /64/ };
+  await t.throwsAsync(worker.createVideoMixer({ isolation: 'process' }), refusal);
+  await t.throwsAsync(worker.createAudioMixer({ isolation: 'process' }), refusal);
+  await t.notThrowsAsync(worker.createVideoMixer());
+});
 
 /** A mixer with a process of its own, in each quarter something else, and another mixer of the same worker. */
 async function isolated(t: ExecutionContext) {

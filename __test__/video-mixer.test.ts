@@ -307,7 +307,14 @@ test('bad input is refused by a typed error, and nothing is half made', async (t
   for (const layout of layouts) {
     await t.throwsAsync(worker.createVideoMixer({ layout }), invalid, JSON.stringify(layout));
   }
-  for (const options of [{ width: 10_000, height: 10_000 }, { frameRate: 5 }, { maxShown: 0 }, { background: 'red' }]) {
+  const isolation = 'elsewhere' as 'process';
+  for (const options of [
+    { width: 10_000, height: 10_000 },
+    { frameRate: 5 },
+    { maxShown: 0 },
+    { background: 'red' },
+    { isolation },
+  ]) {
     await t.throwsAsync(worker.createVideoMixer(options), invalid, JSON.stringify(options));
   }
   const mixer = await worker.createVideoMixer();

@@ -46,7 +46,7 @@ pub(crate) trait Remote<E: Ends>: Sized {
     );
 
     /// Takes in what it told.
-    fn hear(&mut self, news: Self::News);
+    fn hear(&mut self, news: Self::News, now: Instant);
 
     /// Notes at the ends how it is, after it told.
     fn note(&mut self, ends: &mut E, mixer: &Mixer<E>, now: Instant);
@@ -199,7 +199,7 @@ impl<R> There<R> {
             match told {
                 Told::News(news) => {
                     self.remote.outgoing().is_ready = true;
-                    self.remote.hear(news);
+                    self.remote.hear(news, now);
                 }
                 Told::Panicked(text) => self.panicked = Some(text),
             }

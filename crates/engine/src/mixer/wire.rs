@@ -1,6 +1,8 @@
 //! What a mixer and the process that does its work say to each other, whatever it mixes: texts as JSON, and packets, sound and
 //! pictures as records of a [`PacketBatch`].
 
+use std::time::{Duration, Instant};
+
 use serde::{Deserialize, Serialize};
 
 use super::{audio, video};
@@ -66,6 +68,17 @@ impl Records {
         }
         batches
     }
+}
+
+/// How many µs `at` is ahead of `now`: two processes have no other clock in common.
+pub(super) fn us_ahead(at: Instant, now: Instant) -> i64 {
+    at.saturating_duration_since(now).as_micros() as i64 - now.saturating_duration_since(at).as_micros() as i64
+}
+
+/// The moment that is so many µs ahead of `now`.
+pub(super) fn moment_ahead(us: i64, now: Instant) -> Option<Instant> {
+    let away = Duration::from_micros(us.unsigned_abs());
+    if us < 0 { now.checked_sub(away) } else { now.checked_add(away) }
 }
 
 /// Plain data: it has a text.

@@ -9,8 +9,9 @@ use millrace_mixer::{
 use millrace_packet::meta::AudioLevel;
 use rustc_hash::FxHashMap;
 
-use super::wire::{self, Order, Report};
+use super::wire::{self, InputReport, Order, Report};
 use crate::mixer::there::Outgoing;
+use crate::mixer::wire::moment_ahead;
 
 /// See [`AudioMixer`], whose functions these are. Where they fail the core has not got what they name.
 pub(super) trait Core {
@@ -27,7 +28,7 @@ pub(super) trait Core {
     fn stats(&self) -> MixerStats;
     fn input_stats(&self, id: InputId) -> Option<InputStats>;
     fn output_stats(&self, id: OutputId) -> Option<OutputStats>;
-    /// The RTP timestamp of what of an input the next tick begins with, and when that is; none of a core in another process.
+    /// The RTP timestamp of what of an input a tick begins with, and when that is: the next one, or of another process one of late.
     fn next_heard(&self, id: InputId) -> Option<(u32, Instant)>;
     /// The input that became the loudest, once.
     fn active_input(&mut self) -> Option<InputId>;
@@ -105,12 +106,18 @@ pub(super) struct RemoteCore {
     outputs: FxHashMap<OutputId, Vec<u32>>,
     report: Report,
     input_stats: FxHashMap<u32, InputStats>,
+    heard: FxHashMap<u32, (u32, Instant)>,
     output_stats: FxHashMap<u32, OutputStats>,
     pub(super) active: Option<u32>,
 }
 
 impl RemoteCore {
-    pub(super) fn note(&mut self, mut report: Report) {
+    pub(super) fn note(&mut self, mut report: Report, now: Instant) {
+        let heard = |input: &InputReport| {
+            let (timestamp, us) = input.heard?;
+            Some((input.id, (timestamp, moment_ahead(us, now)?)))
+        };
+        self.heard = report.inputs.iter().filter_map(heard).collect();
         self.input_stats = report.inputs.drain(..).map(|input| (input.id, input.stats)).collect();
         self.output_stats = report.outputs.drain(..).map(|output| (output.id, output.stats)).collect();
         self.report = report;
@@ -190,8 +197,8 @@ impl Core for RemoteCore {
         self.output_stats.get(&id.0).copied()
     }
 
-    fn next_heard(&self, _: InputId) -> Option<(u32, Instant)> {
-        None
+    fn next_heard(&self, id: InputId) -> Option<(u32, Instant)> {
+        self.heard.get(&id.0).copied()
     }
 
     fn active_input(&mut self) -> Option<InputId> {
@@ -201,4 +208,32 @@ impl Core for RemoteCore {
 
 fn numbers(inputs: &[InputId]) -> Vec<u32> {
     inputs.iter().map(|input| input.0).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use millrace_frames::PlayoutStats;
+
+    use super::*;
+
+    #[test]
+    fn a_core_in_another_process_says_when_an_input_is_heard() {
+        let (mut core, now) = (RemoteCore::default(), Instant::now());
+        let stats = InputStats {
+            playout: PlayoutStats::default(),
+            jitter: Duration::ZERO,
+            wait: Duration::ZERO,
+            waiting: 0,
+            level_db: 0.0,
+            chosen: true,
+            dropped_samples: 0,
+        };
+        let input = |id, heard| InputReport { id, stats, heard };
+        let inputs = vec![input(1, Some((4_800, 12_000))), input(2, None)];
+        core.note(Report { inputs, ..Report::default() }, now);
+        assert_eq!(core.next_heard(InputId(1)), Some((4_800, now + Duration::from_millis(12))));
+        assert_eq!((core.next_heard(InputId(2)), core.next_heard(InputId(3))), (None, None));
+    }
 }

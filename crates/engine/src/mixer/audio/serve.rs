@@ -11,7 +11,7 @@ use super::core::Core;
 use super::desk::{LOAD_TICKS, TimedCodecs};
 use super::wire::{self, Incoming, InputReport, News, Order, OutputReport, Report, Setup};
 use crate::mixer::serve::Work;
-use crate::mixer::wire::Records;
+use crate::mixer::wire::{Records, us_ahead};
 use crate::packets::PacketBatch;
 
 /// A core and its owner's inputs and outputs.
@@ -100,7 +100,9 @@ impl Work for Mixing {
 
     fn report(&mut self) -> News {
         let core: &dyn Core = &self.core;
-        let of_input = |id: &InputId| Some(InputReport { id: id.0, stats: core.input_stats(*id)? });
+        let now = Instant::now();
+        let heard = |id| core.next_heard(id).map(|(timestamp, at)| (timestamp, us_ahead(at, now)));
+        let of_input = |id: &InputId| Some(InputReport { id: id.0, stats: core.input_stats(*id)?, heard: heard(*id) });
         let of_output = |id: &OutputId| Some(OutputReport { id: id.0, stats: core.output_stats(*id)? });
         News::Report(Box::new(Report {
             load: self.load,

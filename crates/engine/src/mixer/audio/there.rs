@@ -55,9 +55,9 @@ impl Remote<AudioEnds> for AudioRemote {
         ends.send(&self.collected, now, to_worker, to_application);
     }
 
-    fn hear(&mut self, news: News) {
+    fn hear(&mut self, news: News, now: Instant) {
         match news {
-            News::Report(report) => self.core.note(*report),
+            News::Report(report) => self.core.note(*report, now),
             News::ActiveInput(id) => self.core.active = Some(id),
         }
     }

@@ -86,6 +86,8 @@ pub(crate) struct InputReport {
     pub(super) id: u32,
     #[serde(with = "InputStatsText")]
     pub(super) stats: InputStats,
+    /// See [`next_heard`](super::core::Core::next_heard); in how many µs that is.
+    pub(super) heard: Option<(u32, i64)>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]

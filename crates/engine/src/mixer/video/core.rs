@@ -364,3 +364,101 @@ impl Core for RemoteCore {
         self.events.pop_front()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::wire::InputReport;
+    use super::*;
+
+    fn ready() -> RemoteCore {
+        let mut core = RemoteCore::default();
+        core.outgoing.is_ready = true;
+        core
+    }
+
+    fn white(width: u32, height: u32) -> Picture {
+        Picture::filled(PictureSize { width, height }, Colour::WHITE)
+    }
+
+    #[test]
+    fn one_batch_of_pictures_is_under_way_until_the_process_took_it() {
+        let mut core = RemoteCore::default();
+        assert!(!core.takes_pictures(), "it has not begun");
+        core.outgoing.is_ready = true;
+        let id = core.add_input(InputFormat::Raw, "", false).unwrap();
+        let mut count = 0;
+        while core.takes_pictures() {
+            core.set_avatar(id, &white(640, 360));
+            count += 1;
+        }
+        let bytes = 640 * 360 * 3 / 2;
+        assert_eq!(count, PICTURES_BYTES_MAX.div_ceil(bytes));
+        assert!(core.outgoing.large.len() < PICTURES_BYTES_MAX + bytes + 1_024);
+        std::mem::take(&mut core.outgoing.large);
+        assert!(!core.takes_pictures());
+        core.note_taken(1);
+        assert!(core.takes_pictures());
+        // Red, green and blue leave as I420.
+        core.write(id, RawPicture::Rgba { size: PictureSize { width: 2, height: 2 }, bytes: &[255; 16] });
+        let records: Vec<_> = core.outgoing.large.packets().map(|(_, record)| record.to_vec()).collect();
+        assert!(records.len() == 1 && records[0].ends_with(&[235, 235, 235, 235, 128, 128]));
+        std::mem::take(&mut core.outgoing.large);
+        core.note(Report { pictures: 2, ..Report::default() });
+        assert!(core.takes_pictures(), "a report says it too");
+    }
+
+    #[test]
+    fn a_report_that_was_lost_is_made_up_for_by_the_next() {
+        let mut core = ready();
+        let id = core.add_input(InputFormat::Raw, "", false).unwrap();
+        let seen = Some(PictureSize { width: 320, height: 180 });
+        let report = |layouts, key_frames_wanted| {
+            let input = InputReport { id: id.0, seen, key_frames_wanted, stats: InputStats::default() };
+            Report { layouts, inputs: vec![input], ..Report::default() }
+        };
+        core.note(report(3, 2));
+        core.note(report(3, 2));
+        let told: Vec<_> = std::iter::from_fn(|| core.poll_event()).collect();
+        use VideoMixerEvent::{KeyFrameWanted, Layout, SizeWanted};
+        assert_eq!(told, [KeyFrameWanted(id), SizeWanted(id, seen), Layout]);
+    }
+
+    #[test]
+    fn outputs_of_which_frames_were_lost_get_key_frames_and_what_begins_anew_has_other_ids() {
+        let mut core = ready();
+        let [first, second] = [core.add_output(&OutputOptions::raw()), core.add_output(&OutputOptions::raw())];
+        core.remove_output(second.unwrap());
+        core.outgoing.orders.clear();
+        core.mend_gap();
+        assert!(matches!(core.outgoing.orders[..], [Order::KeyFrame(id)] if Some(OutputId(id)) == first));
+        core.begin(serde_json::from_str(r#"{"options":{}}"#).unwrap());
+        assert_ne!(core.add_output(&OutputOptions::raw()), first);
+        core.outgoing.orders.clear();
+        core.mend_gap();
+        assert_eq!(core.outgoing.orders.len(), 1);
+    }
+
+    #[test]
+    fn packets_before_it_begins_and_layouts_that_it_knows_are_not_sent() {
+        let mut core = RemoteCore::default();
+        let id = core.add_input(InputFormat::Raw, "", false).unwrap();
+        let packet = VideoPacket { sequence: 1, timestamp: 2, marker: true, payload: b"x" };
+        core.receive(id, packet, Instant::now());
+        assert!(core.outgoing.packets.take().is_empty());
+        core.outgoing.is_ready = true;
+        core.receive(id, packet, Instant::now());
+        assert_eq!(core.outgoing.packets.take().len(), 1);
+        let mut layout = Layout::new(PictureSize { width: 64, height: 64 }, 4, Default::default()).unwrap();
+        layout.add(id);
+        core.outgoing.orders.clear();
+        (0..2).for_each(|_| core.set_layout(layout.clone(), &VideoLayout::default()));
+        let [Order::SetLayout { wanted: Some(_), order }] = &core.outgoing.orders[..] else {
+            panic!("it is told once")
+        };
+        assert_eq!(order, &[id.0]);
+        layout.add(InputId(9));
+        core.set_layout(layout, &VideoLayout::default());
+        let Some(Order::SetLayout { wanted: None, order }) = core.outgoing.orders.last() else { panic!("it is told") };
+        assert_eq!(order, &[id.0, 9]);
+    }
+}

@@ -58,7 +58,7 @@ impl Remote<VideoEnds> for VideoRemote {
         ends.send(&self.collected, now, to_worker, to_application);
     }
 
-    fn hear(&mut self, news: News) {
+    fn hear(&mut self, news: News, _: Instant) {
         match news {
             News::Report(report) => self.core.note(*report),
             News::Took(pictures) => self.core.note_taken(pictures),

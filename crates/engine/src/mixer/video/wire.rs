@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::options::{core_codec, model_codec, output_options};
 use super::pictures::{i420, i420_bytes};
-use crate::mixer::wire::{LARGE, Records};
+use crate::mixer::wire::{LARGE, Records, moment_ahead, us_ahead};
 use crate::packets::PacketBatch;
 
 /// The first text to the child.
@@ -266,11 +266,8 @@ pub(super) fn push_sync(batch: &mut PacketBatch, input: InputId, sync: Option<Sy
     slot[..SYNC_BYTES].fill(0);
     slot[0] = if sync.is_some() { SYNC } else { NO_SYNC };
     if let Some(SyncPoint { captured, presented }) = sync {
-        // Two processes have no other clock in common than how long ago something is.
-        let ahead = presented.saturating_duration_since(now).as_micros() as i64;
-        let behind = now.saturating_duration_since(presented).as_micros() as i64;
         slot[1..9].copy_from_slice(&captured.0.to_le_bytes());
-        slot[9..SYNC_BYTES].copy_from_slice(&(ahead - behind).to_le_bytes());
+        slot[9..SYNC_BYTES].copy_from_slice(&us_ahead(presented, now).to_le_bytes());
     }
     batch.commit(input.0, SYNC_BYTES);
 }
@@ -297,9 +294,7 @@ pub(super) fn incoming(record: &[u8], now: Instant) -> Option<Incoming<'_>> {
         SYNC => {
             let (captured, rest) = rest.split_first_chunk()?;
             let (captured, ahead) = (NtpTime(u64::from_le_bytes(*captured)), i64::from_le_bytes(*rest.first_chunk()?));
-            let away = Duration::from_micros(ahead.unsigned_abs());
-            let presented = if ahead < 0 { now.checked_sub(away) } else { now.checked_add(away) }?;
-            Some(Incoming::Sync(Some(SyncPoint { captured, presented })))
+            Some(Incoming::Sync(Some(SyncPoint { captured, presented: moment_ahead(ahead, now)? })))
         }
         NO_SYNC => Some(Incoming::Sync(None)),
         _ => None,
