@@ -65,6 +65,15 @@ export const BARS = {
   'mix: CPU time of a listener against forwarding': { most: 1.3 },
   'mix: added delay p50': { most: 30 },
   'mix: added delay p99': { most: 45 },
+  'video mix, four in a grid: cost against the bare calls': { most: 1.15 },
+  'video mix, four in a grid: rooms a core against the bare calls': { least: 0.8 },
+  'video mix, four in a grid: allocations a frame': { most: 0 },
+  'video mix, four in a grid: memory against the bare calls': { most: 1.2 },
+  'video mix, four in a grid: added delay p50': { most: 40 },
+  'video mix, a lecture of six: cost against the bare calls': { most: 1.15 },
+  'video mix, a lecture of six: allocations a frame': { most: 0 },
+  'video mix, a lecture of six: memory against the bare calls': { most: 1.2 },
+  'video mix, a lecture of six: added delay p50': { most: 40 },
   'flood: packets of the call lost': { most: 0 },
   'flood: delay p99 against the idle run': { most: 2 },
   'flood: memory growth': { most: 1 },
@@ -83,6 +92,7 @@ export const EFFORT = {
     floodSeconds: 10,
     directSeconds: 5,
     ringSeconds: 1,
+    pictureFrames: 300,
   },
   quick: {
     rounds: 1,
@@ -94,6 +104,7 @@ export const EFFORT = {
     floodSeconds: 3,
     directSeconds: 2,
     ringSeconds: 0.3,
+    pictureFrames: 90,
   },
 };
 
@@ -131,6 +142,15 @@ export const MIX_LISTENERS = { viewers: 300, rate: 50 };
 
 /** Talkers at as many phases, of whom one clicks. */
 export const MIX_DELAY_TALKERS = 5;
+
+/**
+ * Rooms whose pictures are mixed, each by what the load generator calls it: of 640 x 360 one of 1280 x 720, in VP8 both. In the
+ * grid nothing is scaled, in the lecture everything is.
+ */
+export const PICTURES = { 'four in a grid': 'grid', 'a lecture of six': 'lecture' };
+
+/** Rooms whose memory is measured, beyond the first. */
+export const PICTURES_ROOMS = 4;
 
 /** Forged datagrams a second in the flood. */
 export const FLOOD_RATE = 100_000;

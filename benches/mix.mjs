@@ -1,18 +1,22 @@
 // A room in which everybody talks and hears everybody else as one sound, over plain RTP. Prints JSON.
 //
-//     node benches/mix.mjs millrace|janus [talkers] [seconds]
+//     node benches/mix.mjs millrace|isolated|janus [talkers] [seconds]
 //
 // All voices are mixed, none is left out as not loud enough: Janus knows no such choice. The server is a process of its own, whose
-// CPU time counts.
+// CPU time counts; `isolated` is ours with `isolation: 'process'`, where that of the mixer's own process counts as well.
 
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { startJanus } from './janus.mjs';
 import { openTalker, PACKETS_A_SECOND, talk, voicePackets } from './talkers.mjs';
 
-const SERVERS = { millrace: startMillrace, janus: startJanus };
+const SERVERS = {
+  millrace: () => startMillrace('thread'),
+  isolated: () => startMillrace('process'),
+  janus: startJanus,
+};
 const [server = 'millrace', talkers = '20', seconds = '5'] = process.argv.slice(2);
 const WARM_UP_MS = 2_000;
 const VOICE_SECONDS = 10;
@@ -47,8 +51,8 @@ try {
   await stop();
 }
 
-async function startMillrace() {
-  const child = fork(fileURLToPath(new URL('mixer-server.mjs', import.meta.url)));
+async function startMillrace(isolation) {
+  const child = fork(fileURLToPath(new URL('mixer-server.mjs', import.meta.url)), [isolation]);
   await once(child, 'message');
   return {
     pid: child.pid,
@@ -65,9 +69,14 @@ async function startMillrace() {
   };
 }
 
+/** CPU time of a process and of those that it started. */
 function cpuSeconds(id) {
   const fields = readFileSync(`/proc/${id}/stat`, 'utf8').split(') ')[1].split(' ');
-  return (Number(fields[11]) + Number(fields[12])) / TICKS_A_SECOND;
+  const own = (Number(fields[11]) + Number(fields[12])) / TICKS_A_SECOND;
+  const started = readdirSync(`/proc/${id}/task`).flatMap((task) =>
+    readFileSync(`/proc/${id}/task/${task}/children`, 'utf8').split(' ').filter(Boolean),
+  );
+  return started.reduce((sum, child) => sum + cpuSeconds(child), own);
 }
 
 function later(ms) {

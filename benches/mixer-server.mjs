@@ -1,4 +1,5 @@
-// Our side of benches/mix.mjs: a process with a mixer that everybody in it talks to and hears without themselves.
+// Our side of benches/mix.mjs: a process with a mixer that everybody in it talks to and hears without themselves. Its argument is
+// where the mixer works: `thread` or `process`.
 
 import { createWorker } from '../dist/index.js';
 import { OPUS_PAYLOAD_TYPE } from './talkers.mjs';
@@ -8,7 +9,7 @@ const worker = await createWorker();
 const router = await worker.createRouter({
   mediaCodecs: [{ kind: 'audio', mimeType, clockRate: 48_000, channels: 2 }],
 });
-const mixer = await worker.createAudioMixer();
+const mixer = await worker.createAudioMixer({ isolation: process.argv[2] });
 
 process.on('message', async ({ ssrc, port }) => {
   const transport = await router.createPlainTransport({ listenInfo: { protocol: 'udp', ip: '127.0.0.1' } });

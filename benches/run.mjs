@@ -1,7 +1,7 @@
 // `npm run bench`: what one core of this machine carries, beside a server that only receives, encrypts and sends.
 //
-//     npm run bench                  all of it, six rounds: half an hour on a machine that nobody else uses
-//     npm run bench -- --quick       one short round: two minutes, to see that everything runs
+//     npm run bench                  all of it, six rounds: three quarters of an hour on a machine that nobody else uses
+//     npm run bench -- --quick       one short round: three minutes, to see that everything runs
 //     npm run bench -- --json FILE   the figures as JSON as well
 //     npm run bench -- --svg FILE    where to put the picture; default: target/bench.svg
 //     npm run bench -- --noisy       run although others use the machine; trust ratios at most
@@ -26,6 +26,8 @@ import {
   MIX_HEARD_MIN,
   MIX_LISTENERS,
   MIX_TALKERS,
+  PICTURES,
+  PICTURES_ROOMS,
   REFERENCE_FANOUT,
   RING,
   SIMULCAST,
@@ -102,6 +104,7 @@ async function measureRound(round) {
   await step(`${round}: simulcast`, measureSimulcast);
   await step(`${round}: data channels`, measureData);
   await step(`${round}: a room that is mixed`, measureMix);
+  await step(`${round}: rooms whose pictures are mixed`, measurePictures);
 }
 
 /** Ours and the null server, one after the other. */
@@ -230,10 +233,10 @@ async function measureDirect() {
   figures.note(`${name}: delay p99 of the call beside a busy loop without packets against the idle run`, '', share);
 }
 
-/** Everybody hears everybody else as one sound: ours, then Janus's AudioBridge. */
+/** Everybody hears everybody else as one sound: ours on a thread, in a process of its own, then Janus's AudioBridge. */
 async function measureMix() {
   const shares = {};
-  for (const server of ['millrace', 'janus']) {
+  for (const server of ['millrace', 'isolated', 'janus']) {
     const arguments_ = [join(root, 'benches', 'mix.mjs'), server, String(MIX_TALKERS), String(effort.seconds)];
     const run = JSON.parse((await exec(process.execPath, arguments_)).stdout);
     if (run.heardShareMin < MIX_HEARD_MIN) throw new Error(`mix, ${server}: someone heard ${run.heardShareMin} of it`);
@@ -241,6 +244,7 @@ async function measureMix() {
     figures.note(`mix, ${server}: CPU time of a talker`, '% of a core', run.coreShareATalker * 100);
   }
   figures.note('mix: CPU time against Janus', '', shares.millrace / shares.janus);
+  figures.note('mix: CPU time in a process of its own against a thread', '', shares.isolated / shares.millrace);
   await measureMixer();
 }
 
@@ -271,12 +275,38 @@ async function measureMixer() {
   figures.note('mix: added delay p99', 'ms', delay.p99Ms);
 }
 
+/** Mixers of pictures beside the bare calls of their codecs and beside other programs, and their delay. */
+async function measurePictures() {
+  const { seconds, pictureFrames: frames } = effort;
+  for (const [room, arranged] of Object.entries(PICTURES)) {
+    const name = `video mix, ${room}`;
+    const mixing = await loadgen({ scenario: 'pictures', arranged, seconds });
+    figures.note(`${name}: cost against the bare calls`, '', mixing.againstBareCalls);
+    figures.note(`${name}: CPU time a frame`, 'ms', mixing.msAFrame);
+    figures.note(`${name}: rooms a core`, 'rooms', mixing.roomsACore);
+    const share = mixing.roomsACore / mixing.roomsACoreByBareCalls;
+    figures.note(`${name}: rooms a core against the bare calls`, '', share);
+    figures.note(`${name}: allocations a frame`, '', mixing.allocationsAFrame);
+    const beside = await loadgen({ scenario: 'picturesbeside', arranged, frames });
+    figures.note(`${name}: CPU time against GStreamer`, '', mixing.msAFrame / beside.gstreamerMsAFrame);
+    figures.note(`${name}: CPU time against FFmpeg`, '', mixing.msAFrame / beside.ffmpegMsAFrame);
+    const delay = await loadgen({ scenario: 'picturesdelay', arranged, seconds: 5 * seconds });
+    figures.note(`${name}: added delay p50`, 'ms', delay.p50Ms);
+    figures.note(`${name}: added delay p99`, 'ms', delay.p99Ms);
+  }
+}
+
 /** What does not depend on who else runs. */
 async function measureOnce() {
   const memory = await loadgen({ scenario: 'memory', count: effort.objects });
   figures.note('unconnected transport', 'kB', memory.unconnectedTransportBytes / 1e3);
   figures.note('connected transport', 'kB', memory.connectedTransportBytes / 1e3);
   figures.note('consumer, native', 'kB', memory.consumerBytes / 1e3);
+  for (const [room, arranged] of Object.entries(PICTURES)) {
+    const run = await loadgen({ scenario: 'picturesmemory', arranged, rooms: PICTURES_ROOMS });
+    figures.note(`video mix, ${room}: memory`, 'MB', run.bytesARoom / 1e6);
+    figures.note(`video mix, ${room}: memory against the bare calls`, '', run.againstBareCalls);
+  }
   const paused = await loadgen({ scenario: 'paused', consumers: 1_000, seconds: effort.pausedSeconds });
   figures.note('1,000 paused consumers', '% of a core', paused.coreShare * 100);
   const call = { target: 'millrace', viewers: 10, media: 'frames', warmupSeconds: 0.5, seconds: 1 };

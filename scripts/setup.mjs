@@ -44,8 +44,19 @@ const AIORTC = {
   debian: ['python3-aiortc', 'python3-numpy'],
 };
 
+const GSTREAMER = {
+  name: 'GStreamer with its RTP, SRTP and codec plugins',
+  test: 'gst-inspect-1.0 vp9enc && gst-inspect-1.0 srtpenc && gst-inspect-1.0 openh264enc && gst-inspect-1.0 opusenc',
+  debian: ['gstreamer1.0-tools', 'gstreamer1.0-plugins-base', 'gstreamer1.0-plugins-good', 'gstreamer1.0-plugins-bad'],
+};
+
 /** What the bench needs on top of the build: whom data channels and mixed rooms are compared with, and a voice. */
-export const BENCH_NEEDS = [AIORTC, { name: 'Janus', test: 'command -v janus', debian: ['janus'] }, ...RUST_TEST_NEEDS];
+export const BENCH_NEEDS = [
+  AIORTC,
+  { name: 'Janus', test: 'command -v janus', debian: ['janus'] },
+  GSTREAMER,
+  ...RUST_TEST_NEEDS,
+];
 
 /** What the tests need on top of it. Whatever Chromium is found first is used. */
 export const TEST_NEEDS = [
@@ -65,16 +76,7 @@ export const TEST_NEEDS = [
     debian: ['libsrtp2-dev'],
   },
   ...RUST_TEST_NEEDS,
-  {
-    name: 'GStreamer with its RTP, SRTP and codec plugins',
-    test: 'gst-inspect-1.0 vp9enc && gst-inspect-1.0 srtpenc && gst-inspect-1.0 openh264enc && gst-inspect-1.0 opusenc',
-    debian: [
-      'gstreamer1.0-tools',
-      'gstreamer1.0-plugins-base',
-      'gstreamer1.0-plugins-good',
-      'gstreamer1.0-plugins-bad',
-    ],
-  },
+  GSTREAMER,
   { name: 'tshark', test: 'command -v tshark', debian: ['tshark'] },
   AIORTC,
 ];

@@ -5,14 +5,18 @@ mod allocations;
 mod data;
 mod fanout;
 mod flood;
+mod inside;
 mod joins;
 mod memory;
 mod paused;
+mod pictures;
 mod ring;
 mod sound;
 
 use std::io;
+use std::time::Duration;
 
+use nix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -40,6 +44,14 @@ pub(crate) enum Scenario {
     Mixing(sound::Mixing),
     /// How much later a mix is heard.
     MixDelay(sound::Delay),
+    /// A mix of pictures beside the bare calls of its codecs.
+    Pictures(pictures::Mixing),
+    /// What a mix of pictures weighs beside its codecs.
+    PicturesMemory(pictures::Memory),
+    /// The same mix by other programs.
+    PicturesBeside(pictures::Beside),
+    /// How much later a mix of pictures is seen.
+    PicturesDelay(pictures::Delay),
 }
 
 /// Which core is whose.
@@ -66,10 +78,24 @@ impl Scenario {
             Self::Data(data) => data.run(cores),
             Self::Mixing(mixing) => mixing.run(),
             Self::MixDelay(delay) => delay.run(),
+            Self::Pictures(mixing) => mixing.run(),
+            Self::PicturesMemory(memory) => memory.run(),
+            Self::PicturesBeside(beside) => beside.run(),
+            Self::PicturesDelay(delay) => delay.run(),
         }
     }
 }
 
 fn told(figures: impl Serialize) -> io::Result<Value> {
     Ok(json!(figures))
+}
+
+fn failed(error: impl std::fmt::Display) -> io::Error {
+    io::Error::other(error.to_string())
+}
+
+/// CPU time of the calling thread, in ns.
+fn thread_ns() -> io::Result<u64> {
+    let time = Duration::from(clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID)?);
+    Ok(time.as_nanos() as u64)
 }

@@ -1,20 +1,20 @@
 //! Mixed sound: what the mixer costs beside the bare calls of its codecs, and how much later it is heard.
 
 use std::io;
-use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
 
 use millrace_codecs::{BuiltAudioCodecs, PcmuDecoder, PcmuEncoder};
 use millrace_engine::packets::PacketBatch;
-use millrace_engine::{Outbox, Worker};
 use millrace_frames::{AudioCodec, AudioCodecs, AudioDecoder, AudioEncoder, AudioEncoding, AudioFormat, AudioPacket};
 use millrace_mixer::{AudioMixer, InputFormat, InputId, InputOptions, MixerOptions, OutputFormat, OutputOptions};
 use millrace_packet::ExtensionIds;
 use millrace_packet::meta::{AudioLevel, RtpMeta};
-use nix::time::{ClockId, clock_gettime};
 use serde::Deserialize;
 use serde_json::{Value, json};
+
+use super::inside::{Inside, id, packet_number};
+use super::{failed, thread_ns};
 
 /// Samples of 48 kHz in a packet and a tick: 20 ms.
 const TICK_SAMPLES: usize = 960;
@@ -69,16 +69,6 @@ impl Mixing {
             "talkersACoreByBareCalls": a_core(bare_ns),
         }))
     }
-}
-
-fn failed(error: impl std::fmt::Display) -> io::Error {
-    io::Error::other(error.to_string())
-}
-
-/// CPU time of the calling thread, in ns.
-fn thread_ns() -> io::Result<u64> {
-    let time = Duration::from(clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID)?);
-    Ok(time.as_nanos() as u64)
 }
 
 fn encoder() -> io::Result<Box<dyn AudioEncoder>> {
@@ -211,7 +201,6 @@ const CLICK: u64 = 8;
 const LOUD: f32 = 0.3;
 /// Time that everything needs to find its place; clicks before do not count.
 const SETTLE_TIME: Duration = Duration::from_secs(3);
-const ANSWER_TIME_MAX: Duration = Duration::from_secs(20);
 
 impl Delay {
     pub(super) fn run(&self) -> io::Result<Value> {
@@ -231,10 +220,7 @@ impl Delay {
 
 /// A worker with a mixer, talkers and one who listens.
 struct Call {
-    worker: Worker,
-    outbox: Arc<Outbox>,
-    bell: Receiver<()>,
-    requests: u32,
+    inside: Inside,
     /// Numbers of the talkers' packets.
     talkers: Vec<u32>,
     heard_as: u32,
@@ -242,17 +228,13 @@ struct Call {
 
 impl Call {
     fn open(talkers: u32) -> io::Result<Self> {
-        let (ringer, bell) = channel();
-        let outbox = Arc::new(Outbox::new(move || {
-            // Whoever waits for it is gone at the end.
-            let _ = ringer.send(());
-        }));
-        let worker = Worker::start("{}", Arc::clone(&outbox)).map_err(failed)?;
-        let mut call = Self { worker, outbox, bell, requests: 0, talkers: Vec::new(), heard_as: 0 };
+        let mut inside = Inside::start()?;
+        let mut ask = |method, params| inside.ask(method, params);
         let codec = json!({ "kind": "audio", "mimeType": "audio/PCMU", "clockRate": 8_000 });
-        let router = call.ask("worker.createRouter", json!({ "routerId": id(1), "mediaCodecs": [codec] }))?;
-        call.ask("worker.createAudioMixer", json!({ "audioMixerId": id(2) }))?;
-        call.ask("router.createDirectTransport", json!({ "routerId": id(1), "transportId": id(3) }))?;
+        let router = ask("worker.createRouter", json!({ "routerId": id(1), "mediaCodecs": [codec] }))?;
+        ask("worker.createAudioMixer", json!({ "audioMixerId": id(2) }))?;
+        ask("router.createDirectTransport", json!({ "routerId": id(1), "transportId": id(3) }))?;
+        let mut numbers = Vec::new();
         for talker in 0..talkers {
             let codec = json!({ "mimeType": "audio/PCMU", "payloadType": 0, "clockRate": 8_000 });
             let parameters = json!({ "codecs": [codec], "encodings": [{ "ssrc": 100 + talker }] });
@@ -260,36 +242,22 @@ impl Call {
             let params = json!({
                 "transportId": id(3), "producerId": producer, "kind": "audio", "rtpParameters": parameters,
             });
-            let reply = call.ask("transport.produce", params)?;
-            call.talkers.push(reply["packetNumber"].as_u64().unwrap_or_default() as u32);
+            let reply = ask("transport.produce", params)?;
+            numbers.push(packet_number(&reply));
             let params = json!({ "audioMixerId": id(2), "inputId": id(1_000 + talker), "producerId": producer });
-            call.ask("audioMixer.addInput", params)?;
+            ask("audioMixer.addInput", params)?;
         }
         let params = json!({
             "audioMixerId": id(2), "outputId": id(5), "producerId": id(6), "routerId": id(1), "codec": "pcmu",
         });
-        call.ask("audioMixer.createOutput", params)?;
+        ask("audioMixer.createOutput", params)?;
         let params = json!({
             "transportId": id(3), "consumerId": id(7), "producerId": id(6), "rtpCapabilities": router["rtpCapabilities"],
         });
-        let reply = call.ask("transport.consume", params)?;
-        call.heard_as = reply["packetNumber"].as_u64().unwrap_or_default() as u32;
-        call.ask("consumer.listen", json!({ "consumerId": id(7), "listens": true }))?;
-        Ok(call)
-    }
-
-    fn ask(&mut self, method: &str, mut params: Value) -> io::Result<Value> {
-        self.requests += 1;
-        params["id"] = json!(self.requests);
-        params["method"] = json!(method);
-        self.worker.request(params.to_string());
-        loop {
-            let messages: Vec<Value> = serde_json::from_str(&self.outbox.take_batch_json())?;
-            if let Some(reply) = messages.into_iter().find(|message| message["id"] == self.requests) {
-                return reply.get("ok").cloned().ok_or_else(|| failed(format!("{method}: {reply}")));
-            }
-            self.bell.recv_timeout(ANSWER_TIME_MAX).map_err(|_| failed(format!("{method}: no answer")))?;
-        }
+        let reply = ask("transport.consume", params)?;
+        let heard_as = packet_number(&reply);
+        ask("consumer.listen", json!({ "consumerId": id(7), "listens": true }))?;
+        Ok(Self { inside, talkers: numbers, heard_as })
     }
 
     /// For each click that was heard: whether it counts, and its delay in ms.
@@ -307,7 +275,7 @@ impl Call {
             if due > started + SETTLE_TIME + time {
                 return Ok(delays);
             }
-            match self.bell.recv_timeout(due.saturating_duration_since(Instant::now())) {
+            match self.inside.bell.recv_timeout(due.saturating_duration_since(Instant::now())) {
                 Ok(()) => {
                     let now = started.elapsed().as_secs_f64() * 1e3;
                     self.hear(&mut decoder, |place| {
@@ -348,14 +316,14 @@ impl Call {
         encoder.encode(&sound, &mut packet[12..]).map_err(failed)?;
         let mut batch = PacketBatch::default();
         batch.push(self.talkers[talker as usize], &packet);
-        self.worker.send_packets(batch);
+        self.inside.worker.send_packets(batch);
         Ok(())
     }
 
     /// Tells the place of the first loud sample of each packet that came.
     fn hear(&self, decoder: &mut PcmuDecoder, mut click: impl FnMut(usize)) {
         let mut sound = [0.0; 4 * PACKET_SAMPLES];
-        while let Some(batch) = self.outbox.take_packets() {
+        while let Some(batch) = self.inside.outbox.take_packets() {
             for (_, packet) in batch.packets().filter(|(number, _)| *number == self.heard_as) {
                 let Ok(meta) = RtpMeta::parse(packet, &ExtensionIds::default()) else { continue };
                 let Ok(samples) = decoder.decode(meta.payload(packet), &mut sound) else { continue };
@@ -370,8 +338,4 @@ impl Call {
 /// When the n-th click was said, in ms since the first packet: at its place in a packet that is sent at once.
 fn said_at_ms(click: u64) -> f64 {
     (click * CLICKS_APART) as f64 / 8.0
-}
-
-fn id(number: u32) -> String {
-    format!("00000000-0000-4000-8000-{number:012x}")
 }
