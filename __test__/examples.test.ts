@@ -56,6 +56,10 @@ test('in the example of slides a program sees each of them in small pictures', a
   ]);
 });
 
+test('the example of thumbnails answers with JPEG files', async (t) => {
+  t.is(await run('thumbnails.mjs'), 'ada 200 ffd8ff\ngrace 200 ffd8ff\nnobody 404 \n');
+});
+
 test('in the example of a mixer the listener hears both, the person the bot, and the transcription the person', async (t) => {
   const output = await run('mixer.mjs');
   for (const line of [

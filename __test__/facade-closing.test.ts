@@ -310,6 +310,7 @@ function methodsOf(call: Call): { [Name in keyof Objects]: Record<string, () => 
       createWebRtcServer: () => worker.createWebRtcServer({ listenInfos: [] }),
       createRouter: () => worker.createRouter(),
       createAudioMixer: () => worker.createAudioMixer(),
+      snapshot: () => worker.snapshot({ producerId: producer.id }),
       createVideoMixer: () => worker.createVideoMixer(),
       createVideoTranscoder: () => worker.createVideoTranscoder({ producerId: producer.id, router, codec: 'vp8' }),
       createAudioTranscoder: () => worker.createAudioTranscoder({ producerId: producer.id, router, codec: 'opus' }),

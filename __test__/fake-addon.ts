@@ -95,6 +95,7 @@ export class FakeAddon implements NativeAddon {
   canConsume = (): boolean => true;
   generateRouterRtpCapabilities = (options: string): string =>
     JSON.stringify({ codecs: JSON.parse(options).mediaCodecs });
+  writeImage = async (rgba: Buffer): Promise<Buffer> => rgba;
 
   constructor() {
     const { workers, answers } = this;

@@ -1,4 +1,5 @@
-// Pictures through mixers, by what they show: colours go in, samples of pictures are looked at.
+// Pictures through mixers, by what they show: colours go in, samples of pictures are looked at. One after the other: a
+// machine with few cores has no room for a dozen encoders at once.
 
 import { once } from 'node:events';
 import test from 'ava';
@@ -8,8 +9,10 @@ import { until, write } from './sound-room.js';
 import {
   BLACK,
   BLUE,
+  decodeImage,
   failVideo,
   GREEN,
+  isColour,
   openVideo,
   paint,
   publish,
@@ -20,7 +23,7 @@ import {
   YELLOW,
 } from './video-room.js';
 
-test('four publishers are seen in the quarters of a grid, in the order in which they came', async (t) => {
+test.serial('four publishers are seen in the quarters of a grid, in the order in which they came', async (t) => {
   const { worker, router } = await openVideo(t);
   const mixer = await worker.createVideoMixer({ width: 640, height: 360 });
   for (const colour of [RED, GREEN, BLUE, YELLOW]) {
@@ -41,7 +44,7 @@ test('four publishers are seen in the quarters of a grid, in the order in which 
 });
 
 for (const codec of ['vp8', 'vp9', 'h264', 'av1'] as const) {
-  test(`a picture goes out and in as ${codec}`, async (t) => {
+  test.serial(`a picture goes out and in as ${codec}`, async (t) => {
     const { worker, router } = await openVideo(t);
     const producer = await publish(worker, router, GREEN, { codec });
     await shows(t, await view(worker, producer), [[0.5, 0.5, GREEN]]);
@@ -72,7 +75,7 @@ for (const codec of ['vp8', 'vp9', 'h264'] as const) {
   });
 }
 
-test('layouts change while it runs, and events say what is seen', async (t) => {
+test.serial('layouts change while it runs, and events say what is seen', async (t) => {
   const { worker } = await openVideo(t);
   const mixer = await worker.createVideoMixer({ width: 640, height: 360, background: '#dcc828' });
   const frames = mixer.frames();
@@ -121,7 +124,7 @@ test('layouts change while it runs, and events say what is seen', async (t) => {
   );
 });
 
-test('who has no place waits for one, and a muted input shows its avatar', async (t) => {
+test.serial('who has no place waits for one, and a muted input shows its avatar', async (t) => {
   const { worker } = await openVideo(t);
   const mixer = await worker.createVideoMixer({ width: 320, height: 180, maxShown: 1 });
   const frames = mixer.frames();
@@ -138,7 +141,7 @@ test('who has no place waits for one, and a muted input shows its avatar', async
   t.deepEqual(mixer.inputs, [waiting]);
 });
 
-test('a name, a caption and a background picture are seen', async (t) => {
+test.serial('a name, a caption and a background picture are seen', async (t) => {
   const { worker } = await openVideo(t);
   const mixer = await worker.createVideoMixer({ width: 320, height: 180 });
   const frames = mixer.frames();
@@ -156,7 +159,7 @@ test('a name, a caption and a background picture are seen', async (t) => {
   t.is(input.label, '');
 });
 
-test('equal wishes are one encoder, and nothing is encoded while nobody takes it', async (t) => {
+test.serial('equal wishes are one encoder, and nothing is encoded while nobody takes it', async (t) => {
   const { worker, router } = await openVideo(t);
   const mixer = await worker.createVideoMixer({ width: 320, height: 180 });
   await paint(mixer, RED);
@@ -187,7 +190,7 @@ test('equal wishes are one encoder, and nothing is encoded while nobody takes it
   await shows(t, await view(worker, small.producer, { width: 160, height: 90 }), [[0.5, 0.5, RED]]);
 });
 
-test('a producer of several encodings gives each viewer one, and makes only those', async (t) => {
+test.serial('a producer of several encodings gives each viewer one, and makes only those', async (t) => {
   const { worker, router } = await openVideo(t);
   const mixer = await worker.createVideoMixer({ width: 640, height: 360 });
   await paint(mixer, GREEN, { width: 640, height: 360 });
@@ -214,36 +217,62 @@ test('a producer of several encodings gives each viewer one, and makes only thos
   });
 });
 
-test('a transcoder makes another codec and size of a producer, and hands packets on where nothing differs', async (t) => {
+test.serial(
+  'a transcoder makes another codec and size of a producer, and hands packets on where nothing differs',
+  async (t) => {
+    const { worker, router } = await openVideo(t);
+    const producer = await publish(worker, router, YELLOW);
+    const [other, small, same] = [
+      await worker.createVideoTranscoder({ producerId: producer.id, router, codec: 'vp9' }),
+      await worker.createVideoTranscoder({ producerId: producer.id, router, codec: 'vp8', width: 160, height: 90 }),
+      await worker.createVideoTranscoder({ producerId: producer.id, router, codec: 'vp8' }),
+    ];
+    t.deepEqual(
+      [other, small, same].map(({ passesThrough }) => passesThrough),
+      [false, false, true],
+    );
+    for (const [transcoder, size] of [
+      [other, 320],
+      [small, 160],
+      [same, 320],
+    ] as const) {
+      const viewer = await worker.createVideoMixer({ width: 320, height: 180 });
+      await viewer.addInput({ producerId: transcoder.producer.id });
+      await shows(t, viewer.frames(), [[0.5, 0.5, YELLOW]]);
+      t.is((await viewer.getStats()).inputs[0]?.width, size);
+    }
+    t.is((await same.getStats()).encoded, 0, 'nothing was encoded');
+    const ended = once(other, 'end');
+    producer.close();
+    await ended;
+    t.true(other.closed);
+  },
+);
+
+test.serial('a snapshot is a picture of the mix, or of any producer in its own size', async (t) => {
   const { worker, router } = await openVideo(t);
-  const producer = await publish(worker, router, YELLOW);
-  const [other, small, same] = [
-    await worker.createVideoTranscoder({ producerId: producer.id, router, codec: 'vp9' }),
-    await worker.createVideoTranscoder({ producerId: producer.id, router, codec: 'vp8', width: 160, height: 90 }),
-    await worker.createVideoTranscoder({ producerId: producer.id, router, codec: 'vp8' }),
-  ];
-  t.deepEqual(
-    [other, small, same].map(({ passesThrough }) => passesThrough),
-    [false, false, true],
-  );
-  for (const [transcoder, size] of [
-    [other, 320],
-    [small, 160],
-    [same, 320],
+  const producer = await publish(worker, router, GREEN, { width: 160, height: 90 });
+  const mixer = await worker.createVideoMixer({ width: 320, height: 180 });
+  await paint(mixer, RED);
+  const files = {
+    mix: await mixer.snapshot(),
+    small: await mixer.snapshot({ format: 'jpeg', quality: 95, width: 64, height: 36 }),
+    producer: await worker.snapshot({ producerId: producer.id }),
+  };
+  for (const [name, colour, width, height] of [
+    ['mix', RED, 320, 180],
+    ['small', RED, 64, 36],
+    ['producer', GREEN, 160, 90],
   ] as const) {
-    const viewer = await worker.createVideoMixer({ width: 320, height: 180 });
-    await viewer.addInput({ producerId: transcoder.producer.id });
-    await shows(t, viewer.frames(), [[0.5, 0.5, YELLOW]]);
-    t.is((await viewer.getStats()).inputs[0]?.width, size);
+    const { size, middle } = await decodeImage(files[name]);
+    t.deepEqual(size, [width, height], name);
+    t.true(isColour(middle, colour), `${name}: ${middle}`);
   }
-  t.is((await same.getStats()).encoded, 0, 'nothing was encoded');
-  const ended = once(other, 'end');
-  producer.close();
-  await ended;
-  t.true(other.closed);
+  await t.throwsAsync(mixer.snapshot({ format: 'gif' as 'png' }), { code: 'ERR_INVALID_ARGUMENT' });
+  await t.throwsAsync(mixer.snapshot({ quality: 0 }), { code: 'ERR_INVALID_ARGUMENT' });
 });
 
-test('whoever is loudest comes first, where that is asked for', async (t) => {
+test.serial('whoever is loudest comes first, where that is asked for', async (t) => {
   const { worker } = await openVideo(t);
   const sound = await worker.createAudioMixer();
   const mixer = await worker.createVideoMixer({ width: 640, height: 360, voiceActivated: sound });
@@ -272,7 +301,7 @@ test('whoever is loudest comes first, where that is asked for', async (t) => {
   );
 });
 
-test('a mixer that panics is made anew with the same outputs, and others notice nothing', async (t) => {
+test.serial('a mixer that panics is made anew with the same outputs, and others notice nothing', async (t) => {
   const { worker, router } = await openVideo(t);
   const [mixer, other] = [
     await worker.createVideoMixer({ width: 320, height: 180 }),
@@ -292,7 +321,7 @@ test('a mixer that panics is made anew with the same outputs, and others notice 
   t.deepEqual([(await mixer.getStats()).restarts, (await other.getStats()).restarts], [1, 0]);
 });
 
-test('bad input is refused by a typed error, and nothing is half made', async (t) => {
+test.serial('bad input is refused by a typed error, and nothing is half made', async (t) => {
   const { worker, router } = await openVideo(t);
   const area = (left: string, width: string) => ({ left, top: '0/1', width, height: '1/1' });
   const invalid = { instanceOf: TypeError, code: 'ERR_INVALID_ARGUMENT' };

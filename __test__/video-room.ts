@@ -1,5 +1,6 @@
 // A room for tests of mixed pictures: who is seen in which colour, and what a picture shows.
 
+import { spawn } from 'node:child_process';
 import type { ExecutionContext } from 'ava';
 import { createWorker, type types } from '../ts/index.js';
 import type { Worker } from '../ts/worker.js';
@@ -122,4 +123,26 @@ export async function view(
 export async function failVideo(worker: types.Worker, mixer: types.VideoMixer, hang?: number): Promise<void> {
   const asked = worker as unknown as Worker & { request(method: string, params: object): Promise<void> };
   await asked.request('videoMixer.fail', { videoMixerId: mixer.id, hang });
+}
+
+/** What FFmpeg makes of a PNG or JPEG: its size, and the colour in its middle. */
+export async function decodeImage(file: Buffer): Promise<{ size: [number, number]; middle: Colour }> {
+  const [size, pixels] = await Promise.all([
+    piped('ffprobe', ['-v', 'error', '-show_entries', 'stream=width,height', '-of', 'csv=p=0', '-'], file),
+    piped('ffmpeg', ['-v', 'error', '-i', '-', '-f', 'rawvideo', '-pix_fmt', 'rgb24', '-'], file),
+  ]);
+  const [width, height] = size.toString().trim().split(',').map(Number) as [number, number];
+  const middle = (Math.floor(height / 2) * width + Math.floor(width / 2)) * 3;
+  return { size: [width, height], middle: [...pixels.subarray(middle, middle + 3)] as unknown as Colour };
+}
+
+async function piped(command: string, args: string[], input: Buffer): Promise<Buffer> {
+  const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'inherit'] });
+  // It may have read enough and closed.
+  child.stdin.on('error', () => {}).end(input);
+  const chunks: Buffer[] = [];
+  for await (const chunk of child.stdout) {
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks);
 }

@@ -58,7 +58,7 @@ function textsIn(folder, license = '') {
   const mit = /\bMIT\b.*\bOR\b|\bOR\b.*\bMIT\b|\/MIT|MIT\//.test(license)
     ? names.filter((name) => /MIT/i.test(name))
     : [];
-  const chosen = mit.length > 0 ? [...mit, ...names.filter((name) => /NOTICE/i.test(name))] : names;
+  const chosen = mit.length > 0 ? [...mit, ...names.filter((name) => /NOTICE|IJG/i.test(name))] : names;
   return chosen.map((name) => readFileSync(join(folder, name), 'utf8').replaceAll('\r', '').trim());
 }
 

@@ -1,5 +1,5 @@
 /** What the facade's classes need of the addon; tests put a fake in its place. */
 export type NativeAddon = Pick<
   typeof import('#native'),
-  'NativeWorker' | 'canConsume' | 'generateRouterRtpCapabilities'
+  'NativeWorker' | 'canConsume' | 'generateRouterRtpCapabilities' | 'writeImage'
 >;

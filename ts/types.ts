@@ -126,6 +126,7 @@ export type {
   RtpObserverObserver,
   RtpObserverObserverEvents,
 } from './rtp-observer.js';
+export type { SnapshotOptions } from './snapshot.js';
 export type {
   Transport,
   TransportEvents,

@@ -8,9 +8,11 @@ import type * as model from './generated/model.js';
 import type { VideoCaption, VideoLayout, VideoMixerPressure, VideoMixerStats } from './generated/model.js';
 import { Logger } from './logger.js';
 import type { MixerOutputReply } from './mixer-output.js';
+import type { NativeAddon } from './native-addon.js';
 import { typeError } from './native-events.js';
 import { type AppData, checkOptions, RemoteObject } from './remote-object.js';
 import { Router } from './router.js';
+import { type SnapshotOptions, takeSnapshot } from './snapshot.js';
 import { VideoFrames, type VideoFramesOptions } from './video-frames.js';
 import { VideoMixerInput, type VideoMixerInputOptions } from './video-mixer-input.js';
 import { VideoMixerOutput, type VideoMixerOutputOptions } from './video-mixer-output.js';
@@ -94,6 +96,7 @@ export class VideoMixer<VideoMixerAppData extends AppData = AppData> extends Rem
 > {
   readonly #channel: Channel;
   readonly #id: string;
+  readonly #addon: NativeAddon;
   readonly #backgroundNumber: number;
   readonly #onClose: () => void;
   readonly #inputs = new Map<string, VideoMixerInput>();
@@ -103,6 +106,7 @@ export class VideoMixer<VideoMixerAppData extends AppData = AppData> extends Rem
   /** @internal */
   constructor(
     channel: Channel,
+    addon: NativeAddon,
     id: string,
     options: Pick<VideoMixerOptions<VideoMixerAppData>, 'appData' | 'voiceActivated'>,
     reply: { packetNumber: number },
@@ -110,6 +114,7 @@ export class VideoMixer<VideoMixerAppData extends AppData = AppData> extends Rem
   ) {
     super(channel, new EnhancedEventEmitter(), options.appData);
     this.#channel = channel;
+    this.#addon = addon;
     this.#id = id;
     this.#backgroundNumber = reply.packetNumber;
     this.#onClose = onClose;
@@ -243,6 +248,18 @@ export class VideoMixer<VideoMixerAppData extends AppData = AppData> extends Rem
     });
     this.#frames.add(frames);
     return frames;
+  }
+
+  /**
+   * The next picture of the mix as a file.
+   *
+   * Cost: some 10 ms for 1280 × 720, on a thread of Node's pool.
+   *
+   * @throws `TypeError` when the options are malformed; {@link InvalidStateError} when no picture comes within 10 s.
+   */
+  async snapshot(options: SnapshotOptions = {}): Promise<Buffer> {
+    checkOptions(options);
+    return await takeSnapshot(this.#addon, options, (wanted) => this.frames(wanted));
   }
 
   /**

@@ -11,6 +11,7 @@ import type { NativeAddon } from './native-addon.js';
 import { errorFromAddon, toJson, typeError } from './native-events.js';
 import { type AppData, checkOptions, RemoteObject } from './remote-object.js';
 import { Router, type RouterOptions, type RouterReply } from './router.js';
+import type { SnapshotOptions } from './snapshot.js';
 import { VideoMixer, type VideoMixerOptions } from './video-mixer.js';
 import type { VideoMixerOutputOptions } from './video-mixer-output.js';
 import { VideoTranscoder, type VideoTranscoderOptions } from './video-transcoder.js';
@@ -288,7 +289,7 @@ export class Worker<WorkerAppData extends AppData = AppData> extends RemoteObjec
     const wanted = { ...rest, program: programOf(rest), videoMixerId };
     const reply = await this.request<{ packetNumber: number }>('worker.createVideoMixer', wanted);
     this.ensureOpen('worker.createVideoMixer');
-    const videoMixer = new VideoMixer<VideoMixerAppData>(this.#channel, videoMixerId, options, reply, () =>
+    const videoMixer = new VideoMixer<VideoMixerAppData>(this.#channel, this.#addon, videoMixerId, options, reply, () =>
       this.#videoMixers.delete(videoMixer as VideoMixer),
     );
     this.#videoMixers.add(videoMixer as VideoMixer);
@@ -337,6 +338,24 @@ export class Worker<WorkerAppData extends AppData = AppData> extends RemoteObjec
     } catch (error) {
       mixer.close();
       throw error;
+    }
+  }
+
+  /**
+   * The next picture of a Producer as a file, in its own size unless another is given. Where the publisher has to make a key
+   * frame for it, that is asked for.
+   *
+   * Cost: some decoded frames, and some 10 ms for 1280 × 720.
+   *
+   * @throws As {@link VideoMixer.addInput}; {@link InvalidStateError} when no picture comes within 10 s.
+   */
+  async snapshot({ producerId, ...options }: SnapshotOptions & { producerId: string }): Promise<Buffer> {
+    const mixer = await this.createVideoMixer({ followsInput: true } as VideoMixerOptions);
+    try {
+      await mixer.addInput({ producerId });
+      return await mixer.snapshot(options);
+    } finally {
+      mixer.close();
     }
   }
 

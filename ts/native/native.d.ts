@@ -60,3 +60,6 @@ export declare function serveMixer(): void
 
 /** The version of this package. */
 export declare function version(): string
+
+/** Writes a picture of red, green, blue and alpha bytes as PNG, or as JPEG where a quality of 1 to 100 is given. */
+export declare function writeImage(rgba: Buffer, width: number, height: number, quality?: number | undefined | null): Promise<Buffer>

@@ -7,6 +7,7 @@ mod capture;
 mod certificate;
 mod error;
 mod event_loop;
+mod image;
 mod journal;
 pub mod message;
 mod mixer;
@@ -23,6 +24,7 @@ mod tap;
 mod worker;
 
 pub use error::{RequestError, StartError};
+pub use image::{ImageFormat, encode_image};
 pub use message::{ErrorBody, LogLevel, Message, Outcome};
 pub use mixer::{MIXER_THREADS_MAX, STUCK_THREADS_MAX, serve_mixer};
 pub use outbox::Outbox;

@@ -6,14 +6,20 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
+/// A run is so short that a busy machine may leave no packet of those in it whose delay is measured.
+const SHORT_RUNS_MAX: u32 = 5;
+
 #[test]
 fn every_server_delivers_what_was_sent() {
     for target in ["millrace", "null", "null-gso"] {
         for media in ["single", "frames", "recorded", "audio"] {
-            let figures = run(&fanout(target, media));
-            assert!(figures["delivered"].as_u64() > Some(10), "{target} {media}: {figures}");
-            assert!(figures["sampled"].as_u64() > Some(0), "{target} {media}: {figures}");
-            assert_eq!((&figures["corrupt"], &figures["duplicates"]), (&json!(0), &json!(0)), "{target} {media}");
+            let is_sampled = (0..SHORT_RUNS_MAX).any(|_| {
+                let figures = run(&fanout(target, media));
+                assert!(figures["delivered"].as_u64() > Some(10), "{target} {media}: {figures}");
+                assert_eq!((&figures["corrupt"], &figures["duplicates"]), (&json!(0), &json!(0)), "{target} {media}");
+                figures["sampled"].as_u64() > Some(0)
+            });
+            assert!(is_sampled, "{target} {media}: no delay was measured");
         }
     }
 }

@@ -9,6 +9,7 @@
 #![cfg_attr(test, allow(dead_code))]
 
 mod capabilities;
+mod image;
 mod mixer;
 mod ortc;
 mod panics;

@@ -240,9 +240,8 @@ mod tests {
         served.until(|frame| matches!(frame, Frame::Text(text) if text == r#"{"News":{"Took":1}}"#));
         let is_it = |(number, record): (u32, &[u8])| number == LARGE && record.ends_with(&samples);
         served.until(|frame| matches!(frame, Frame::Packets(batch) if batch.packets().any(is_it)));
-        // It begins anew, without what it had.
-        served.order(r#"{"Order":{"Begin":{"options":{"width":32,"height":32}}}}"#);
-        served.until(|frame| matches!(frame, Frame::Text(text) if text.contains(r#""inputs":[],"outputs":[]"#)));
+        served.order(r#"{"Order":{"Resize":{"width":32,"height":32}}}"#);
+        served.until(|frame| matches!(frame, Frame::Text(text) if text.contains(r#""canvas":[32,32]"#)));
         drop(served.input);
         served.serving.join().unwrap().unwrap();
     }

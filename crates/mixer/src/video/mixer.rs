@@ -374,6 +374,36 @@ impl VideoMixer {
         Ok(())
     }
 
+    /// The size of the canvas.
+    pub fn size(&self) -> PictureSize {
+        self.options.size
+    }
+
+    /// Goes on with a canvas of another size. Outputs without a size of their own follow it, from a key frame on; the picture
+    /// of [`Self::set_background`] is to be set again.
+    ///
+    /// # Errors
+    /// When the size is out of range, or an output cannot have it; everything is as before then.
+    pub fn resize(&mut self, size: PictureSize) -> Result<(), VideoMixerError> {
+        let options = VideoMixerOptions { size, ..self.options.clone() };
+        options.layout()?;
+        let (mut outputs, mut groups) = (Vec::new(), Vec::new());
+        for output in &self.outputs {
+            let format = output.options.format(size, options.frame_rate)?;
+            let group = join(&mut groups, &mut *self.codecs, output.id, format)?;
+            group.give_way(self.ladder.step, options.frame_rate);
+            group.taken.extend(output.taken.then_some(output.id));
+            outputs.push(Output { format, ..*output });
+        }
+        self.compositor = Compositor::new(size, options.background, options.fit);
+        self.compositor.set_captions(self.captions.iter().map(|(text, place)| (text.as_str(), *place)));
+        self.layout.resize(size);
+        (self.options, self.outputs, self.groups) = (options, outputs, groups);
+        self.renditions.clear();
+        self.see();
+        Ok(())
+    }
+
     /// Swaps an input with whoever is in the region called `region`; see [`Layout::set_region`].
     ///
     /// # Errors
@@ -427,21 +457,9 @@ impl VideoMixer {
         }
         let format = options.format(self.options.size, self.options.frame_rate)?;
         let id = OutputId(self.ids + 1);
-        match self.groups.iter_mut().find(|group| group.format == format) {
-            Some(group) => group.members.push(id),
-            None => {
-                let encoder = match &format {
-                    OutputFormat::Encoded { encoding, .. } => Some(self.codecs.encoder(encoding)?),
-                    OutputFormat::Raw { .. } => None,
-                };
-                let mut group = Group::new(format, encoder, id.0.wrapping_mul(0x2545) as u16);
-                group.members.push(id);
-                group.give_way(self.ladder.step, self.options.frame_rate);
-                self.groups.push(group);
-            }
-        }
+        join(&mut self.groups, &mut *self.codecs, id, format)?.give_way(self.ladder.step, self.options.frame_rate);
         self.ids += 1;
-        self.outputs.push(Output { id, format, taken: false });
+        self.outputs.push(Output { id, options: *options, format, taken: false });
         Ok(id)
     }
 
@@ -769,6 +787,28 @@ impl VideoMixer {
     fn output_index(&self, id: OutputId) -> Result<usize, VideoMixerError> {
         self.outputs.binary_search_by_key(&id, |output| output.id).map_err(|_| VideoMixerError::UnknownOutput(id))
     }
+}
+
+/// Adds an output to the group of its format, which begins with it if there is none.
+fn join<'a>(
+    groups: &'a mut Vec<Group>,
+    codecs: &mut dyn VideoCodecs,
+    id: OutputId,
+    format: OutputFormat,
+) -> Result<&'a mut Group, VideoMixerError> {
+    let at = match groups.iter().position(|group| group.format == format) {
+        Some(at) => at,
+        None => {
+            let encoder = match &format {
+                OutputFormat::Encoded { encoding, .. } => Some(codecs.encoder(encoding)?),
+                OutputFormat::Raw { .. } => None,
+            };
+            groups.push(Group::new(format, encoder, id.0.wrapping_mul(0x2545) as u16));
+            groups.len() - 1
+        }
+    };
+    groups[at].members.push(id);
+    Ok(&mut groups[at])
 }
 
 /// The canvas at a size: itself, or scaled once a tick, between bars where it has another shape.

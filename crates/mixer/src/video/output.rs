@@ -224,6 +224,7 @@ pub struct OutputStats {
 
 pub(super) struct Output {
     pub(super) id: OutputId,
+    pub(super) options: OutputOptions,
     pub(super) format: OutputFormat,
     pub(super) taken: bool,
 }

@@ -14,7 +14,7 @@ use millrace_model::{NtpTime, VideoCaption, VideoLayout};
 use rustc_hash::FxHashMap;
 
 use super::options::{model_codec, place};
-use super::wire::{self, Order, OutputText, PictureUse, Report, Setup};
+use super::wire::{self, Order, OutputText, PictureUse, Report};
 use crate::mixer::there::Outgoing;
 
 /// See [`VideoMixer`], whose functions these are. Where they fail the core has not got what they name.
@@ -33,6 +33,9 @@ pub(super) trait Core {
     fn request_key_frame(&mut self, id: OutputId);
     /// The layout, and how it was asked for.
     fn set_layout(&mut self, layout: Layout, wanted: &VideoLayout);
+    fn resize(&mut self, size: PictureSize);
+    /// The size that its canvas has, as far as that is known.
+    fn canvas(&self) -> Option<PictureSize>;
     fn set_captions(&mut self, captions: &[VideoCaption]);
     fn set_background(&mut self, picture: &Picture);
     fn receive(&mut self, id: InputId, packet: VideoPacket<'_>, now: Instant);
@@ -90,6 +93,14 @@ impl Core for VideoMixer {
 
     fn set_layout(&mut self, layout: Layout, _: &VideoLayout) {
         let _ = Self::set_layout(self, layout);
+    }
+
+    fn resize(&mut self, size: PictureSize) {
+        let _ = Self::resize(self, size);
+    }
+
+    fn canvas(&self) -> Option<PictureSize> {
+        Some(self.size())
     }
 
     fn set_captions(&mut self, captions: &[VideoCaption]) {
@@ -185,14 +196,6 @@ impl Default for RemoteCore {
 }
 
 impl RemoteCore {
-    /// Lets it begin anew, without inputs and outputs. Ids go on, so that what is under way reaches nobody.
-    pub(super) fn begin(&mut self, setup: Setup) {
-        self.outgoing.orders.push(Order::Begin(Box::new(setup)));
-        self.inputs.clear();
-        self.outputs.clear();
-        (self.arranged, self.order) = (None, Vec::new());
-    }
-
     /// What it made was lost: viewers need key frames.
     pub(super) fn mend_gap(&mut self) {
         self.outgoing.orders.extend(self.outputs.iter().map(|id| Order::KeyFrame(id.0)));
@@ -301,6 +304,14 @@ impl Core for RemoteCore {
             self.outgoing.orders.push(Order::SetLayout { wanted: arranged.clone(), order: order.clone() });
             (self.arranged, self.order) = (arranged.or(self.arranged.take()), order);
         }
+    }
+
+    fn resize(&mut self, size: PictureSize) {
+        self.outgoing.orders.push(Order::Resize { width: size.width, height: size.height });
+    }
+
+    fn canvas(&self) -> Option<PictureSize> {
+        self.report.canvas
     }
 
     fn set_captions(&mut self, captions: &[VideoCaption]) {
@@ -424,18 +435,13 @@ mod tests {
     }
 
     #[test]
-    fn outputs_of_which_frames_were_lost_get_key_frames_and_what_begins_anew_has_other_ids() {
+    fn outputs_of_which_frames_were_lost_get_key_frames() {
         let mut core = ready();
         let [first, second] = [core.add_output(&OutputOptions::raw()), core.add_output(&OutputOptions::raw())];
         core.remove_output(second.unwrap());
         core.outgoing.orders.clear();
         core.mend_gap();
         assert!(matches!(core.outgoing.orders[..], [Order::KeyFrame(id)] if Some(OutputId(id)) == first));
-        core.begin(serde_json::from_str(r#"{"options":{}}"#).unwrap());
-        assert_ne!(core.add_output(&OutputOptions::raw()), first);
-        core.outgoing.orders.clear();
-        core.mend_gap();
-        assert_eq!(core.outgoing.orders.len(), 1);
     }
 
     #[test]

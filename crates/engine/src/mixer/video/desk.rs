@@ -71,12 +71,7 @@ impl Desk<VideoEnds> for Here {
         ends.send(collected, now, &mut to_worker, &mut to_application);
         core.worked(now.elapsed());
         ends.note(core, mixer.setup.id, outbox, now);
-        if let Some(size) = ends.other_size() {
-            let options = ends.resize(&mixer.setup.options, size);
-            if let Some(other) = make_core(options, spent, Instant::now()) {
-                *core = other;
-            }
-        }
+        ends.follow_size(core);
         drop(ends);
         mixer.send(to_worker);
         if !to_application.is_empty() {

@@ -75,6 +75,8 @@ pub(crate) struct VideoEnds {
     follows_input: bool,
     /// The canvas' size, if that of an input.
     size: Option<PictureSize>,
+    /// It has had it.
+    is_sized: bool,
     restarts: u32,
     /// The process that does the work; 0: this one.
     pid: u32,
@@ -282,6 +284,7 @@ impl Ends for VideoEnds {
             passes: false,
             follows_input: setup.follows_input,
             size: None,
+            is_sized: false,
             restarts: 0,
             pid: 0,
             stats: VideoMixerStats::default(),
@@ -410,7 +413,7 @@ impl VideoEnds {
         to_worker: &mut PacketBatch,
         to_application: &mut PacketBatch,
     ) {
-        if self.follows_input && self.size.is_none() {
+        if self.follows_input && !self.is_sized {
             // The canvas has not got its size yet.
             return;
         }
@@ -446,22 +449,21 @@ impl VideoEnds {
         }
     }
 
-    /// The size that the canvas should have instead of its own, that of its only input's pictures.
-    pub(super) fn other_size(&self) -> Option<PictureSize> {
-        let size = self.inputs.first().filter(|_| self.follows_input)?.stats.size?;
-        Some(within_canvas(size)).filter(|size| self.size != Some(*size))
-    }
-
-    /// Begins anew with a canvas of this size.
-    pub(super) fn resize(&mut self, setup: &VideoSetup, size: PictureSize) -> VideoMixerOptions {
-        self.size = Some(size);
-        let options = self.options(&setup.options);
-        if let Ok(mut layout) = options.layout() {
-            self.inputs.iter().for_each(|input| layout.add(input.place));
-            (self.layout, self.wanted) = (layout, setup.wanted_layout());
+    /// Gives the canvas the size of the only input's pictures, where it is to have that.
+    pub(super) fn follow_size(&mut self, core: &mut impl Core) {
+        let Some(size) = self.inputs.first().filter(|_| self.follows_input).and_then(|input| input.stats.size) else {
+            return;
+        };
+        let size = within_canvas(size);
+        if self.size.replace(size) != Some(size) {
+            self.layout.resize(size);
+            core.resize(size);
         }
-        self.restart();
-        options
+        if !self.is_sized && core.canvas() == Some(size) {
+            self.is_sized = true;
+            // Its first key frame may have gone where those before it went.
+            self.outputs.iter().flat_map(VideoOutputEnd::ids).for_each(|id| core.request_key_frame(id));
+        }
     }
 }
 

@@ -65,12 +65,6 @@ impl Mixing {
         })
     }
 
-    fn begin(&mut self, setup: Setup) -> io::Result<()> {
-        let (layouts, pictures, pictures_told) = (self.layouts, self.pictures, self.pictures_told);
-        *self = Self { layouts, pictures, pictures_told, ..Self::new(setup)? };
-        Ok(())
-    }
-
     fn input(&self, id: u32) -> Option<InputId> {
         self.inputs.iter().find(|input| input.id == id).map(|input| input.core)
     }
@@ -129,7 +123,6 @@ impl Work for Mixing {
     fn obey(&mut self, order: Order) -> io::Result<()> {
         let core: &mut dyn Core = &mut self.core;
         match order {
-            Order::Begin(setup) => self.begin(*setup)?,
             Order::AddInput { id, codec, label, muted } => {
                 let format = codec.map_or(InputFormat::Raw, |codec| InputFormat::Rtp(core_codec(codec)));
                 if let Some(core) = core.add_input(format, &label, muted) {
@@ -156,6 +149,11 @@ impl Work for Mixing {
             }
             Order::KeyFrame(id) => self.obey_of(self.output(id), |core, id| core.request_key_frame(id)),
             Order::SetLayout { wanted, order } => self.set_layout(wanted, &order)?,
+            Order::Resize { width, height } => {
+                core.resize(PictureSize { width, height });
+                self.options.size = self.core.size();
+                self.is_to_report = true;
+            }
             Order::SetCaptions(captions) => core.set_captions(&captions),
             Order::SenderReport { id, ntp, timestamp } => {
                 let now = Instant::now();
@@ -229,6 +227,7 @@ impl Work for Mixing {
             |output: &(u32, OutputId)| Some(OutputReport { id: output.0, stats: core.output_stats(output.1)? });
         News::Report(Box::new(Report {
             mixer: core.stats(),
+            canvas: core.canvas(),
             layouts: self.layouts,
             pictures: self.pictures,
             inputs: self.inputs.iter().filter_map(of_input).collect(),

@@ -67,10 +67,7 @@ impl Remote<VideoEnds> for VideoRemote {
 
     fn note(&mut self, ends: &mut VideoEnds, mixer: &Mixer<VideoEnds>, now: Instant) {
         ends.note(&mut self.core, mixer.setup.id, &mixer.setup.outbox, now);
-        if let Some(size) = ends.other_size() {
-            ends.resize(&mixer.setup.options, size);
-            self.core.begin(setup(mixer, ends));
-        }
+        ends.follow_size(&mut self.core);
     }
 }
 

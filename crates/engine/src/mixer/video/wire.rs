@@ -25,8 +25,6 @@ pub(crate) struct Setup {
 /// What the child's core is to do. Ids are those of this side; the child knows which are its core's.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) enum Order {
-    /// Forget everything, and begin like this.
-    Begin(Box<Setup>),
     AddInput {
         id: u32,
         /// `None`: pictures as they are.
@@ -58,6 +56,11 @@ pub(crate) enum Order {
         wanted: Option<VideoLayout>,
         /// Those that are shown, then those that wait.
         order: Vec<u32>,
+    },
+    /// Another size of the canvas.
+    Resize {
+        width: u32,
+        height: u32,
     },
     SetCaptions(Vec<VideoCaption>),
     SenderReport {
@@ -104,6 +107,9 @@ pub(crate) enum News {
 pub(crate) struct Report {
     #[serde(with = "MixerStatsText")]
     pub(super) mixer: VideoMixerStats,
+    /// The size of what is composed.
+    #[serde(with = "size_text")]
+    pub(super) canvas: Option<PictureSize>,
     /// How often other inputs were seen than before, or elsewhere.
     pub(super) layouts: u64,
     /// Batches of pictures that it took.

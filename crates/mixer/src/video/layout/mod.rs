@@ -201,6 +201,12 @@ impl Layout {
         Ok(())
     }
 
+    /// Shows the inputs on another canvas, in the regions that they have.
+    pub fn resize(&mut self, canvas: PictureSize) {
+        self.canvas = canvas;
+        self.version += 1;
+    }
+
     /// The same layout with other names for its inputs; those without one leave.
     pub fn renamed(&self, name: impl Fn(InputId) -> Option<InputId>) -> Self {
         let mut renamed = self.clone();

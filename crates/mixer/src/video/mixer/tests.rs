@@ -451,6 +451,35 @@ fn a_publisher_that_changes_its_size_while_passed_through_is_mixed_again() {
 }
 
 #[test]
+fn another_canvas_goes_on_with_its_inputs_and_outputs_and_asks_nobody_for_a_key_frame() {
+    let mut world = World::new(|options| options.pass_through = false);
+    let input = world.publish(SIZE, 90);
+    let small = PictureSize { width: 64, height: 36 };
+    let outputs = [world.output(&vp8()), world.output(&OutputOptions { size: Some(small), ..vp8() })];
+    world.mixer.set_captions(&[("kept", Place::BottomLeft)]).unwrap();
+    let before = world.run(10).last().unwrap().timestamp;
+    world.events.clear();
+
+    world.mixer.resize(SIZE).unwrap();
+    let got = world.run(2);
+    let of = |at: usize| (got[at].outputs.clone(), got[at].key, got[at].luma, got[at].size);
+    assert_eq!(of(0), (vec![outputs[0].0], true, 90, (320, 180)));
+    assert_eq!(of(1), (vec![outputs[1].0], true, 90, (64, 36)));
+    assert_eq!(got[0].timestamp.wrapping_sub(before), 3_000);
+    assert!(got[2..].iter().all(|got| !got.key));
+    assert_eq!(world.mixer.input_stats(input).unwrap().decoded, 12);
+    assert_eq!(world.events, [VideoMixerEvent::Layout, VideoMixerEvent::SizeWanted(input, Some(SIZE))]);
+    assert!(
+        world.luma(10, 170) != 90 || world.luma(14, 172) != 90 || world.luma(12, 168) != 90,
+        "the caption is there"
+    );
+
+    let refused = world.mixer.resize(PictureSize { width: 8, height: 8 });
+    assert_eq!(refused, Err(VideoMixerError::BadValue("size")));
+    assert_eq!(world.run(1)[0].size, (320, 180));
+}
+
+#[test]
 fn pictures_wait_for_their_sound() {
     let mut world = World::new(|_| ());
     let input = world.publish(SIZE, 90);
