@@ -1871,7 +1871,9 @@ export type VideoMixerInputStats = {
   unseen: number;
   /** Packets, frames or pictures that were dropped because too many waited. */
   dropped: number;
-  /** Times that its last picture stood still because of a frame that did not decode. */
+  /** Times that it stood still because decoding it had taken more than its share of the time. */
+  overspent: number;
+  /** Times that its last picture stood still because of a frame that did not decode or those that cost too much. */
   freezes: number;
   /** Whether it stands still. */
   frozen: boolean;

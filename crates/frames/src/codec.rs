@@ -139,6 +139,11 @@ pub trait VideoDecoder: Send {
     /// # Errors
     /// When the frame is malformed, larger than the decoder takes, or needs a frame that was not decoded.
     fn decode(&mut self, frame: &[u8], out: &mut dyn FnMut(PictureView<'_>)) -> Result<(), DecodeError>;
+
+    /// For how long it has computed since this was asked last. Codecs have no clock; whoever lends one wraps them.
+    fn take_time(&mut self) -> Duration {
+        Duration::ZERO
+    }
 }
 
 /// What became of a picture that was given to an encoder.

@@ -453,7 +453,10 @@ pub struct VideoMixerInputStats {
     /// Packets, frames or pictures that were dropped because too many waited.
     #[ts(type = "number")]
     pub dropped: u64,
-    /// Times that its last picture stood still because of a frame that did not decode.
+    /// Times that it stood still because decoding it had taken more than its share of the time.
+    #[ts(type = "number")]
+    pub overspent: u64,
+    /// Times that its last picture stood still because of a frame that did not decode or those that cost too much.
     #[ts(type = "number")]
     pub freezes: u64,
     /// Whether it stands still.

@@ -116,13 +116,13 @@ impl Window {
 
 /// For how long the thread at hand has computed in all; `None` where the system does not tell.
 #[cfg(unix)]
-pub(super) fn thread_time() -> Option<Duration> {
+pub(crate) fn thread_time() -> Option<Duration> {
     nix::time::clock_gettime(nix::time::ClockId::CLOCK_THREAD_CPUTIME_ID).ok().map(Duration::from)
 }
 
 /// For how long the thread at hand has computed in all; `None` where the system does not tell.
 #[cfg(not(unix))]
-pub(super) fn thread_time() -> Option<Duration> {
+pub(crate) fn thread_time() -> Option<Duration> {
     None
 }
 

@@ -74,6 +74,7 @@ use direct::{Inlet, Outlet};
 use events::Told;
 use listen::Server;
 use load::Load;
+pub(crate) use load::thread_time;
 use mixers::Written;
 use pace::Pace;
 use routers::RouterEntry;

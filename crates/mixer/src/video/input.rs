@@ -8,6 +8,7 @@ use millrace_frames::{Inserted, PictureSize, PictureView, RtpToNtp, VideoCodec, 
 use millrace_model::NtpTime;
 
 use super::InputId;
+use super::budget::Budget;
 use super::compose::Look;
 use super::picture::{Colour, Picture};
 
@@ -95,6 +96,8 @@ pub struct InputStats {
     pub unseen: u64,
     /// Frames, or pictures, that were dropped because too many waited.
     pub dropped: u64,
+    /// Times that it stood still because decoding it had taken more than its share of the time.
+    pub overspent: u64,
     /// Times that its last picture stood still because of a frame that did not decode.
     pub freezes: u64,
     /// It stands still.
@@ -126,6 +129,7 @@ pub(super) struct Stream {
     spare: Vec<Waiting>,
     clock: RtpToNtp,
     sync: Option<SyncPoint>,
+    budget: Budget,
     /// Bytes of this second and bits of the one before.
     rate: (Option<Instant>, u64, u64),
 }
@@ -166,6 +170,7 @@ impl Stream {
             spare: Vec::new(),
             clock: RtpToNtp::new(CLOCK_RATE),
             sync: None,
+            budget: Budget::default(),
             rate: (None, 0, 0),
         }
     }
@@ -324,14 +329,16 @@ impl Input {
     pub(super) fn collect(&mut self, now: Instant) {
         let wanted = self.seen && !self.muted;
         let Source::Stream(stream) = &mut self.source else { return };
-        let Stream { assembler, waiting, waiting_bytes, spare, clock, sync, .. } = &mut **stream;
-        let mut full = false;
+        let Stream { assembler, waiting, waiting_bytes, spare, clock, sync, budget, .. } = &mut **stream;
+        let (mut full, is_spent) = (false, budget.is_spent());
         while let Some(frame) = assembler.poll(now) {
             if !wanted {
                 self.stats.unseen += 1;
                 continue;
             }
-            full |= waiting.len() >= WAITING_FRAMES_MAX || *waiting_bytes + frame.data.len() > WAITING_BYTES_MAX;
+            full |= is_spent
+                || waiting.len() >= WAITING_FRAMES_MAX
+                || *waiting_bytes + frame.data.len() > WAITING_BYTES_MAX;
             if full {
                 self.stats.dropped += 1;
                 continue;
@@ -355,15 +362,16 @@ impl Input {
     pub(super) fn wants_key_frame(&mut self, now: Instant) -> bool {
         let wanted = self.seen && !self.muted;
         let Source::Stream(stream) = &mut self.source else { return false };
-        wanted && stream.assembler.wants_key_frame(now)
+        wanted && !stream.budget.is_spent() && stream.assembler.wants_key_frame(now)
     }
 
     /// Decodes what is to be shown at `at`, which is what is due within `ahead` of it, and gives each frame with whether it
-    /// decoded.
+    /// decoded. The decoder may compute for this `share` of the time.
     pub(super) fn advance(
         &mut self,
         at: Instant,
         ahead: Duration,
+        share: f32,
         each: &mut dyn FnMut(&Waiting, Option<PictureSize>),
     ) {
         match &mut self.source {
@@ -373,7 +381,8 @@ impl Input {
                     self.decoded_at = Some(at);
                 }
             }
-            Source::Stream(_) => {
+            Source::Stream(stream) => {
+                stream.budget.earn(at, share);
                 // As many as wait, at most.
                 while let Some(frame) = self.take_due(at + ahead) {
                     let decoded = self.decode(&frame.data, at);
@@ -405,13 +414,16 @@ impl Input {
             self.decoded_at = Some(at);
             self.stats.frozen = false;
         }
-        if decoded.is_err() {
-            self.stats.failed += 1;
+        stream.budget.spend(stream.decoder.take_time());
+        let is_spent = stream.budget.is_spent();
+        if decoded.is_err() || is_spent {
             self.stats.freezes += u64::from(!self.stats.frozen);
             self.stats.frozen = true;
             self.stats.dropped += stream.drop_waiting();
             stream.assembler.need_key_frame();
         }
+        self.stats.failed += u64::from(decoded.is_err());
+        self.stats.overspent += u64::from(is_spent);
         decoded.is_ok()
     }
 

@@ -8,6 +8,7 @@ use millrace_frames::{Inserted, PictureSize, PictureView, VideoCodecUnavailable,
 use millrace_model::NtpTime;
 
 use super::InputId;
+use super::budget;
 use super::compose::{CAPTIONS_MAX, Compositor, Look, Place, shape, whole};
 use super::input::{Input, InputFormat, InputOptions, InputStats, RawPicture, Source, Stream, SyncPoint};
 use super::layout::{Arrangement, Fit, Layout, LayoutError, Tile};
@@ -713,11 +714,13 @@ impl VideoMixer {
     fn advance(&mut self, passing: Option<usize>, tick: Tick, now: Instant, sink: &mut dyn FnMut(OutputFrame<'_>)) {
         // What is due nearer to this tick than to the next: half a tick early is as near to its sound as half a tick late.
         let ahead = self.tick_length() / 2;
+        let seen = self.inputs.iter().filter(|input| input.seen).count();
+        let share = budget::share(seen, self.ladder.is_overloaded());
         let groups = &mut self.groups;
         for (at, input) in self.inputs.iter_mut().enumerate().filter(|(_, input)| input.seen) {
             let candidate = input.passing().filter(|_| passing == Some(at));
             // What came by now is shown, though the tick was due a little before.
-            input.advance(now, ahead, &mut |frame, decoded| {
+            input.advance(now, ahead, share, &mut |frame, decoded| {
                 let Some((id, codec, _, rate)) = candidate else { return };
                 for group in groups.iter_mut().filter(|group| !group.taken.is_empty()) {
                     let fits = decoded.is_some_and(|size| group.would_pass(codec, size, rate));

@@ -3,6 +3,7 @@
 //! [`mixer::VideoMixer`] takes packets and pictures, and gives frames. [`layout`] says which input stands where, [`compose`]
 //! draws it, of what [`scale`] and [`text`] make.
 
+pub mod budget;
 pub mod compose;
 pub mod input;
 pub mod layout;

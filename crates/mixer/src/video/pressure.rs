@@ -58,11 +58,16 @@ pub(super) struct Ladder {
 }
 
 impl Ladder {
+    /// Tells whether there is too little time.
+    pub(super) fn is_overloaded(&self) -> bool {
+        self.load > LOAD_HIGH
+    }
+
     /// Takes that a tick of `length` took `work`. Returns the step if it is another one.
     pub(super) fn note(&mut self, work: Duration, length: Duration) -> Option<Pressure> {
         let share = work.as_secs_f32() / length.as_secs_f32().max(1e-6);
         self.load += (share - self.load) * 0.1;
-        self.high_for = if self.load > LOAD_HIGH { self.high_for + length } else { Duration::ZERO };
+        self.high_for = if self.is_overloaded() { self.high_for + length } else { Duration::ZERO };
         self.low_for = if self.load < LOAD_LOW { self.low_for + length } else { Duration::ZERO };
         let step = if self.high_for >= GIVES_WAY_AFTER {
             self.step.more()

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use millrace_codecs::BuiltVideoCodecs;
 use millrace_frames::{
-    EncodeError, Encoded, PictureSize, PictureView, VideoCodec, VideoCodecUnavailable, VideoCodecs, VideoDecoder,
-    VideoEncoder, VideoEncoding,
+    DecodeError, EncodeError, Encoded, PictureSize, PictureView, VideoCodec, VideoCodecUnavailable, VideoCodecs,
+    VideoDecoder, VideoEncoder, VideoEncoding,
 };
 use millrace_mixer::video::{OutputFrame, OutputId, Payload, Picture, VideoMixer, VideoMixerOptions};
 
@@ -16,6 +16,7 @@ use super::ends::VideoEnds;
 use super::wire::{MadeFrame, MadeOf};
 use crate::mixer::{Desk, Ends, Failure, Mixer, Turn};
 use crate::packets::PacketBatch;
+use crate::plane::thread_time;
 
 /// A core and what it needs in a turn.
 pub(crate) struct Here {
@@ -71,7 +72,7 @@ impl Desk<VideoEnds> for Here {
         ends.send(collected, now, &mut to_worker, &mut to_application);
         core.worked(now.elapsed());
         ends.note(core, mixer.setup.id, outbox, now);
-        ends.follow_size(core);
+        ends.follow_size(core, now);
         drop(ends);
         mixer.send(to_worker);
         if !to_application.is_empty() {
@@ -209,7 +210,7 @@ impl Collected {
     }
 }
 
-/// The codecs of this build, with encoders that say how long they worked: a core has no clock to look at.
+/// The codecs of this build, with encoders and decoders that say how long they worked: a core has no clock to look at.
 struct TimedCodecs(Arc<AtomicU64>);
 
 impl VideoCodecs for TimedCodecs {
@@ -218,12 +219,32 @@ impl VideoCodecs for TimedCodecs {
         codec: VideoCodec,
         size_max: PictureSize,
     ) -> Result<Box<dyn VideoDecoder>, VideoCodecUnavailable> {
-        BuiltVideoCodecs.decoder(codec, size_max)
+        let decoder = BuiltVideoCodecs.decoder(codec, size_max)?;
+        Ok(Box::new(TimedDecoder { decoder, computed: Duration::ZERO }))
     }
 
     fn encoder(&mut self, encoding: &VideoEncoding) -> Result<Box<dyn VideoEncoder>, VideoCodecUnavailable> {
         let encoder = BuiltVideoCodecs.encoder(encoding)?;
         Ok(Box::new(TimedEncoder { encoder, nanoseconds: Arc::clone(&self.0) }))
+    }
+}
+
+struct TimedDecoder {
+    decoder: Box<dyn VideoDecoder>,
+    computed: Duration,
+}
+
+impl VideoDecoder for TimedDecoder {
+    fn decode(&mut self, frame: &[u8], out: &mut dyn FnMut(PictureView<'_>)) -> Result<(), DecodeError> {
+        // Not the time that others had the processor.
+        let started = thread_time();
+        let decoded = self.decoder.decode(frame, out);
+        self.computed += thread_time().unwrap_or_default().saturating_sub(started.unwrap_or_default());
+        decoded
+    }
+
+    fn take_time(&mut self) -> Duration {
+        std::mem::take(&mut self.computed)
     }
 }
 

@@ -1,7 +1,7 @@
 //! What a mixer of pictures should do: its inputs, outputs and layout as requests made them, and how far its core agrees.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use millrace_frames::PictureSize;
 use millrace_mixer::video::layout::{Arrangement, Layout, LayoutError};
@@ -27,6 +27,10 @@ use crate::mixer::there::Either;
 use crate::mixer::{Ends, Lane};
 use crate::outbox::Outbox;
 use crate::packets::PacketBatch;
+
+/// A canvas that follows its input takes another size no sooner than this after the one before: encoders begin anew for it.
+/// Meanwhile pictures of other sizes are scaled.
+const RESIZE_INTERVAL_MIN: Duration = Duration::from_secs(1);
 
 /// What a mixer of pictures is made with.
 pub(crate) struct VideoSetup {
@@ -77,6 +81,8 @@ pub(crate) struct VideoEnds {
     size: Option<PictureSize>,
     /// It has had it.
     is_sized: bool,
+    /// When it became that.
+    sized_at: Option<Instant>,
     restarts: u32,
     /// The process that does the work; 0: this one.
     pid: u32,
@@ -285,6 +291,7 @@ impl Ends for VideoEnds {
             follows_input: setup.follows_input,
             size: None,
             is_sized: false,
+            sized_at: None,
             restarts: 0,
             pid: 0,
             stats: VideoMixerStats::default(),
@@ -450,12 +457,14 @@ impl VideoEnds {
     }
 
     /// Gives the canvas the size of the only input's pictures, where it is to have that.
-    pub(super) fn follow_size(&mut self, core: &mut impl Core) {
+    pub(super) fn follow_size(&mut self, core: &mut impl Core, now: Instant) {
         let Some(size) = self.inputs.first().filter(|_| self.follows_input).and_then(|input| input.stats.size) else {
             return;
         };
         let size = within_canvas(size);
-        if self.size.replace(size) != Some(size) {
+        let is_soon = self.sized_at.is_some_and(|at| now.saturating_duration_since(at) < RESIZE_INTERVAL_MIN);
+        if self.size != Some(size) && !is_soon {
+            (self.size, self.sized_at) = (Some(size), Some(now));
             self.layout.resize(size);
             core.resize(size);
         }
@@ -502,6 +511,7 @@ fn event(target: Uuid, event: &'static str, data: Value) -> Message {
 
 #[cfg(test)]
 mod tests {
+    use super::super::core::RemoteCore;
     use super::*;
 
     #[test]
@@ -516,5 +526,25 @@ mod tests {
         assert_eq!(of(1080, 1920), (1080, 1920));
         assert_eq!(of(4096, 16), (1920, 16));
         assert_eq!(of(2, 2), (16, 16));
+    }
+    #[test]
+    fn v03_a_canvas_follows_its_input_once_a_second_however_often_that_changes_its_size() {
+        let options = VideoMixerOptions::default();
+        let layout = options.layout().unwrap();
+        let (background, wanted) = (Arc::default(), serde_json::from_value(json!({})).unwrap());
+        let setup = VideoSetup { options, layout, follows_input: true, background, wanted, program: None };
+        let mut ends = VideoEnds::new(&setup);
+        ends.add_input(VideoInputEnd::new(Uuid::from_u128(1), None, Arc::default(), String::new(), false));
+        let (start, mut sizes, mut core) = (Instant::now(), Vec::new(), RemoteCore::default());
+        for tick in 0..300 {
+            let (width, height) = [(1280, 720), (320, 180)][tick as usize % 2];
+            ends.inputs[0].stats.size = Some(PictureSize { width, height });
+            let before = ends.size;
+            ends.follow_size(&mut core, start + Duration::from_secs(1) * tick / 30);
+            sizes.extend(ends.size.filter(|size| Some(*size) != before).map(|size| (tick, size.width)));
+        }
+        // At 30 ticks a second each size that is looked at a second later is that of before, then the other one is taken.
+        assert_eq!(sizes.len(), 10, "{sizes:?}");
+        assert_eq!(sizes[..3], [(0, 1280), (31, 320), (62, 1280)]);
     }
 }

@@ -262,7 +262,8 @@ impl VideoInputEnd {
     }
 
     pub(super) fn stats(&self) -> VideoMixerInputStats {
-        let InputStats { packets, decoded, failed, unseen, dropped, freezes, frozen, avatar, size, late } = self.stats;
+        let InputStats { packets, decoded, failed, unseen, dropped, overspent, freezes, frozen, avatar, size, late } =
+            self.stats;
         let (came, spatial_layer) = match &self.origin {
             Origin::Rtp(entrance) => (entrance.entrance.dropped(), entrance.current_layer),
             Origin::Written(queue) => (queue.dropped(), None),
@@ -274,6 +275,7 @@ impl VideoInputEnd {
             failed,
             unseen,
             dropped: dropped + came + packets.dropped,
+            overspent,
             freezes,
             frozen,
             avatar,

@@ -67,7 +67,7 @@ impl Remote<VideoEnds> for VideoRemote {
 
     fn note(&mut self, ends: &mut VideoEnds, mixer: &Mixer<VideoEnds>, now: Instant) {
         ends.note(&mut self.core, mixer.setup.id, &mixer.setup.outbox, now);
-        ends.follow_size(&mut self.core);
+        ends.follow_size(&mut self.core, now);
     }
 }
 

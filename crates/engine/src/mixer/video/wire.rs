@@ -170,6 +170,7 @@ struct InputStatsText {
     failed: u64,
     unseen: u64,
     dropped: u64,
+    overspent: u64,
     freezes: u64,
     frozen: bool,
     avatar: bool,

@@ -19,13 +19,18 @@ struct Work {
     decoded: Arc<AtomicU64>,
     encoded: Arc<AtomicU64>,
     hurried: Arc<AtomicU64>,
+    /// Encoders that were made, or took another size.
+    made: Arc<AtomicU64>,
+    /// For how long decoders computed, in ms.
+    computed: Arc<AtomicU64>,
 }
 
-/// Frames are one colour: whether they are a key frame, a size, and three samples.
+/// Frames are one colour: whether they are a key frame, a size, and three samples. What the last sample is above 128 is how
+/// many milliseconds a frame takes to decode.
 #[derive(Clone, Default)]
 struct Solid(Work);
 
-struct SolidDecoder(Work, Option<()>, Picture);
+struct SolidDecoder(Work, Option<()>, Picture, Duration);
 struct SolidEncoder(Work, VideoEncoding, bool);
 
 impl VideoCodecs for Solid {
@@ -33,13 +38,14 @@ impl VideoCodecs for Solid {
         if codec == VideoCodec::Av1 {
             return Err(VideoCodecUnavailable(codec));
         }
-        Ok(Box::new(SolidDecoder(self.0.clone(), None, Picture::filled(SIZE, Colour::BLACK))))
+        Ok(Box::new(SolidDecoder(self.0.clone(), None, Picture::filled(SIZE, Colour::BLACK), Duration::ZERO)))
     }
 
     fn encoder(&mut self, encoding: &VideoEncoding) -> Result<Box<dyn VideoEncoder>, VideoCodecUnavailable> {
         if encoding.codec == VideoCodec::Av1 {
             return Err(VideoCodecUnavailable(encoding.codec));
         }
+        self.0.made.fetch_add(1, Ordering::Relaxed);
         Ok(Box::new(SolidEncoder(self.0.clone(), *encoding, true)))
     }
 }
@@ -48,6 +54,9 @@ impl VideoDecoder for SolidDecoder {
     fn decode(&mut self, frame: &[u8], out: &mut dyn FnMut(PictureView<'_>)) -> Result<(), DecodeError> {
         self.0.decoded.fetch_add(1, Ordering::Relaxed);
         let [kind, a, b, c, d, y, u, v] = *frame.first_chunk::<8>().ok_or(DecodeError::Malformed)?;
+        let cost = v.saturating_sub(128);
+        self.3 += Duration::from_millis(cost.into());
+        self.0.computed.fetch_add(cost.into(), Ordering::Relaxed);
         if kind == BROKEN {
             self.1 = None;
             return Err(DecodeError::Malformed);
@@ -63,6 +72,10 @@ impl VideoDecoder for SolidDecoder {
             out(view);
         }
         Ok(())
+    }
+
+    fn take_time(&mut self) -> Duration {
+        std::mem::take(&mut self.3)
     }
 }
 
@@ -92,6 +105,7 @@ impl VideoEncoder for SolidEncoder {
     }
 
     fn resize(&mut self, width: u32, height: u32) -> Result<(), EncodeError> {
+        self.0.made.fetch_add(1, Ordering::Relaxed);
         self.1.size = PictureSize { width, height };
         self.2 = true;
         Ok(())
@@ -608,6 +622,69 @@ fn v08_values_out_of_range_are_refused_and_nothing_is_half_made() {
     }
     let more = world.mixer.add_input(InputOptions::new(InputFormat::Raw));
     assert_eq!(more, Err(VideoMixerError::TooManyInputs));
+}
+
+#[test]
+fn v03_inputs_that_change_their_size_with_every_frame_leave_the_encoders_as_they_are() {
+    let mut world = World::new(|_| ());
+    let (flips, other) = (world.publish(SIZE, 90), world.publish(SIZE, 150));
+    world.output(&vp8());
+    world.output(&OutputOptions { size: Some(SIZE), ..vp8() });
+    world.run(3);
+    let sizes = [(16, 16), (641, 361), (1, 1), (1920, 1080), (320, 180), (40, 1080)];
+    for (width, height) in sizes.into_iter().cycle().take(120) {
+        (world.publishers[0].size, world.publishers[0].key) = (PictureSize { width, height }, true);
+        let got = world.run(1);
+        assert_eq!(
+            got.iter().map(|got| (got.size, got.key)).collect::<Vec<_>>(),
+            [((640, 360), false), ((320, 180), false)]
+        );
+        assert_eq!(world.luma(160, 90), 90, "{width} x {height}: in the middle of its tile");
+        assert_eq!(world.luma(480, 90), 150);
+    }
+    assert_eq!(world.work.made.load(Ordering::Relaxed), 2, "one encoder for each output from the beginning on");
+    let decoded = [flips, other].map(|input| world.mixer.input_stats(input).unwrap().decoded);
+    assert_eq!(decoded, [123; 2]);
+}
+
+#[test]
+fn v05_a_stream_that_takes_too_long_to_decode_costs_its_own_tile_alone() {
+    let mut world = World::new(|_| ());
+    let (costly, good) = (world.publish(SIZE, 90), world.publish(SIZE, 150));
+    world.output(&vp8());
+    world.run(30);
+    // Three times as long as there is.
+    world.publishers[0].colour = [30, 128, 228];
+    world.run(300);
+    let computed = world.work.computed.load(Ordering::Relaxed);
+    // Half of ten seconds, and what a decoder may do at once.
+    assert!((4_500..=5_600).contains(&computed), "{computed} ms of 10 s");
+    let stats = world.mixer.input_stats(costly).unwrap();
+    assert!(stats.overspent > 5 && stats.failed == 0 && stats.freezes > 5, "{stats:?}");
+    assert_eq!(world.mixer.input_stats(good).unwrap().decoded, 330);
+    assert_eq!(world.luma(480, 90), 150);
+    // A mixer that has no time left gives it no more than its part: a quarter, with four that are seen.
+    for luma in [200, 210] {
+        world.publish(SIZE, luma);
+    }
+    let asked =
+        |world: &World| world.events.iter().filter(|event| **event == VideoMixerEvent::KeyFrameWanted(costly)).count();
+    (0..60).for_each(|_| {
+        world.run(1);
+        world.mixer.worked(Duration::from_millis(100));
+    });
+    let (before, asked_before) = (world.work.computed.load(Ordering::Relaxed), asked(&world));
+    (0..300).for_each(|_| {
+        world.run(1);
+        world.mixer.worked(Duration::from_millis(100));
+    });
+    let computed = world.work.computed.load(Ordering::Relaxed) - before;
+    assert!((2_000..=3_100).contains(&computed), "{computed} ms of 10 s");
+    assert!(asked(&world) - asked_before < 25, "no more often than twice a second");
+    // It is seen again once it is worth its share.
+    world.publishers[0].colour = [60, 128, 128];
+    world.run(90);
+    assert_eq!((world.luma(160, 90), world.mixer.input_stats(costly).unwrap().frozen), (60, false));
 }
 
 #[test]
