@@ -6,6 +6,7 @@
 mod support;
 
 mod counter;
+mod hostile;
 mod places;
 mod regions;
 mod renditions;
