@@ -33,7 +33,7 @@ const QUARTERS: Points = [
 ];
 
 test.serial(
-  'a thread that hangs costs its mixer seconds; with two stuck the mixer is given up and new ones are refused, until one is back',
+  'v07 a thread that hangs costs its mixer seconds; with two stuck the mixer is given up and new ones are refused, until one is back',
   async (t) => {
     const { worker, router } = await openVideo(t);
     const [first, second] = [await worker.createVideoMixer(SIZE), await worker.createVideoMixer(SIZE)];
@@ -63,7 +63,7 @@ test.serial(
 
 for (const [reason, signal] of DEATHS) {
   test.serial(
-    `a mixer of pictures whose own process ends by ${signal ?? 'a panic'} goes on in another, with the same picture`,
+    `v07 a mixer of pictures whose own process ends by ${signal ?? 'a panic'} goes on in another, with the same picture`,
     async (t) => {
       const call = await isolated(t);
       const before = await call.pid();
@@ -82,7 +82,7 @@ for (const [reason, signal] of DEATHS) {
   );
 }
 
-test.serial('a mixer of pictures whose own process hangs goes on in another within seconds', async (t) => {
+test.serial('v07 a mixer of pictures whose own process hangs goes on in another within seconds', async (t) => {
   const call = await isolated(t);
   const before = await call.pid();
   const [restarted, asked] = [once(call.mixer, 'restart'), performance.now()];

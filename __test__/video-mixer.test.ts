@@ -4,7 +4,7 @@
 import { once } from 'node:events';
 import test from 'ava';
 import type { types } from '../ts/index.js';
-import { ffmpegDecodes, flawsOfPicture, freePlace, PICTURE } from './peers/foreign.js';
+import { ffmpegDecodes, ffmpegDecodesAv1, flawsOfPicture, freePlace, PICTURE } from './peers/foreign.js';
 import { until, write } from './sound-room.js';
 import {
   BLACK,
@@ -51,7 +51,7 @@ for (const codec of ['vp8', 'vp9', 'h264', 'av1'] as const) {
   });
 }
 
-for (const codec of ['vp8', 'vp9', 'h264'] as const) {
+for (const codec of ['vp8', 'vp9', 'h264', 'av1'] as const) {
   test.serial(`FFmpeg sees the mix as ${codec} over plain RTP`, async (t) => {
     const { worker, router } = await openVideo(t);
     const { width, height, left, right } = PICTURE;
@@ -70,8 +70,9 @@ for (const codec of ['vp8', 'vp9', 'h264'] as const) {
     const place = await freePlace('127.0.0.1');
     await transport.connect({ ip: place.ip, port: place.port });
     const { rtpCapabilities } = router;
+    const av1 = codec === 'av1' ? ffmpegDecodesAv1(t, place) : undefined;
     const consumer = await transport.consume({ producerId: output.producer.id, rtpCapabilities });
-    t.deepEqual(flawsOfPicture(await ffmpegDecodes(t, place, consumer)), []);
+    t.deepEqual(flawsOfPicture(await (av1 ?? ffmpegDecodes(t, place, consumer))), []);
   });
 }
 
@@ -301,7 +302,7 @@ test.serial('whoever is loudest comes first, where that is asked for', async (t)
   );
 });
 
-test.serial('a mixer that panics is made anew with the same outputs, and others notice nothing', async (t) => {
+test.serial('v07 a mixer that panics is made anew with the same outputs, and others notice nothing', async (t) => {
   const { worker, router } = await openVideo(t);
   const [mixer, other] = [
     await worker.createVideoMixer({ width: 320, height: 180 }),
@@ -369,6 +370,15 @@ test.serial('bad input is refused by a typed error, and nothing is half made', a
   });
   const plain = await worker.createRouter();
   await t.throwsAsync(mixer.createOutput({ router: plain, codec: 'vp8' }), { code: 'ERR_UNSUPPORTED' });
+  // A codec that is forwarded, but not built in.
+  const h265 = { mimeType: 'video/H265', clockRate: 90_000 };
+  const foreign = await worker.createRouter({ mediaCodecs: [{ kind: 'video', ...h265 }] });
+  const transport = await foreign.createPlainTransport({ listenInfo: { protocol: 'udp', ip: '127.0.0.1' } });
+  const rtpParameters = { codecs: [{ ...h265, payloadType: 101 }], encodings: [{ ssrc: 1 }] };
+  const unbuilt = await transport.produce({ kind: 'video', rtpParameters });
+  await t.throwsAsync(mixer.addInput({ producerId: unbuilt.id }), { code: 'ERR_UNSUPPORTED' });
+  const wanted = { router: foreign, codec: 'h265' } as unknown as types.VideoMixerOutputOptions;
+  await t.throwsAsync(mixer.createOutput(wanted), invalid);
   const input = await mixer.addInput({ pictures: true });
   t.throws(() => input.write({ width: 4, height: 4, data: new Uint8Array(3) }), { code: 'ERR_INVALID_ARGUMENT' });
   t.throws(() => input.write({ width: 0, height: 4, data: new Uint8Array() }), { code: 'ERR_INVALID_ARGUMENT' });

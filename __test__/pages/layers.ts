@@ -164,17 +164,22 @@ export class LayersPeer {
     this.#awaitFrame();
   }
 
-  /** The picture at this moment: its width, the colour of its middle, its number. */
-  look(): { width: number; colour: number[]; frame: number } {
+  /** The colours of the picture at points given in parts of its width and height. */
+  colours(points: readonly (readonly [x: number, y: number])[]): number[][] {
     const canvas = Object.assign(document.createElement('canvas'), { width: WIDTH, height: HEIGHT });
     const context = canvas.getContext('2d') as CanvasRenderingContext2D;
     if (this.#video.videoWidth > 0) {
       context.drawImage(this.#video, 0, 0, WIDTH, HEIGHT);
     }
-    const pixel = (x: number, y: number) => [...context.getImageData(x, y, 1, 1).data.slice(0, 3)];
-    const bits = Array.from({ length: BITS }, (_, bit) => pixel((bit + 0.5) * BLOCK * SCALE, HEIGHT - BLOCK));
+    return points.map(([x, y]) => [...context.getImageData(x * WIDTH, y * HEIGHT, 1, 1).data.slice(0, 3)]);
+  }
+
+  /** The picture at this moment: its width, the colour of its middle, its number. */
+  look(): { width: number; colour: number[]; frame: number } {
+    const blocks = Array.from({ length: BITS }, (_, bit) => [(bit + 0.5) / BITS, 1 - BLOCK / HEIGHT] as const);
+    const [colour = [], ...bits] = this.colours([[0.5, 0.5], ...blocks]);
     const frame = bits.reduce((sum, [red = 0], bit) => sum + (red > 127 ? 2 ** bit : 0), 0);
-    return { width: this.#video.videoWidth, colour: pixel(WIDTH / 2, HEIGHT / 2), frame };
+    return { width: this.#video.videoWidth, colour, frame };
   }
 
   /** Pictures decoded so far. */

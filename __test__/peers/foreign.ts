@@ -172,6 +172,112 @@ export async function ffmpegDecodes(
   );
 }
 
+/**
+ * Lets FFmpeg decode a Consumer of AV1 that is received at a place, and tells what it decoded. The frames are put together
+ * here: FFmpeg before 8 and Debian's GStreamer have no depacketizer of AV1.
+ */
+export async function ffmpegDecodesAv1(t: ExecutionContext, at: Place): Promise<Buffer> {
+  const socket = createSocket('udp4').bind(at.port, at.ip);
+  t.teardown(() => socket.close());
+  const units = new Av1Units();
+  const stream = await new Promise<Buffer>((resolve, reject) => {
+    const timer = setTimeout(() => reject(new Error('no pictures came')), HANG_MS);
+    socket.on('message', (packet) => {
+      // Reports come to the same port (RFC 5761 §4).
+      const isReport = (packet[1] as number) >= 192 && (packet[1] as number) < 224;
+      if (!isReport && units.push(packet) > FRAMES) {
+        clearTimeout(timer);
+        resolve(units.stream());
+      }
+    });
+  });
+  const decoder = run(
+    t,
+    'ffmpeg',
+    [
+      ...['-hide_banner', '-loglevel', 'fatal', '-f', 'obu', '-i', 'pipe:0'],
+      ...['-frames:v', `${FRAMES}`, '-pix_fmt', 'rgb24', '-f', 'rawvideo', 'pipe:1'],
+    ],
+    stream,
+  );
+  return await output(decoder, bytesOf({ mimeType: 'video/AV1' }));
+}
+
+/** Frames of AV1 from RTP packets that come in order (RTP Payload Format For AV1 §4.4), from the first key frame on. */
+class Av1Units {
+  readonly #units: Buffer[] = [];
+  #obus: Buffer[] = [];
+  #part: Buffer | undefined;
+
+  /** Takes a packet. Returns how many frames are whole. */
+  push(packet: Buffer): number {
+    const first = packet[0] as number;
+    let at = 12 + 4 * (first & 15);
+    at += first & 0x10 ? 4 + 4 * packet.readUInt16BE(at + 2) : 0;
+    const head = packet[at] as number;
+    at += 1;
+    // The first packet of a key frame has its N bit.
+    if (this.#units.length === 0 && this.#obus.length === 0 && !this.#part && !(head & 0x08)) {
+      return 0;
+    }
+    const elements: Buffer[] = [];
+    const count = (head >> 4) & 3;
+    while (at < packet.length) {
+      let length = packet.length - at;
+      if (count === 0 || elements.length + 1 < count) {
+        [length, at] = readLeb128(packet, at);
+      }
+      elements.push(packet.subarray(at, at + length));
+      at += length;
+    }
+    for (const [index, element] of elements.entries()) {
+      const begun = index === 0 && head & 0x80 ? (this.#part ?? Buffer.alloc(0)) : Buffer.alloc(0);
+      const joined = Buffer.concat([begun, element]);
+      const isPart = index === elements.length - 1 && head & 0x40;
+      this.#part = isPart ? joined : undefined;
+      if (!isPart) this.#obus.push(withSize(joined));
+    }
+    if ((packet[1] as number) & 0x80) {
+      // A temporal delimiter stands before each.
+      this.#units.push(Buffer.concat([Buffer.from([0x12, 0]), ...this.#obus]));
+      this.#obus = [];
+    }
+    return this.#units.length;
+  }
+
+  stream(): Buffer {
+    return Buffer.concat(this.#units);
+  }
+}
+
+/** An OBU that says how long it is (AV1 §5.3). */
+function withSize(obu: Buffer): Buffer {
+  const head = obu[0] as number;
+  const headBytes = head & 4 ? 2 : 1;
+  const size: number[] = [];
+  for (let rest = obu.length - headBytes; ; rest >>= 7) {
+    size.push((rest & 127) | (rest > 127 ? 128 : 0));
+    if (rest <= 127) break;
+  }
+  return Buffer.concat([
+    Buffer.from([head | 2]),
+    obu.subarray(1, headBytes),
+    Buffer.from(size),
+    obu.subarray(headBytes),
+  ]);
+}
+
+/** A number of groups of seven bits, and where it ends. */
+function readLeb128(bytes: Buffer, from: number): [value: number, at: number] {
+  let [value, at] = [0, from];
+  for (let shift = 0; ; shift += 7) {
+    const byte = bytes[at] as number;
+    value |= (byte & 127) << shift;
+    at += 1;
+    if (byte < 128) return [value, at];
+  }
+}
+
 /** A description of one stream that FFmpeg receives. */
 function sessionOf(codec: types.RtpCodecParameters, at: Place, srtp: types.SrtpParameters | undefined): string {
   const [kind, name] = codec.mimeType.split('/') as [string, string];
@@ -328,8 +434,10 @@ function gstreamer(t: ExecutionContext, pipeline: string[]): ChildProcess {
 }
 
 /** Starts a program that ends with the test at the latest. What it complains of is logged when the test fails. */
-function run(t: ExecutionContext, program: string, words: string[]): ChildProcess {
-  const child = spawn(program, words, { stdio: ['ignore', 'pipe', 'pipe'] });
+function run(t: ExecutionContext, program: string, words: string[], input?: Buffer): ChildProcess {
+  const child = spawn(program, words, { stdio: [input ? 'pipe' : 'ignore', 'pipe', 'pipe'] });
+  // It may end before it has read all.
+  child.stdin?.on('error', () => {}).end(input);
   const complaints: Buffer[] = [];
   child.stderr?.on('data', (chunk) => complaints.push(chunk));
   t.teardown(() => {
