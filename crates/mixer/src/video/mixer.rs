@@ -9,13 +9,13 @@ use millrace_model::NtpTime;
 
 use super::InputId;
 use super::budget;
-use super::compose::{CAPTIONS_MAX, Compositor, Look, Place, shape, whole};
+use super::compose::{CAPTIONS_MAX, Compositor, Look, Place, whole};
 use super::input::{Input, InputFormat, InputOptions, InputStats, RawPicture, Source, Stream, SyncPoint};
 use super::layout::{Arrangement, Fit, Layout, LayoutError, Tile};
 use super::output::{Group, Output, OutputFormat, OutputFrame, OutputId, OutputOptions, OutputStats, Tick, time_of};
 use super::picture::{Colour, Picture};
 use super::pressure::{Ladder, Pressure};
-use super::scale::Scaler;
+use super::rendition::{Rendition, rendition};
 
 /// Inputs of one mixer, those that wait for a place included. One more is refused.
 pub const INPUTS_MAX: usize = 256;
@@ -180,13 +180,6 @@ pub struct VideoMixer {
     events: VecDeque<VideoMixerEvent>,
     ids: u32,
     stats: VideoMixerStats,
-}
-
-/// The canvas in another size.
-struct Rendition {
-    picture: Picture,
-    scaler: Scaler,
-    tick: Option<u64>,
 }
 
 impl VideoMixer {
@@ -812,32 +805,6 @@ fn join<'a>(
     };
     groups[at].members.push(id);
     Ok(&mut groups[at])
-}
-
-/// The canvas at a size: itself, or scaled once a tick, between bars where it has another shape.
-fn rendition<'a>(
-    renditions: &'a mut Vec<Rendition>,
-    canvas: &'a Picture,
-    size: PictureSize,
-    background: Colour,
-    tick: u64,
-) -> &'a Picture {
-    if size == canvas.size() {
-        return canvas;
-    }
-    let at = renditions.iter().position(|rendition| rendition.picture.size() == size).unwrap_or_else(|| {
-        let picture = Picture::filled(size, background);
-        renditions.push(Rendition { picture, scaler: Scaler::default(), tick: None });
-        renditions.len() - 1
-    });
-    let rendition = &mut renditions[at];
-    if rendition.tick.replace(tick) != Some(tick)
-        && let Some(view) = canvas.view()
-    {
-        let shape = shape(canvas.size(), whole(size), Fit::Letterbox);
-        rendition.scaler.scale(&view, shape.from, &mut rendition.picture, shape.to);
-    }
-    &rendition.picture
 }
 
 #[cfg(test)]

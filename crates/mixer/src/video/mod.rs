@@ -11,6 +11,7 @@ pub mod mixer;
 pub mod output;
 pub mod picture;
 pub mod pressure;
+mod rendition;
 pub mod scale;
 pub mod text;
 
