@@ -54,9 +54,10 @@ impl Desk<VideoEnds> for Here {
             }
             ends.apply(core);
             ends.receive(core, outbox, now);
-        }
-        if now < core.next_tick() {
-            return Ok(());
+            if now < core.next_tick() {
+                return Ok(());
+            }
+            ends.follow_voices(core, now);
         }
         #[cfg(debug_assertions)]
         if let Some(fault) = mixer.change(Ends::take_fault) {

@@ -388,7 +388,6 @@ impl VideoEnds {
             if input.receive(core, now) {
                 self.end_input(index, outbox);
             } else {
-                input.follow_voice(core, now);
                 index += 1;
             }
         }
@@ -400,6 +399,11 @@ impl VideoEnds {
                 index += 1;
             }
         }
+    }
+
+    /// Shows pictures with their publishers' sound; once a tick is enough, since each looks into another mixer.
+    pub(super) fn follow_voices(&self, core: &mut impl Core, now: Instant) {
+        self.inputs.iter().for_each(|input| input.follow_voice(core, now));
     }
 
     fn end_input(&mut self, index: usize, outbox: &Outbox) {

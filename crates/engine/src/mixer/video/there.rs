@@ -36,6 +36,7 @@ impl Remote<VideoEnds> for VideoRemote {
     fn apply(&mut self, ends: &mut VideoEnds, outbox: &Outbox, now: Instant) {
         ends.apply(&mut self.core);
         ends.receive(&mut self.core, outbox, now);
+        ends.follow_voices(&mut self.core, now);
     }
 
     fn send(
