@@ -37,6 +37,8 @@ export class Session {
   readonly #producers = new Map<Source, types.Producer>();
   /** Each from the moment the server offers it: what the server says of it later has to wait for it. */
   readonly #consumers = new Map<string, Promise<types.Consumer>>();
+  /** What was asked for last about the combined picture: it is whole when that is answered. */
+  #combiningPictures: Promise<unknown> = Promise.resolve();
 
   private constructor(
     protoo: ProtooClient,
@@ -122,7 +124,8 @@ export class Session {
 
   /** Asks for the pictures of all as one, or for a picture of each. */
   async setCombinedPicture(enabled: boolean): Promise<void> {
-    await this.#protoo.request('setCombinedPicture', { enabled });
+    this.#combiningPictures = this.#protoo.request('setCombinedPicture', { enabled });
+    await this.#combiningPictures;
   }
 
   /** Looks for new network paths while media flows on the old ones. */
@@ -167,10 +170,19 @@ export class Session {
     const consumer = await consuming;
     const { track, rtpReceiver: receiver } = consumer;
     if (isCombined) {
-      this.#events.combinedAdded(kind, { consumerId: id, track });
+      const ready = kind === 'video' ? this.#combiningPictures : Promise.resolve();
+      // Not awaited: the server takes the answer for our being ready. It closes what it cannot combine.
+      void ready.catch(() => {}).then(() => this.#addCombined(kind, { consumerId: id, track }));
       return;
     }
     this.#events.mediaAdded(peerId, { consumerId: id, source, track, receiver, paused: producerPaused });
+  }
+
+  #addCombined(kind: 'audio' | 'video', combined: Combined): void {
+    // Unless it ended meanwhile.
+    if (this.#consumers.has(combined.consumerId)) {
+      this.#events.combinedAdded(kind, combined);
+    }
   }
 
   #onNotification(method: string, data: NotificationData): void {

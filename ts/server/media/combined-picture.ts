@@ -43,6 +43,14 @@ export class CombinedPicture {
     });
   }
 
+  /** Tells whether nobody who shows something is missing in it. */
+  async isWhole(): Promise<boolean> {
+    const mixer = this.#running?.mixer;
+    const stats = await mixer?.getStats().catch(() => undefined);
+    const waiting = new Set(stats?.inputs.filter(({ avatar }) => avatar).map(({ inputId }) => inputId));
+    return !mixer?.inputs.some(({ id, muted }) => !muted && waiting.has(id));
+  }
+
   /** A viewer wants it no more. */
   close(viewer: string): void {
     this.#viewers.delete(viewer);

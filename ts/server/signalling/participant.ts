@@ -5,6 +5,7 @@ import { Logger } from '../../logger.js';
 import type { Producer } from '../../producer.js';
 import type { WebRtcTransport } from '../../webrtc-transport.js';
 import type { Limits } from '../limits.js';
+import { haveBegun, sentTo, settled } from '../media/handover.js';
 import { ParticipantMedia } from '../media/participant-media.js';
 import { CLOSE, type Connection } from '../protoo/connection.js';
 import { Turnstile } from '../turnstile.js';
@@ -125,8 +126,7 @@ export class Participant {
       return;
     }
     if (!enabled) {
-      // First what it stood in for, so that there is always something to see.
-      await this.#pauseOthers(kind, false);
+      await this.#bringBackOthers(kind);
       current?.close();
       this.notify('consumerClosed', { consumerId: current?.id });
       combined.close(this.#id);
@@ -141,17 +141,34 @@ export class Participant {
     this.#combined.set(kind, consumer);
     consumer.observer.once('close', () => {
       this.#combined.delete(kind);
-      void this.#pauseOthers(kind, false);
+      void this.#resumeOthers(kind);
     });
-    await this.#pauseOthers(kind, true);
+    if (kind === 'video') {
+      // Both flow until everybody is in it: a viewer is never without a picture.
+      const { video } = this.#room.combined;
+      await settled(async () => (await haveBegun([consumer], [0])) && (await video.isWhole()));
+    }
+    await Promise.allSettled(this.#others(kind).map((other) => other.pause()));
   }
 
-  /** Stops what something combined stands in for, or lets it go on. */
-  async #pauseOthers(kind: MediaKind, paused: boolean): Promise<void> {
-    const combined = this.#combined.get(kind);
-    const others = this.#media.consumers.filter((consumer) => consumer.kind === kind && consumer !== combined);
+  /** Lets what something combined stands in for go on, and waits until there is something of each to see. */
+  async #bringBackOthers(kind: MediaKind): Promise<void> {
+    const others = this.#others(kind);
+    const before = await sentTo(others);
+    await this.#resumeOthers(kind);
+    if (kind === 'video') {
+      await settled(() => haveBegun(others, before));
+    }
+  }
+
+  async #resumeOthers(kind: MediaKind): Promise<void> {
     // Those that were closed meanwhile need nothing.
-    await Promise.allSettled(others.map((consumer) => (paused ? consumer.pause() : consumer.resume())));
+    await Promise.allSettled(this.#others(kind).map((other) => other.resume()));
+  }
+
+  #others(kind: MediaKind): Consumer[] {
+    const combined = this.#combined.get(kind);
+    return this.#media.consumers.filter((consumer) => consumer.kind === kind && consumer !== combined);
   }
 
   async #offer(owner: string, producer: Producer, appData: object): Promise<Consumer | undefined> {
