@@ -1,6 +1,7 @@
 import test from 'ava';
 import { reconnectDelayMs, whyBlocked } from '../ts/app/call/call';
 import { type CallState, NO_CALL, withMedia, withPeer } from '../ts/app/call/call-state';
+import { layerFor, layersOf } from '../ts/app/call/layers';
 import { sampleTraffic, trafficBetween } from '../ts/app/call/traffic';
 import { whyNot } from '../ts/app/devices/capture';
 import { loudness } from '../ts/app/devices/level';
@@ -49,6 +50,19 @@ test('what happens to one participant leaves the others as they are', (t) => {
   );
   t.true(withMedia(state, 'c', (one) => ({ ...one, paused: true })).peers[0]?.media[0]?.paused);
   t.deepEqual(withMedia(state, 'c', () => undefined).peers[0]?.media, []);
+});
+
+test('the layer that is asked for fills the place where it is shown, and no more', (t) => {
+  const layers = (count: number) => [80, 400, 401, 800, 801, 2560].map((pixels) => layerFor(pixels, count));
+  t.deepEqual(layers(3), [0, 0, 1, 1, 2, 2]);
+  t.deepEqual(layers(2), [0, 0, 1, 1, 1, 1]);
+  t.deepEqual(layers(1), [0, 0, 0, 0, 0, 0]);
+  const scales = (width: number) => layersOf(width).map(({ scaleResolutionDownBy }) => scaleResolutionDownBy);
+  t.deepEqual([0, 320, 640, 1280, 1920].map(scales), [[1], [1], [2, 1], [4, 2, 1], [4, 2, 1]]);
+  t.deepEqual(
+    layersOf(640).map(({ maxBitrate }) => maxBitrate),
+    [150_000, 500_000],
+  );
 });
 
 test('traffic is what grew between two samples, of streams that are still there', (t) => {

@@ -1,7 +1,7 @@
 import anyTest, { type ExecutionContext, type TestFn } from 'ava';
 import type { Browser, Page } from 'playwright-core';
 import { type Server, startServer } from '../ts/server/server.js';
-import { HANG_MS, launch, openTab } from './browser.js';
+import { HANG_MS, launch, openTab, until } from './browser.js';
 
 const test = anyTest as TestFn<{ browser: Browser; server: Server }>;
 
@@ -53,6 +53,22 @@ test.serial('on request the connection is shown in plain numbers', async (t) => 
     .waitFor();
   await ada.keyboard.press('i');
   await numbers.waitFor({ state: 'detached' });
+  await grace.close();
+  t.pass();
+});
+
+test.serial('a camera comes as large as it is shown, and in a larger window larger', async (t) => {
+  const ada = await joined(t, 'window', 'Ada');
+  const grace = await joined(t, 'window', 'Grace');
+  await ada.setViewportSize({ width: 360, height: 640 });
+  await moving(ada, 'Grace');
+  const width = () =>
+    tile(ada, 'Grace')
+      .locator('video')
+      .evaluate((video) => (video as HTMLVideoElement).videoWidth);
+  await until(async () => (await width()) === 320);
+  await ada.setViewportSize({ width: 1900, height: 1000 });
+  await until(async () => (await width()) > 320);
   await grace.close();
   t.pass();
 });

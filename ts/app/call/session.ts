@@ -1,6 +1,7 @@
-import { Device, type types } from 'mediasoup-client';
+import { Device, parseScalabilityMode, type types } from 'mediasoup-client';
 import { ProtooClient } from '../signalling/protoo-client';
 import type { Combined, RemoteMedia, Source } from './call-state';
+import { layerFor, layersOf } from './layers';
 
 /** How to join. */
 export type SessionOptions = {
@@ -37,6 +38,8 @@ export class Session {
   readonly #producers = new Map<Source, types.Producer>();
   /** Each from the moment the server offers it: what the server says of it later has to wait for it. */
   readonly #consumers = new Map<string, Promise<types.Consumer>>();
+  /** The layer of each that was asked for last. */
+  readonly #layers = new Map<string, number>();
   /** What was asked for last about the combined picture: it is whole when that is answered. */
   #combiningPictures: Promise<unknown> = Promise.resolve();
 
@@ -86,6 +89,7 @@ export class Session {
       stopTracks: false,
       appData: { source },
       codecOptions: track.kind === 'audio' ? OPUS_OPTIONS : VIDEO_OPTIONS,
+      ...(source === 'camera' && { encodings: layersOf(track.getSettings().width ?? 0) }),
     });
     this.#producers.set(source, producer);
     if (paused) {
@@ -126,6 +130,19 @@ export class Session {
   async setCombinedPicture(enabled: boolean): Promise<void> {
     this.#combiningPictures = this.#protoo.request('setCombinedPicture', { enabled });
     await this.#combiningPictures;
+  }
+
+  /** Asks for a picture that is as large as it is shown, in pixels of the screen. */
+  async showAt(consumerId: string, pixels: number): Promise<void> {
+    const consumer = await this.#consumers.get(consumerId);
+    const mode = consumer?.rtpParameters.encodings?.[0]?.scalabilityMode;
+    const { spatialLayers } = parseScalabilityMode(mode);
+    const spatialLayer = layerFor(pixels, spatialLayers);
+    if (spatialLayers > 1 && this.#layers.get(consumerId) !== spatialLayer) {
+      this.#layers.set(consumerId, spatialLayer);
+      // Refused where it has just ended.
+      await this.#protoo.request('setConsumerPreferredLayers', { consumerId, spatialLayer }).catch(() => {});
+    }
   }
 
   /** Looks for new network paths while media flows on the old ones. */
@@ -201,7 +218,18 @@ export class Session {
       case 'consumerClosed':
         void this.#onConsumer(method, data.consumerId);
         break;
+      case 'producerWantedLayer':
+        void this.#sendUpTo(data.producerId, data.spatialLayer ?? 0);
+        break;
       // The rest is scores and the like, which the page does not show.
+    }
+  }
+
+  /** Sends no layers that nobody asks for. */
+  async #sendUpTo(producerId: string, spatialLayer: number): Promise<void> {
+    const producer = [...this.#producers.values()].find(({ id }) => id === producerId);
+    if ((producer?.rtpParameters.encodings?.length ?? 0) > 1) {
+      await producer?.setMaxSpatialLayer(spatialLayer);
     }
   }
 
@@ -209,6 +237,7 @@ export class Session {
     const consumer = await this.#consumers.get(consumerId);
     if (method === 'consumerClosed') {
       this.#consumers.delete(consumerId);
+      this.#layers.delete(consumerId);
       consumer?.close();
       this.#events.mediaRemoved(consumerId);
     } else {
@@ -271,7 +300,12 @@ type NewConsumer = {
   readonly appData: { source?: unknown };
 };
 
-type NotificationData = PeerInfo & { readonly peerId: string; readonly consumerId: string };
+type NotificationData = PeerInfo & {
+  readonly peerId: string;
+  readonly consumerId: string;
+  readonly producerId: string;
+  readonly spatialLayer: number | null;
+};
 
 const OPUS_OPTIONS = { opusDtx: true, opusFec: true };
 

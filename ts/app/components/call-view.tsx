@@ -14,7 +14,7 @@ export function CallView({ call, room, name }: { call: Call; room: string; name:
   const [numbers, setNumbers] = useState(false);
   return (
     <main class="call">
-      <Grid state={state} name={name} />
+      <Grid call={call} state={state} name={name} />
       {state.combinedSound && <Sound track={state.combinedSound.track} />}
       {state.phase !== 'joined' && (
         <div class="interruption" role="status">
@@ -42,11 +42,11 @@ export function CallView({ call, room, name }: { call: Call; room: string; name:
   );
 }
 
-function Grid({ state, name }: { state: CallState; name: string }): JSX.Element {
+function Grid({ call, state, name }: { call: Call; state: CallState; name: string }): JSX.Element {
   return state.combinedPicture ? (
     <Combined state={state} track={state.combinedPicture.track} />
   ) : (
-    <Apart state={state} name={name} />
+    <Apart call={call} state={state} name={name} />
   );
 }
 
@@ -63,7 +63,7 @@ function Combined({ state, track }: { state: CallState; track: MediaStreamTrack 
   );
 }
 
-function Apart({ state, name }: { state: CallState; name: string }): JSX.Element {
+function Apart({ call, state, name }: { call: Call; state: CallState; name: string }): JSX.Element {
   const microphone = localMedia(state, 'microphone');
   const ownScreen = localMedia(state, 'screen');
   const screens = state.peers.flatMap((peer) => {
@@ -86,7 +86,7 @@ function Apart({ state, name }: { state: CallState; name: string }): JSX.Element
         muted={!microphone || microphone.paused}
       />
       {state.peers.map((peer) => (
-        <PeerTiles key={peer.id} peer={peer} />
+        <PeerTiles key={peer.id} call={call} peer={peer} />
       ))}
     </ul>
   );

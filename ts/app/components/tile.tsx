@@ -1,5 +1,6 @@
 import type { JSX } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
+import type { Call } from '../call/call';
 import type { Peer, RemoteMedia, Source } from '../call/call-state';
 import { Icon } from './icons';
 import { Picture, Sound } from './media-player';
@@ -14,12 +15,14 @@ export function Tile(props: {
   muted: boolean;
   speaking?: boolean;
   screen?: boolean;
+  /** Hears how many pixels of the screen the picture is wide. */
+  onWidth?: (pixels: number) => void;
 }): JSX.Element {
-  const { name, label, picture, mirrored, muted, speaking, screen } = props;
+  const { name, label, picture, mirrored, muted, speaking, screen, onWidth } = props;
   const classes = ['tile', speaking ? 'speaking' : '', screen ? 'screen' : ''];
   return (
     <li class={classes.filter(Boolean).join(' ')}>
-      {picture ? <Picture track={picture} mirrored={mirrored ?? false} /> : <Initials name={name} />}
+      {picture ? <Picture track={picture} mirrored={mirrored ?? false} onWidth={onWidth} /> : <Initials name={name} />}
       {label !== '' && (
         <div class="tile-name">
           {muted && (
@@ -35,13 +38,19 @@ export function Tile(props: {
 }
 
 /** Another participant, and beside it the screen that it shows. */
-export function PeerTiles({ peer }: { peer: Peer }): JSX.Element {
+export function PeerTiles({ call, peer }: { call: Call; peer: Peer }): JSX.Element {
   const microphone = flowing(peer, 'microphone');
   const camera = flowing(peer, 'camera');
   const speaking = useSpeaking(microphone);
   return (
     <>
-      <Tile name={peer.name} picture={camera?.track} muted={!microphone} speaking={speaking} />
+      <Tile
+        name={peer.name}
+        picture={camera?.track}
+        muted={!microphone}
+        speaking={speaking}
+        onWidth={(pixels) => camera && void call.session?.showAt(camera.consumerId, pixels)}
+      />
       {microphone && <Sound track={microphone.track} />}
     </>
   );

@@ -114,6 +114,9 @@ export class Participant {
     this.#room.ensureJoined(this);
     const producer = await this.#media.produce({ ...publication, appData: { ...appData, peerId: this.#id } });
     producer.on('score', (score) => this.notify('producerScore', { producerId: producer.id, score }));
+    producer.on('wantedlayerchange', (spatialLayer) =>
+      this.notify('producerWantedLayer', { producerId: producer.id, spatialLayer: spatialLayer ?? null }),
+    );
     this.#room.publish(this, producer);
     return { id: producer.id };
   }
