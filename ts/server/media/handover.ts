@@ -2,14 +2,14 @@ import { setTimeout as wait } from 'node:timers/promises';
 import type { Consumer } from '../../consumer.js';
 
 /** Longest time in ms for which a viewer gets what is to go beside what comes in its place. */
-export const HANDOVER_MAX_MS = 1_000;
+export const HANDOVER_MS_MAX = 1_000;
 
 /** Time in ms from one look to the next. */
 const LOOK_INTERVAL_MS = 40;
 
-/** Waits until something is so, or for {@link HANDOVER_MAX_MS}. */
+/** Waits until something is so, or for {@link HANDOVER_MS_MAX}. */
 export async function settled(isSo: () => Promise<boolean>): Promise<void> {
-  const end = performance.now() + HANDOVER_MAX_MS;
+  const end = performance.now() + HANDOVER_MS_MAX;
   while (performance.now() < end && !(await isSo())) {
     await wait(LOOK_INTERVAL_MS);
   }
