@@ -129,7 +129,7 @@ export class Participant {
       return;
     }
     if (!enabled) {
-      await this.#bringBackOthers(kind);
+      await (kind === 'video' ? this.#bringBackPictures() : this.#resumeOthers(kind));
       current?.close();
       this.notify('consumerClosed', { consumerId: current?.id });
       combined.close(this.#id);
@@ -151,19 +151,21 @@ export class Participant {
       const { video } = this.#room.combined;
       await settled(async () => (await haveBegun([consumer], [0])) && (await video.isWhole()));
     }
-    await Promise.allSettled(this.#others(kind).map((other) => other.pause()));
-  }
-
-  /** Lets what something combined stands in for go on, and waits until there is something of each to see. */
-  async #bringBackOthers(kind: MediaKind): Promise<void> {
-    const others = this.#others(kind);
-    const before = await sentTo(others);
-    await this.#resumeOthers(kind);
-    if (kind === 'video') {
-      await settled(() => haveBegun(others, before));
+    // Unless it ended meanwhile, and the others stand in for it again.
+    if (this.#combined.get(kind) === consumer) {
+      await Promise.allSettled(this.#others(kind).map((other) => other.pause()));
     }
   }
 
+  /** Lets the picture of each go on, and waits until there is something of all to see. */
+  async #bringBackPictures(): Promise<void> {
+    const others = this.#others('video');
+    const before = await sentTo(others);
+    await this.#resumeOthers('video');
+    await settled(() => haveBegun(others, before));
+  }
+
+  /** Lets what something combined stands in for go on. */
   async #resumeOthers(kind: MediaKind): Promise<void> {
     // Those that were closed meanwhile need nothing.
     await Promise.allSettled(this.#others(kind).map((other) => other.resume()));
