@@ -163,6 +163,7 @@ impl<K: Work, W: Write> Serving<K, W> {
         write_frame(&mut self.output, &text_of(&told))
     }
 }
+
 #[cfg(test)]
 mod tests {
     use std::io::{PipeReader, PipeWriter, pipe};

@@ -531,6 +531,7 @@ mod tests {
         assert_eq!(of(4096, 16), (1920, 16));
         assert_eq!(of(2, 2), (16, 16));
     }
+
     #[test]
     fn v03_a_canvas_follows_its_input_once_a_second_however_often_that_changes_its_size() {
         let options = VideoMixerOptions::default();
